@@ -1,0 +1,65 @@
+# Works on a fresh machine with Python 3.11+ and make: every target sets up what it needs.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python on PATH that is new enough and can make virtual environments.
+FIND_PYTHON = for python in $(PYTHON) python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	"$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo "$$python"; exit 0; }; done; \
+	echo "error: no Python 3.11 or newer with the venv module on PATH" >&2; \
+	echo "hint: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1
+
+# Two processes, one thread each: two cores are what the slowest machine that we test on has.
+JOBS ?= 2
+TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST_OPTIONS ?=
+
+.PHONY: help venv demo test check format docs wheel clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## make .venv and install everything into it, once
+
+$(STAMP): pyproject.toml constraints.txt
+	@python="$$($(FIND_PYTHON))"; test -x $(BIN)/python || "$$python" -m venv $(VENV)
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	@touch $@
+
+demo: $(STAMP) ## render parts, learn the good ones, find the defects
+	@$(BIN)/inspector demo
+
+test: $(STAMP) ## run every test with coverage; a skipped test is a failure
+	@rm -f .coverage .coverage.*
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --no-skips --cov --cov-report= $(PYTEST_OPTIONS)
+	@$(BIN)/coverage report --include='models/*'
+	@$(BIN)/coverage report --include='inspector/*,calibration/*' --fail-under=90
+
+check: $(STAMP) ## format, lint, types and the import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## write docs/reference/cli.md from the code
+	$(BIN)/python docs/generate_reference.py
+
+wheel: $(STAMP) ## build the wheel into dist/
+	@rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@rm -rf build
+	@ls dist/*.whl
+
+clean: ## remove what was built, the environment included
+	rm -rf $(VENV) build dist demo-output *.egg-info .coverage .coverage.* htmlcov \
+	  .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,403 @@
+"""How well a model tells good from defective pictures: labelled folders in, the contract's figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn import metrics
+
+from calibration.localisation import PixelScores
+from inspector import images
+from inspector.errors import DatasetError, ImageError, NoImagesError
+from inspector.files import list_images, printable
+from inspector.records import ModelId, Verdict
+
+if TYPE_CHECKING:
+    from inspector.detector import Detector, Inspection
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+GOOD = "good"
+FLAGGED = frozenset({"fail", "invalid"})
+LEVEL = 0.95
+RESAMPLES = 1000
+WEIGHTS_AT_ONCE = 2_000_000  # numbers; bounds the memory of the bootstrap to some 50 MB
+
+
+# --- figures of scores alone --------------------------------------------------------------------
+
+
+def auroc(good: Floats, defective: Floats) -> float | None:
+    """Return the chance that a defective picture scores over a good one, ties counting half.
+
+    Parameters
+    ----------
+    good, defective : array (n,)
+        Scores, rising with anomaly; `inf` is allowed.
+
+    Returns
+    -------
+    float or None
+        None where either is empty.
+    """
+    if good.size == 0 or defective.size == 0:
+        return None
+    return float(metrics.roc_auc_score(_labels(good, defective), _ranks(good, defective)))
+
+
+def average_precision(good: Floats, defective: Floats) -> float | None:
+    """Return the area under precision over recall, defective being what is looked for."""
+    if good.size == 0 or defective.size == 0:
+        return None
+    return float(metrics.average_precision_score(_labels(good, defective), _ranks(good, defective)))
+
+
+def auroc_interval(
+    good: Floats, defective: Floats, *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float] | None:
+    """Return a 95 % bootstrap interval of the AUROC, resampling good and defective separately.
+
+    A resample is a vector of multiplicities, so that with both sets sorted once its AUROC is
+    `sum_j w_j (below_j + below_or_equal_j) / (2 n m)`, the two counts being weighted cumulative sums
+    over the good pictures.  All resamples are computed together.
+
+    Parameters
+    ----------
+    good, defective : array (n,), array (m,)
+        Scores, rising with anomaly.
+    resamples : int
+        Number of bootstrap samples.
+    seed : int
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    tuple of float, or None
+        The 2.5 % and 97.5 % quantiles; None where either set is empty.  A model that separates both
+        sets perfectly gets (1, 1): the bootstrap knows no pictures but those it was given.
+    """
+    n, m = good.size, defective.size
+    if n == 0 or m == 0:
+        return None
+    ordered = np.sort(good)
+    left = np.searchsorted(ordered, defective, side="left")
+    right = np.searchsorted(ordered, defective, side="right")
+    rng = np.random.default_rng(seed)
+    chunk = max(1, WEIGHTS_AT_ONCE // (n + m))
+    values: list[Floats] = []
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        good_weights = rng.multinomial(n, np.full(n, 1 / n), size=size)  # (size, n)
+        defect_weights = rng.multinomial(m, np.full(m, 1 / m), size=size)  # (size, m)
+        below = np.pad(np.cumsum(good_weights, axis=1), ((0, 0), (1, 0)))  # (size, n + 1)
+        wins = below[:, left] + below[:, right]  # (size, m)
+        values.append((defect_weights * wins).sum(axis=1) / (2 * n * m))
+    low, high = np.quantile(np.concatenate(values), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def proportion_interval(count: int, total: int) -> tuple[float, float] | None:
+    """Return the exact (Clopper-Pearson) 95 % interval of `count / total`; None where total is 0."""
+    if total == 0:
+        return None
+    interval = stats.binomtest(count, total).proportion_ci(LEVEL, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def _labels(good: Floats, defective: Floats) -> NDArray[np.int8]:
+    return np.repeat(np.array([0, 1], np.int8), [good.size, defective.size])
+
+
+def _ranks(good: Floats, defective: Floats) -> Floats:
+    """Return finite numbers in the same order as the scores, infinite ones included."""
+    return np.asarray(stats.rankdata(np.concatenate([good, defective]), method="dense"), dtype=np.float64)
+
+
+# --- labelled folders ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture of a test folder: its file, the folder's name, and the mask file if there is one."""
+
+    path: Path
+    kind: str
+    mask: Path | None
+
+
+def labelled_pictures(test_dir: Path) -> list[LabelledPicture]:
+    """List a test folder in the MVTec layout, good pictures first.
+
+    Parameters
+    ----------
+    test_dir : Path
+        Holds `good/`; every other folder is a kind of defect.  The mask of `KIND/NAME.png` is
+        `TEST_DIR/../ground_truth/KIND/NAME_mask.png`.
+
+    Returns
+    -------
+    list of LabelledPicture
+
+    Raises
+    ------
+    DatasetError
+        There is no such folder, no `good/` in it, or no picture in `good/`.
+    """
+    if not test_dir.is_dir():
+        list_images(test_dir)  # says what is wrong with it
+    shown = printable(test_dir)
+    if not (test_dir / GOOD).is_dir():
+        raise DatasetError(f"{shown} has no folder {GOOD}/", hint=_layout_hint(test_dir))
+    masks = test_dir.resolve().parent / "ground_truth"
+    folders = sorted(entry for entry in test_dir.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    folders.sort(key=lambda folder: folder.name != GOOD)
+    found = [
+        LabelledPicture(path, folder.name, _mask_of(path.relative_to(test_dir), masks))
+        for folder in folders
+        for path in list_images(folder)
+    ]
+    if not any(picture.kind == GOOD for picture in found):
+        raise NoImagesError(
+            f"{printable(test_dir / GOOD)} holds no picture",
+            hint="put good pictures there that the fit has not seen",
+        )
+    return found
+
+
+def _layout_hint(test_dir: Path) -> str:
+    if (test_dir / "test" / GOOD).is_dir():
+        return f"did you mean {printable(test_dir / 'test')}?"
+    return f"put good pictures into {GOOD}/, and each kind of defect into a folder of its own beside it"
+
+
+def _mask_of(relative: Path, masks: Path) -> Path | None:
+    mask = masks / relative.with_name(f"{relative.stem}_mask.png")
+    return mask if relative.parts[0] != GOOD and mask.is_file() else None
+
+
+def read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read a mask, True on the defect, wherever it is not black.
+
+    Parameters
+    ----------
+    path : Path
+        An image file.
+    shape : (height, width)
+        Of the picture that it belongs to.
+
+    Returns
+    -------
+    bool array (height, width)
+
+    Raises
+    ------
+    DatasetError
+        The mask cannot be read, or has another size.
+    """
+    try:
+        pixels = images.decode(path).pixels
+    except ImageError as exc:
+        raise DatasetError(
+            f"mask {exc.message}", hint=exc.hint or "replace the mask, or take it out of ground_truth"
+        ) from exc
+    if pixels.shape[:2] != shape:
+        raise DatasetError(
+            f"mask {printable(path)} has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
+            f"its picture {shape[1]} x {shape[0]}",
+            hint="a mask needs the size of its picture, after EXIF rotation",
+        )
+    return np.asarray(pixels.any(axis=2))
+
+
+# --- a model on labelled folders ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabelledScore:
+    """What the model said of one labelled picture; an invalid one has the highest score there is."""
+
+    path: Path
+    kind: str
+    verdict: Verdict
+    score: float
+    components: dict[str, float]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether it was rejected: `fail` or `invalid`; `review` counts as a pass."""
+        return self.verdict in FLAGGED
+
+
+@dataclass
+class Evaluation:
+    """The scores of a test folder, and the figures that follow from them.
+
+    Attributes
+    ----------
+    model : ModelId
+        Which model was measured.
+    threshold : float
+        The shipped one.
+    scores : list of LabelledScore
+        One for each picture.
+    pixels : PixelScores
+        Filled from good pictures and from those that have a mask.
+    masks : int
+        Number of pictures whose mask was counted.
+    seconds : float
+        Spent inspecting, decoding included.
+    """
+
+    model: ModelId
+    threshold: float
+    scores: list[LabelledScore] = field(default_factory=list)
+    pixels: PixelScores = field(default_factory=PixelScores)
+    masks: int = 0
+    seconds: float = 0.0
+
+    def figures(self) -> dict[str, Any]:
+        """Return the object that `inspector evaluate --format json` prints."""
+        return {
+            "model": self.model.model_dump(),
+            "images": len(self.scores),
+            "image": self._image(),
+            "pixel": self._pixel(),
+            "kinds": {kind: self._kind(kind) for kind in self.kinds},
+            "components": {name: {"auroc": self._component(name)} for name in self._component_names()},
+            "milliseconds_per_image": 1e3 * self.seconds / max(1, len(self.scores)),
+        }
+
+    @property
+    def good(self) -> list[LabelledScore]:
+        """The good pictures."""
+        return [score for score in self.scores if score.kind == GOOD]
+
+    @property
+    def defective(self) -> list[LabelledScore]:
+        """The pictures of every kind of defect."""
+        return [score for score in self.scores if score.kind != GOOD]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of the kinds of defect, sorted."""
+        return sorted({score.kind for score in self.defective})
+
+    def _image(self) -> dict[str, Any]:
+        good, defective = _values(self.good), _values(self.defective)
+        rejected, found = _flagged(self.good), _flagged(self.defective)
+        selected = 2 * found + rejected + (defective.size - found)
+        return {
+            "auroc": auroc(good, defective),
+            "auroc_interval": auroc_interval(good, defective),
+            "ap": average_precision(good, defective),
+            "f1": 2 * found / selected if defective.size else None,
+            "threshold": self.threshold,
+            "false_reject_rate": rejected / good.size if good.size else None,
+            "false_reject_interval": proportion_interval(rejected, good.size),
+            "miss_rate": _miss_rate(self.defective),
+        }
+
+    def _pixel(self) -> dict[str, Any] | None:
+        value = self.pixels.auroc()
+        if value is None:
+            return None
+        return {"auroc": value, "aupro": self.pixels.aupro(), "masks": self.masks}
+
+    def _kind(self, kind: str) -> dict[str, Any]:
+        scores = [score for score in self.defective if score.kind == kind]
+        return {
+            "images": len(scores),
+            "auroc": auroc(_values(self.good), _values(scores)),
+            "miss_rate": _miss_rate(scores),
+        }
+
+    def _component_names(self) -> list[str]:
+        return list(dict.fromkeys(name for score in self.scores for name in score.components))
+
+    def _component(self, name: str) -> float | None:
+        return auroc(_values(self.good, name), _values(self.defective, name))
+
+
+def _values(scores: Sequence[LabelledScore], component: str | None = None) -> Floats:
+    if component is None:
+        return np.array([score.score for score in scores], dtype=np.float64)
+    return np.array([score.components.get(component, np.inf) for score in scores], dtype=np.float64)
+
+
+def _flagged(scores: Sequence[LabelledScore]) -> int:
+    return sum(score.flagged for score in scores)
+
+
+def _miss_rate(defective: Sequence[LabelledScore]) -> float | None:
+    return 1 - _flagged(defective) / len(defective) if defective else None
+
+
+def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = None) -> Evaluation:
+    """Inspect every picture of a test folder, one at a time, keeping no map.
+
+    Parameters
+    ----------
+    detector : Detector
+        The opened model.
+    test_dir : Path
+        As for `labelled_pictures`.
+    progress : callable, optional
+        Called with the number of pictures done and of all pictures.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DatasetError
+        The folder or a mask cannot be used.
+    """
+    pictures = labelled_pictures(test_dir)
+    counts_pixels = any(picture.mask for picture in pictures)
+    evaluation = Evaluation(detector.model, detector.calibration.threshold)
+    for done, picture in enumerate(pictures, start=1):
+        started = perf_counter()
+        inspection = detector.score(picture.path)
+        evaluation.seconds += perf_counter() - started
+        evaluation.scores.append(_labelled_score(picture, inspection))
+        if counts_pixels and (picture.mask or picture.kind == GOOD):
+            _count_pixels(evaluation, picture, inspection)
+        if progress:
+            progress(done, len(pictures))
+    return evaluation
+
+
+def _labelled_score(picture: LabelledPicture, inspection: Inspection) -> LabelledScore:
+    score = np.inf if inspection.score is None else inspection.score
+    return LabelledScore(picture.path, picture.kind, inspection.verdict, score, inspection.components or {})
+
+
+def _count_pixels(evaluation: Evaluation, picture: LabelledPicture, inspection: Inspection) -> None:
+    """Count a map; an invalid picture has none, and a defect without a mask tells nothing of pixels."""
+    if inspection.anomaly_map is None:
+        return
+    mask = None if picture.mask is None else read_mask(picture.mask, inspection.anomaly_map.shape)
+    evaluation.pixels.add(inspection.anomaly_map, mask)
+    evaluation.masks += picture.mask is not None
+
+
+def evaluate(detector: Detector, test_dir: Path, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Return the figures of a model on a test folder; parameters are those of `measure`.
+
+    Returns
+    -------
+    dict
+        The object that `inspector evaluate --format json` prints.  `pixel` is None without masks; what
+        needs defective pictures is None where there are none.  An invalid picture counts as flagged,
+        with the highest score.
+    """
+    return measure(detector, test_dir, progress=progress).figures()

@@ -1,0 +1,294 @@
+"""New normal pictures give a model new thresholds; its networks and its standardisation stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.calibrate import check_rates, set_thresholds
+from calibration.report import ReportContent, UnusualPicture, write_report
+from inspector import decision, heatmap
+from inspector.bundle import CALIBRATION, Bundle, Fill, file_sha256, refuse_existing, write_bundle
+from inspector.detector import Detector
+from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
+from inspector.files import list_images, printable
+from inspector.records import Calibration, Manifest
+from inspector.settings import Settings
+from inspector.storage import link_or_copy
+from inspector.store import Store, slug
+
+Progress = Callable[[int, int], None]
+
+FEWEST_PICTURES = 5
+SHOWN_PICTURES = 6
+SHOWN_RECONSTRUCTIONS = 8
+REPORT = "report.html"
+REWRITTEN = frozenset({CALIBRATION, REPORT})
+LEARNED = "learned from"
+COPY = "exact copy"
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What came of it.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        The new version.
+    images : int
+        Number of pictures that set the thresholds.
+    skipped : tuple of (name, reason)
+        Files that were left out: damaged, exact copies, or known from training.
+    """
+
+    bundle: Bundle
+    images: int
+    skipped: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Normals:
+    """The new normals: their files, raw statistics (n, columns), and map peaks (n,)."""
+
+    paths: list[Path]
+    statistics: NDArray[np.float32]
+    peaks: NDArray[np.float32]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def recalibrate(
+    bundle: Bundle,
+    normal_dir: Path,
+    target: Store | Path,
+    *,
+    max_false_reject: float | None = None,
+    max_review: float | None = None,
+    strict: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Recalibration:
+    """Write a version of a model whose thresholds come from new normals.
+
+    Pictures that the model learned from are left out: they score lower than fresh ones, and would make
+    a promise that cannot be kept.  Exact copies count once.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    normal_dir : Path
+        Searched recursively.
+    target : Store or Path
+        A store gets the next version under the model's name; a path gets the bundle itself.
+    max_false_reject : float, optional
+        The rate of good pictures that may fail; the one that was asked for before without it.
+    max_review : float, optional
+        The rate of good pictures that may be sent to review; without it none are.
+    strict : bool
+        Refuse the folder if one picture is damaged, instead of leaving it out.
+    settings : Settings, optional
+        Limits on pictures, and the number of threads.
+    progress : callable, optional
+        Called with the number of pictures done and of all pictures.
+
+    Returns
+    -------
+    Recalibration
+
+    Raises
+    ------
+    UsageError
+        A rate is out of its range, or there is something at the target path.
+    DatasetError
+        Fewer than 5 pictures can be used, or one is damaged and `strict` was given.
+    """
+    rate = bundle.calibration.asked_false_reject_rate if max_false_reject is None else max_false_reject
+    check_rates(rate, max_review)
+    if isinstance(target, Path):
+        refuse_existing(target)
+    detector = Detector(bundle, settings)
+    normals = _inspect(detector, normal_dir, strict=strict, progress=progress)
+    before = bundle.calibration
+    scores = decision.score(normals.statistics, bundle.manifest.columns, before)
+    calibration = set_thresholds(
+        scores,
+        normals.peaks,
+        max_false_reject=rate,
+        max_review=max_review,
+        source=f"{len(scores)} new normal pictures from {printable(normal_dir.resolve().name)}",
+        center=before.center,
+        scale=before.scale,
+        fused=before.fused,
+    )
+    fill = _filler(detector, calibration, normals, scores, normal_dir, target)
+    return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped)
+
+
+def _write(bundle: Bundle, target: Store | Path, fill: Fill) -> Bundle:
+    if isinstance(target, Path):
+        return write_bundle(target, fill)
+    return target.publish(slug(bundle.manifest.name), fill)
+
+
+# --- the new normals ----------------------------------------------------------------------------
+
+
+def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progress | None) -> _Normals:
+    """Run the graph over every usable picture of a folder, one at a time."""
+    files = list_images(folder)
+    if not files:
+        raise NoImagesError(
+            f"{printable(folder)} holds no picture", hint="give the folder that holds new good pictures"
+        )
+    known = _training_digests(detector.bundle)
+    paths: list[Path] = []
+    skipped: list[tuple[str, str]] = []
+    statistics: list[NDArray[np.float32]] = []
+    peaks: list[np.float32] = []
+    for done, path in enumerate(files, start=1):
+        reason, pixels = _prepare(detector, path, known)
+        if pixels is None:
+            skipped.append((path.relative_to(folder).as_posix(), reason))
+        else:
+            raw = detector.raw(pixels[np.newaxis])
+            paths.append(path)
+            statistics.append(raw.statistics[0])
+            peaks.append(raw.anomaly_map[0].max())
+        if progress:
+            progress(done, len(files))
+    _check(folder, len(paths), skipped, strict)
+    return _Normals(paths, np.stack(statistics), np.array(peaks), tuple(skipped))
+
+
+def _prepare(detector: Detector, path: Path, known: dict[int, str]) -> tuple[str, NDArray[np.uint8] | None]:
+    """Return why a picture is left out, or its pixels uint8 (H, W, 3); then it is known from now on."""
+    try:
+        _, pixels = detector.prepare(path)
+    except ImageError as error:
+        return error.reason, None
+    digest = content_digest(path)
+    if digest in known:
+        return known[digest], None
+    known[digest] = COPY
+    return "", pixels
+
+
+def content_digest(path: Path) -> int:
+    """Return the first 8 bytes of a file's SHA-256 as a number, most significant byte first."""
+    return int(file_sha256(path)[:16], 16)
+
+
+def _training_digests(bundle: Bundle) -> dict[int, str]:
+    with np.load(bundle.path / "reference.npz", allow_pickle=False) as reference:
+        if "training_digests" not in reference:
+            raise BundleError(
+                f"{bundle.path / 'reference.npz'} does not say which pictures the model learned from",
+                hint="fit the model again",
+            )
+        return dict.fromkeys(reference["training_digests"].tolist(), LEARNED)
+
+
+def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, str]], strict: bool) -> None:
+    damaged = [f"{printable(name)} ({reason})" for name, reason in skipped if reason not in {LEARNED, COPY}]
+    if strict and damaged:
+        raise BadImagesError(
+            f"{len(damaged)} pictures in {printable(folder)} are damaged: {', '.join(damaged[:5])}",
+            hint="remove them, or leave out --strict to skip them",
+        )
+    if usable < FEWEST_PICTURES:
+        learned = sum(reason == LEARNED for _, reason in skipped)
+        raise TooFewImagesError(
+            f"{printable(folder)} has {usable} usable new pictures; at least {FEWEST_PICTURES} are needed "
+            f"({learned} were learned from, {len(skipped) - learned} are damaged or copies)",
+            hint="give good pictures that the model has not learned from",
+        )
+
+
+# --- the new version ----------------------------------------------------------------------------
+
+
+def _filler(
+    detector: Detector,
+    calibration: Calibration,
+    normals: _Normals,
+    scores: NDArray[np.float64],
+    normal_dir: Path,
+    target: Store | Path,
+) -> Fill:
+    """Return what fills the folder of the new version: shared files, new thresholds, a new report."""
+    bundle = detector.bundle
+
+    def fill(folder: Path) -> Manifest:
+        for name in bundle.manifest.files:
+            if name not in REWRITTEN:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(bundle.path / name, folder / name)
+        text = calibration.model_dump_json(indent=2) + "\n"
+        (folder / CALIBRATION).write_text(text, encoding="utf-8")
+        manifest = bundle.manifest.model_copy(update={"version": _next_version(bundle, target)})
+        content = ReportContent(
+            manifest=manifest,
+            calibration=calibration,
+            unusual=_unusual(detector, calibration, normals.paths, scores, normal_dir),
+            reconstructions=_reconstructions(detector, normals.paths),
+            notes=_notes(bundle, normals),
+        )
+        write_report(folder / REPORT, content)
+        return manifest
+
+    return fill
+
+
+def _next_version(bundle: Bundle, target: Store | Path) -> int:
+    if isinstance(target, Path):
+        return bundle.manifest.version + 1
+    return max(target.versions(slug(bundle.manifest.name)), default=0) + 1
+
+
+def _unusual(
+    detector: Detector,
+    calibration: Calibration,
+    paths: Sequence[Path],
+    scores: NDArray[np.float64],
+    normal_dir: Path,
+) -> list[UnusualPicture]:
+    found = []
+    for i in np.argsort(-scores, kind="stable")[:SHOWN_PICTURES]:
+        inspection = detector.score(paths[i])
+        if inspection.picture is None or inspection.anomaly_map is None or inspection.components is None:
+            continue  # the file was changed or removed meanwhile
+        overlay = heatmap.overlay(
+            inspection.picture,
+            inspection.anomaly_map,
+            limit=calibration.map_limit,
+            ceiling=calibration.map_ceiling,
+            regions=heatmap.regions(inspection.anomaly_map, calibration.map_limit),
+        )
+        name = paths[i].relative_to(normal_dir).as_posix()
+        found.append(
+            UnusualPicture(name, overlay, inspection.picture, float(scores[i]), inspection.components)
+        )
+    return found
+
+
+def _reconstructions(
+    detector: Detector, paths: Sequence[Path]
+) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    batch = np.stack([detector.prepare(path)[1] for path in paths[:SHOWN_RECONSTRUCTIONS]])
+    return list(zip(batch, detector.reconstruct(batch), strict=True))
+
+
+def _notes(bundle: Bundle, normals: _Normals) -> list[str]:
+    notes = [
+        f"Recalibrated with {len(normals.paths)} new good pictures; "
+        f"the networks are those of version {bundle.manifest.version}."
+    ]
+    notes += [f"{name} was left out: {reason}." for name, reason in normals.skipped[:20]]
+    if len(normals.skipped) > 20:
+        notes.append(f"{len(normals.skipped) - 20} more were left out.")
+    return notes

@@ -1,0 +1,103 @@
+"""Writes docs/reference/cli.md from the command line's own definitions.
+
+Run it as `make docs`; with `--check` it writes nothing and fails where the page is out of date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+PAGE = Path(__file__).parent / "reference" / "cli.md"
+
+INTRODUCTION = """\
+# Command line
+
+Generated from the code by `make docs`. `inspector` and `python -m inspector` are the same.
+Errors are one line on stderr, `error: …`, followed by `hint: …`; `--debug` shows a traceback as well.
+Standard output carries data only. For exit codes and JSON see [json.md](json.md).
+"""
+
+
+def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every group and command below a group, itself first, with full names, in the order of its help."""
+    yield name, group
+    for short in getattr(group, "list_commands", lambda _: ())(None):
+        command = group.get_command(None, short)
+        if not command.hidden:
+            yield from commands(command, f"{name} {short}")
+
+
+def argument_name(parameter: Any) -> str:
+    """How a person writes an argument; empty for an option."""
+    return (parameter.metavar or parameter.name.upper()) if parameter.param_type_name == "argument" else ""
+
+
+def row(parameter: Any, context: typer.Context) -> str:
+    """One line of a table, from what the help page says of a parameter."""
+    names, text = (" ".join(part.split()) for part in parameter.get_help_record(context))
+    names = argument_name(parameter) or names.replace(" range>", ">")
+    extra = re.search(r" *\[((?:default: |required|\d|x|-?\d).*)\]$", text)
+    notes = extra.group(1).split("; ") if extra else []
+    shown = [f"`{note.removeprefix('default: ')}`" if "default: " in note else note for note in notes]
+    cells = [f"`{names}`", text[: extra.start()] if extra else text, ", ".join(shown)]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def plain(text: str) -> str:
+    """Help text without the marks that only the terminal understands."""
+    return re.sub(r"\n*\f.*", "", inspect.cleandoc(text), flags=re.DOTALL).replace("\b\n", "")
+
+
+def example(command: Any) -> list[str]:
+    """The command lines that its help ends with, as a terminal block."""
+    lines = plain(command.epilog or "").removeprefix("Example:").strip().splitlines()
+    return ["```sh", *map(str.strip, lines), "```", ""] if lines else []
+
+
+def section(name: str, command: Any) -> str:
+    """One command: what it does, usage, arguments and options, example."""
+    context = typer.Context(command, info_name=name)
+    lines = [f"{'#' * (1 + len(name.split()))} {name}", "", plain(command.help or ""), ""]
+    if not hasattr(command, "list_commands"):
+        arguments = [word for word in map(argument_name, command.params) if word]
+        lines += ["```", " ".join([name, *arguments, "[OPTIONS]"]), "```", ""]
+    rows = [row(p, context) for p in command.params if p.get_help_record(context)]
+    if rows:
+        lines += ["| | | default or range |", "|---|---|---|", *rows, ""]
+    return "\n".join([*lines, *example(command)])
+
+
+def reference() -> str:
+    """The whole page."""
+    # The width of the terminal and the machine's own folders must not show in it.
+    os.environ.pop("INSPECTOR_STORE", None)
+    from typer.main import get_command
+
+    from inspector.commands.main import app
+
+    sections = [section(name, command) for name, command in commands(get_command(app), "inspector")]
+    return "\n".join([INTRODUCTION, *sections]).rstrip() + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` say whether it is what the code says."""
+    text = reference()
+    if "--check" in arguments:
+        is_current = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text
+        print(f"{PAGE.name} is {'up to date' if is_current else 'out of date; run: make docs'}")
+        return 0 if is_current else 1
+    PAGE.write_text(text, encoding="utf-8")
+    print(f"wrote {PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""Visual inspection that learns from pictures of good parts alone.
+
+>>> import inspector
+>>> inspector.open_model.__name__
+'open_model'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from inspector.errors import InspectorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inspector.detector import Detector, Inspection
+
+__all__ = ["Detector", "Inspection", "InspectorError", "__version__", "open_model"]
+
+
+def open_model(
+    reference: str | Path | None = None, *, store: Path | None = None, threads: int | None = None
+) -> Detector:
+    """Open a model for scoring; loads neither torch nor scikit-learn.
+
+    Parameters
+    ----------
+    reference : str or Path, optional
+        `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model without it.
+    store : Path, optional
+        The model store; `INSPECTOR_STORE` without it.
+    threads : int, optional
+        Threads of ONNX Runtime; 0 means one for each core.
+
+    Returns
+    -------
+    Detector
+
+    Raises
+    ------
+    StoreError
+        No such model.
+    BundleError
+        The model on disk cannot be trusted.
+    """
+    from inspector.bundle import Bundle
+    from inspector.detector import Detector
+    from inspector.settings import Settings
+    from inspector.store import Store
+
+    changes: dict[str, Any] = {"store": store, "threads": threads}
+    settings = Settings.from_environment().model_copy(
+        update={name: value for name, value in changes.items() if value is not None}
+    )
+    bundle = Bundle.open(Store(settings.store).resolve(reference))
+    return Detector(bundle, settings)
+
+
+def __getattr__(name: str) -> Any:
+    """Load what takes time to import when it is first asked for."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("wae-inspector")
+    if name in {"Detector", "Inspection"}:
+        return getattr(import_module("inspector.detector"), name)
+    raise AttributeError(f"module 'inspector' has no attribute {name!r}")

@@ -1,0 +1,10 @@
+"""`python -m inspector` is `inspector`."""
+
+from __future__ import annotations
+
+import sys
+
+from inspector.commands.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""`inspector evaluate`: how well a model tells good from defective pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+EXAMPLE = """
+inspector evaluate tiles/test --model tiles
+inspector evaluate tiles/test --format json > figures.json
+inspector evaluate tiles/test --report tiles.html
+"""
+
+
+class FigureFormat(StrEnum):
+    """Values of `--format`."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def evaluate(
+    test_dir: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TEST_DIR",
+            help="Holds good/ and a folder for each kind of defect; masks are looked for in "
+            "TEST_DIR/../ground_truth/KIND/NAME_mask.png.",
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
+    ] = None,
+    format_: Annotated[
+        FigureFormat | None,
+        typer.Option("--format", help="How to print; table on a terminal, json when piped."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with the figures and the worst mistakes."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
+    ] = None,
+) -> None:
+    """Measure a model on labelled pictures: AUROC, false rejects, misses, and where maps are right."""
+    import inspector
+    from inspector import workshop
+    from inspector.commands.counter import shown_count
+
+    evaluation = workshop.room("calibration.evaluation", "inspector evaluate")
+    page = workshop.room("calibration.evaluation_page", "inspector evaluate")
+    _check_report(report)
+    detector = inspector.open_model(model, threads=threads)
+    with shown_count("evaluating") as progress:
+        measured = evaluation.measure(detector, test_dir, progress=progress)
+    figures = measured.figures()
+    if report is not None:
+        page.write_evaluation(report, measured, detector)
+    chosen = format_ or (FigureFormat.TABLE if sys.stdout.isatty() else FigureFormat.JSON)
+    typer.echo(json.dumps(figures) if chosen is FigureFormat.JSON else figures_table(figures))
+    if report is not None:
+        typer.echo(f"report: {report}", err=True)
+
+
+def _check_report(report: Path | None) -> None:
+    """Refuse a page that cannot be written before the work is done."""
+    from inspector.errors import UsageError
+    from inspector.files import printable
+
+    if report is None:
+        return
+    if report.is_dir():
+        raise UsageError(f"--report {printable(report)} is a folder", hint="name a file, such as report.html")
+    if not report.parent.is_dir():
+        raise UsageError(
+            f"--report {printable(report)}: the folder {printable(report.parent)} does not exist",
+            hint="make it first, or name another one",
+        )
+
+
+def figures_table(figures: dict[str, Any]) -> str:
+    """Lay the figures out for people."""
+    from inspector.files import printable
+
+    image, pixel = figures["image"], figures["pixel"]
+    lines = [
+        f"{figures['model']['name']}@{figures['model']['version']} on {figures['images']} pictures, "
+        f"{figures['milliseconds_per_image']:.1f} ms each",
+        "",
+        f"{'image AUROC':22} {_share(image['auroc'])}  {_interval(image['auroc_interval'])}",
+        f"{'average precision':22} {_share(image['ap'])}",
+        f"{'F1 at the threshold':22} {_share(image['f1'])}  threshold {image['threshold']:.2f}",
+        f"{'good rejected':22} {_rate(image['false_reject_rate'])}  {_rates(image['false_reject_interval'])}",
+        f"{'defects missed':22} {_rate(image['miss_rate'])}",
+    ]
+    if pixel is not None:
+        lines += [
+            f"{'pixel AUROC':22} {_share(pixel['auroc'])}  {pixel['masks']} masks",
+            f"{'AUPRO up to 0.3':22} {_share(pixel['aupro'])}",
+        ]
+    if figures["kinds"]:
+        width = max(22, *(len(printable(kind)) for kind in figures["kinds"]))
+        lines += ["", f"{'kind':{width}} {'AUROC':>7}  {'missed':>7}  pictures"]
+        lines += [
+            f"{printable(kind):{width}} {_share(row['auroc'])}  {_rate(row['miss_rate'])}  {row['images']:8d}"
+            for kind, row in figures["kinds"].items()
+        ]
+        lines += ["", f"{'component':{width}} {'AUROC':>7}"]
+        lines += [f"{name:{width}} {_share(row['auroc'])}" for name, row in figures["components"].items()]
+    return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return f"{'-' if value is None else format(value, '.3f'):>7}"
+
+
+def _rate(value: float | None) -> str:
+    return f"{'-' if value is None else format(100 * value, '.1f') + ' %':>7}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _rates(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"

@@ -1,0 +1,79 @@
+"""Raw statistics plus calibration numbers make a verdict; every score rises with anomaly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.records import Calibration, Column, Verdict
+
+Floats = NDArray[np.float64]
+
+
+def standardise(statistics: NDArray[np.floating], calibration: Calibration) -> Floats:
+    """Express raw statistics in units of the training pictures' spread: `(x - center) / scale`.
+
+    Parameters
+    ----------
+    statistics : array (n_images, n_columns)
+        As `detector.onnx` returns them.
+    calibration : Calibration
+        Holds `center` and `scale`, each of length n_columns.
+
+    Returns
+    -------
+    array (n_images, n_columns), float64
+    """
+    center = np.asarray(calibration.center)
+    scale = np.asarray(calibration.scale)
+    return np.asarray((np.asarray(statistics, dtype=np.float64) - center) / scale)
+
+
+def component_scores(
+    statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration
+) -> dict[str, Floats]:
+    """For each component the largest of its standardised columns, shape (n_images,)."""
+    z = standardise(statistics, calibration)
+    names = [column.component for column in columns]
+    return {
+        name: z[:, [i for i, other in enumerate(names) if other == name]].max(axis=1)
+        for name in dict.fromkeys(names)
+    }
+
+
+def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
+    """Return the score of each picture: the largest of the components named in `fused`."""
+    return np.asarray(np.max([components[name] for name in calibration.fused], axis=0))
+
+
+def score(
+    statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration
+) -> Floats:
+    """Raw statistics (n_images, n_columns) to one score for each picture, shape (n_images,)."""
+    return fuse(component_scores(statistics, columns, calibration), calibration)
+
+
+def is_flagged(score: float, threshold: float) -> bool:
+    """Return the one decision of the product: `score > threshold`; equal is not flagged."""
+    return score > threshold
+
+
+def p_value(score: float, heldout_scores: Sequence[float]) -> float:
+    """Return the share of held-out normals at least as unusual: `(1 + #{h >= s}) / (n + 1)`.
+
+    It falls as anomaly rises.  Under exchangeability with the held-out normals it is at most u with
+    probability at most u (split conformal prediction).
+    """
+    heldout = np.asarray(heldout_scores)
+    return float((1 + np.count_nonzero(heldout >= score)) / (heldout.size + 1))
+
+
+def verdict(score: float, threshold: float, review_threshold: float | None) -> Verdict:
+    """`fail` over the threshold, `review` between the two thresholds, else `pass`."""
+    if is_flagged(score, threshold):
+        return "fail"
+    if review_threshold is not None and is_flagged(score, review_threshold):
+        return "review"
+    return "pass"

@@ -1,0 +1,248 @@
+"""The ONNX graphs of a bundle: a picture goes in, raw scores, a map and a verdict come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from inspector import decision, heatmap, images
+from inspector.bundle import Bundle
+from inspector.errors import BundleError, ImageError
+from inspector.records import (
+    Calibration,
+    ImageSize,
+    Manifest,
+    Milliseconds,
+    ModelId,
+    Region,
+    ScoredImage,
+    Verdict,
+)
+from inspector.settings import Settings
+
+Source = str | Path | bytes | NDArray[np.generic]
+
+
+def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Open one graph on the processor with `threads` threads (0: one for each core)."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # onnxruntime raises classes of its own without a common root
+        raise BundleError(
+            f"{path.name} cannot be opened by ONNX Runtime: {str(exc).splitlines()[0]}",
+            hint="the bundle is damaged or needs a newer onnxruntime; fit again or update",
+        ) from exc
+
+
+@dataclass(frozen=True)
+class RawScores:
+    """What `detector.onnx` says of a batch; no threshold has been applied.
+
+    Attributes
+    ----------
+    statistics : float32 (N, C)
+        One column for each entry of the manifest's `columns`; they rise with anomaly.
+    anomaly_map : float32 (N, h, w)
+        In units of the training pictures' spread; it rises with anomaly.
+    latent : float32 (N, d)
+        The codes, averaged over places.
+    """
+
+    statistics: NDArray[np.float32]
+    anomaly_map: NDArray[np.float32]
+    latent: NDArray[np.float32]
+
+
+class Graph:
+    """`detector.onnx`, opened once and run on batches of prepared pictures."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self._session = open_session(path, threads)
+
+    def run(self, batch: NDArray[np.uint8]) -> RawScores:
+        """Score pictures uint8 (N, H, W, 3), RGB, of the model's own size."""
+        statistics, anomaly_map, latent = self._session.run(
+            ["statistics", "anomaly_map", "latent"], {"image": batch}
+        )
+        return RawScores(statistics, anomaly_map, latent)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One inspected picture: its verdict, the numbers behind it, and where to look.
+
+    The fields are those of the JSON object.  `picture` (uint8 (H, W, 3)) and `anomaly_map` (float32
+    (H, W)) are in the picture's own pixels, and None when the verdict is `invalid`.
+    """
+
+    path: str | None
+    verdict: Verdict
+    score: float | None
+    threshold: float
+    p_value: float | None
+    components: dict[str, float] | None
+    regions: tuple[Region, ...]
+    model: ModelId
+    image: ImageSize | None
+    milliseconds: Milliseconds
+    reason: str | None
+    _pixels: NDArray[np.uint8] | None = None
+    _coarse_map: NDArray[np.float32] | None = None
+
+    @cached_property
+    def anomaly_map(self) -> NDArray[np.float32] | None:
+        """float32 (H, W) in the picture's own pixels; the scale is the model's, never the picture's."""
+        if self._coarse_map is None or self.image is None:
+            return None
+        return heatmap.upsample(self._coarse_map, self.image.height, self.image.width)
+
+    @cached_property
+    def picture(self) -> NDArray[np.uint8] | None:
+        """uint8 (H, W, 3), RGB, as it was inspected."""
+        if self._pixels is None or self.image is None:
+            return None
+        return images.fit_to(self._pixels, self.image.height, self.image.width)
+
+    def record(self) -> ScoredImage:
+        """Return the record that JSON and HTTP carry."""
+        return ScoredImage(**{name: getattr(self, name) for name in ScoredImage.model_fields})
+
+
+class Detector:
+    """An opened model.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Verified on opening.
+    settings : Settings, optional
+        Limits on pictures, and the number of threads.
+    """
+
+    def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings.from_environment()
+        self.bundle = bundle
+        self.model = ModelId(
+            name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest
+        )
+        self._graph = Graph(bundle.path / "detector.onnx", self.settings.threads)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self.bundle.manifest
+
+    @property
+    def calibration(self) -> Calibration:
+        """The numbers that make a verdict."""
+        return self.bundle.calibration
+
+    def prepare(self, source: Source) -> tuple[images.Picture, NDArray[np.uint8]]:
+        """Decode a picture, and bring it to the model's size: uint8 (H, W, 3)."""
+        size = (self.manifest.image.height, self.manifest.image.width)
+        picture = images.decode(
+            source,
+            max_pixels=self.settings.max_pixels,
+            max_bytes=self.settings.max_bytes,
+            reduce_to=size,
+        )
+        return picture, images.fit_to(picture.pixels, *size)
+
+    def raw(self, batch: NDArray[np.uint8]) -> RawScores:
+        """Score prepared pictures uint8 (N, H, W, 3) without deciding anything."""
+        return self._graph.run(batch)
+
+    def score(self, source: Source) -> Inspection:
+        """Inspect one picture.
+
+        Parameters
+        ----------
+        source : path, bytes of an image file, or array
+            Arrays are uint8 (H, W) or (H, W, 3), RGB.
+
+        Returns
+        -------
+        Inspection
+            With the verdict `invalid` and a reason where the picture is at fault.
+        """
+        path = str(source) if isinstance(source, (str, Path)) else None
+        started = perf_counter()
+        try:
+            picture, pixels = self.prepare(source)
+        except ImageError as error:
+            return self._invalid(path, error, perf_counter() - started)
+        decoded = perf_counter()
+        raw = self.raw(pixels[np.newaxis])
+        inferred = perf_counter()
+        return self._decide(path, picture, raw, decoded - started, inferred - decoded)
+
+    def reconstruct(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what the auto-encoder makes of prepared pictures, uint8 (N, H, W, 3)."""
+        latent = self._encoder.run(None, {"image": batch})[0]
+        return np.asarray(self._decoder.run(None, {"latent": latent})[0])
+
+    @cached_property
+    def _encoder(self) -> onnxruntime.InferenceSession:
+        return open_session(self.bundle.path / "encoder.onnx", self.settings.threads)
+
+    @cached_property
+    def _decoder(self) -> onnxruntime.InferenceSession:
+        return open_session(self.bundle.path / "decoder.onnx", self.settings.threads)
+
+    def _invalid(self, path: str | None, error: ImageError, seconds: float) -> Inspection:
+        return Inspection(
+            path=path,
+            verdict="invalid",
+            score=None,
+            threshold=self.calibration.threshold,
+            p_value=None,
+            components=None,
+            regions=(),
+            model=self.model,
+            image=None,
+            milliseconds=Milliseconds(decode=round(seconds * 1e3, 3), infer=0.0, decide=0.0),
+            reason=f"{error.reason}: {error.message}",
+        )
+
+    def _decide(
+        self, path: str | None, picture: images.Picture, raw: RawScores, decode: float, infer: float
+    ) -> Inspection:
+        started = perf_counter()
+        calibration = self.calibration
+        components = decision.component_scores(raw.statistics, self.manifest.columns, calibration)
+        score = float(decision.fuse(components, calibration)[0])
+        verdict = decision.verdict(score, calibration.threshold, calibration.review_threshold)
+        size = ImageSize(width=picture.width, height=picture.height)
+        regions: Sequence[Region] = ()
+        if verdict != "pass":
+            full = heatmap.upsample(raw.anomaly_map[0], size.height, size.width)
+            regions = heatmap.regions(full, calibration.map_limit)
+        return Inspection(
+            path=path,
+            verdict=verdict,
+            score=score,
+            threshold=calibration.threshold,
+            p_value=decision.p_value(score, calibration.heldout_scores),
+            components={name: float(values[0]) for name, values in components.items()},
+            regions=tuple(regions),
+            model=self.model,
+            image=size,
+            milliseconds=Milliseconds(
+                decode=round(decode * 1e3, 3),
+                infer=round(infer * 1e3, 3),
+                decide=round((perf_counter() - started) * 1e3, 3),
+            ),
+            reason=None,
+            _pixels=picture.pixels,
+            _coarse_map=raw.anomaly_map[0],
+        )

@@ -1,0 +1,127 @@
+"""Picture files on disk: found, read, and named on one line."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from inspector.errors import (
+    DatasetError,
+    EmptyImageError,
+    ImageTooLargeError,
+    NoImagesError,
+    UnreadableImageError,
+)
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff"}
+)
+
+
+def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
+    """List the pictures of a folder by their suffixes, in the order of their relative paths.
+
+    Names that begin with a dot are left out, and links to folders are not followed.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    recursive : bool
+        Whether to look into the folders below, too.
+
+    Returns
+    -------
+    list of Path
+        The same on every machine; empty where there is no picture.
+
+    Raises
+    ------
+    NoImagesError
+        There is no such folder.
+    DatasetError
+        A folder cannot be listed.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise NoImagesError(f"{printable(folder)} {what}", hint="name a folder that holds pictures")
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=_cannot_list):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        shown = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in shown if path.suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _cannot_list(error: OSError) -> None:
+    raise DatasetError(
+        f"{printable(str(error.filename))} cannot be listed: {error.strerror}",
+        hint="check the folder's permissions",
+    ) from error
+
+
+def read_picture(path: Path, max_bytes: int) -> bytes:
+    """Read a regular file that is neither empty nor larger than `max_bytes`.
+
+    Raises
+    ------
+    UnreadableImageError
+        It is missing, a folder, a device, or may not be read.
+    EmptyImageError, ImageTooLargeError
+        As `check_bytes`; a file that is too large is not read.
+    """
+    name = printable(path)
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            check_bytes(status.st_size, name, max_bytes)
+            return path.read_bytes()
+    except (OSError, ValueError) as exc:  # a path with a zero byte is a ValueError
+        reason = printable(getattr(exc, "strerror", None) or str(exc))
+        raise UnreadableImageError(
+            f"{name} cannot be opened: {reason}", hint="check the path and its permissions"
+        ) from exc
+    what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+    raise UnreadableImageError(f"{name} {what}, not a picture", hint="name a file that holds one picture")
+
+
+def check_bytes(size_bytes: int, name: str, max_bytes: int) -> None:
+    """Refuse a picture of no bytes, or of more than `max_bytes`.
+
+    Raises
+    ------
+    EmptyImageError
+        There are 0 bytes.
+    ImageTooLargeError
+        There are more than `max_bytes`.
+    """
+    if size_bytes == 0:
+        raise EmptyImageError(f"{name} is empty (0 bytes)", hint="copy it again from where it was taken")
+    if size_bytes > max_bytes:
+        raise ImageTooLargeError(
+            f"{name} has {size_bytes:,} bytes; at most {max_bytes:,} are read",
+            hint="reduce the picture, or raise the limit with INSPECTOR_MAX_BYTES",
+        )
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Render a path on one line, whatever its name holds.
+
+    Line breaks, control and direction marks are escaped, bytes that are not UTF-8 are shown as
+    ``\xff``; everything that can be seen, emoji included, stays as it is.
+
+    Examples
+    --------
+    >>> print(printable("two\nlines 🔩.png"))
+    two\nlines 🔩.png
+    """
+    return "".join(map(_printable_character, os.fspath(path)))
+
+
+def _printable_character(character: str) -> str:
+    if character.isprintable() or character == "\u200d":  # the joiner that composes emoji
+        return character
+    if "\udc80" <= character <= "\udcff":  # a byte that the file system could not decode
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return repr(character)[1:-1]

@@ -1,0 +1,131 @@
+"""Golden images: a few pictures in the bundle whose raw scores each machine must reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from inspector import images
+from inspector.errors import BundleError, GoldenMismatchError, ImageError
+from inspector.records import Golden, GoldenProbe
+
+if TYPE_CHECKING:
+    from inspector.detector import Detector, RawScores
+
+FOLDER = "golden"
+RECORD = "golden/golden.json"
+TOLERANCE = 1e-3
+
+
+def write_golden(
+    bundle: Path, pictures: NDArray[np.uint8], raw: RawScores, tolerance: float = TOLERANCE
+) -> None:
+    """Write pictures and what `detector.onnx` made of them into a bundle that is being filled.
+
+    Parameters
+    ----------
+    bundle : Path
+        The folder of the bundle; `golden/` is made in it.
+    pictures : uint8 (n, H, W, 3)
+        RGB, of the model's own size; n is at least 1.
+    raw : RawScores
+        Of these pictures, in this order, by the exported graph.
+    tolerance : float
+        Largest relative difference that a machine may show.
+    """
+    (bundle / FOLDER).mkdir(exist_ok=True)
+    probes = []
+    for i, picture in enumerate(pictures):
+        file = f"probe-{i}.png"
+        (bundle / FOLDER / file).write_bytes(images.encode_png(picture))
+        statistics = tuple(float(value) for value in raw.statistics[i])
+        probes.append(GoldenProbe(file=file, statistics=statistics, map_peak=float(raw.anomaly_map[i].max())))
+    golden = Golden(tolerance=tolerance, probes=tuple(probes))
+    (bundle / RECORD).write_text(golden.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def prove(detector: Detector) -> None:
+    r"""Score the golden images one by one, and compare with what was recorded at export.
+
+    With the column's scale :math:`s` (the training pictures' spread) and the tolerance :math:`t`, each
+    statistic has to satisfy :math:`|got - expected| \le t \cdot \max(|expected|, s)`; the peak of the
+    map likewise with :math:`s = 1`, because the map is in units of that spread already.
+
+    Parameters
+    ----------
+    detector : Detector
+        The opened model.
+
+    Raises
+    ------
+    GoldenMismatchError
+        A number differs by more; the message names the picture, the number, both values.
+    BundleError
+        There is nothing to prove, or it cannot be read.
+    """
+    golden = _read(detector.bundle.path)
+    for probe in golden.probes:
+        raw = detector.raw(_picture(detector, probe)[np.newaxis])
+        expected = np.array([*probe.statistics, probe.map_peak])
+        got = np.array([*raw.statistics[0], raw.anomaly_map[0].max()], dtype=np.float64)
+        _compare(detector, probe, expected, got, golden.tolerance)
+
+
+def _compare(
+    detector: Detector,
+    probe: GoldenProbe,
+    expected: NDArray[np.float64],
+    got: NDArray[np.float64],
+    tolerance: float,
+) -> None:
+    columns = detector.manifest.columns
+    where = f"{detector.model.name}@{detector.model.version}: {FOLDER}/{probe.file}"
+    if not expected.shape == got.shape == (len(columns) + 1,):
+        raise GoldenMismatchError(
+            f"{where}: {got.size - 1} statistics, {expected.size - 1} recorded, {len(columns)} columns",
+            hint="the files of this model do not belong together; fit it again",
+        )
+    scale = np.array([*detector.calibration.scale, 1.0])
+    allowed = tolerance * np.maximum(np.abs(expected), scale)
+    bad = np.flatnonzero(~(np.abs(got - expected) <= allowed))  # so that NaN is bad, too
+    if bad.size:
+        i = int(bad[0])
+        names = [f"{column.component} (top {column.share:g})" for column in columns]
+        name = [*names, "peak of the map"][i]
+        raise GoldenMismatchError(
+            f"{where}: {name} is {got[i]:.6g} here, expected {expected[i]:.6g} ± {allowed[i]:.2g}",
+            hint="this processor or onnxruntime computes differently; update onnxruntime or fit here",
+        )
+
+
+def _read(bundle: Path) -> Golden:
+    path = bundle / RECORD
+    try:
+        golden = Golden.model_validate_json(path.read_bytes())
+    except ValidationError as exc:
+        raise BundleError(f"{path} is damaged: {exc.errors()[0]['msg']}", hint="fit the model again") from exc
+    if not golden.probes:
+        raise BundleError(f"{path} lists no picture, so nothing can be proved", hint="fit the model again")
+    return golden
+
+
+def _picture(detector: Detector, probe: GoldenProbe) -> NDArray[np.uint8]:
+    """Read a golden image; uint8 (H, W, 3) of the model's own size."""
+    path = detector.bundle.path / FOLDER / probe.file
+    size = (detector.manifest.image.height, detector.manifest.image.width)
+    if f"{FOLDER}/{probe.file}" not in detector.manifest.files:
+        raise BundleError(f"{path} is not a file of the model", hint="fit the model again")
+    try:
+        pixels = images.decode(path).pixels
+    except ImageError as exc:
+        raise BundleError(f"{path} cannot be decoded: {exc.message}", hint="fit the model again") from exc
+    if pixels.shape[:2] != size:
+        raise BundleError(
+            f"{path} has {pixels.shape[1]} x {pixels.shape[0]} pixels, the model takes {size[1]} x {size[0]}",
+            hint="fit the model again",
+        )
+    return pixels

@@ -1,0 +1,164 @@
+"""What an image file says of itself before it is decoded: format, size, orientation, completeness."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+from inspector.errors import TruncatedImageError, UnknownFormatError
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+_NOT_READ = {b"GIF8": "GIF", b"%PDF": "PDF", b"\0\0\0\x0c": "JPEG 2000", b"8BPS": "Photoshop"}
+_BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
+_EXIF_ORIENTATION = 0x0112
+
+
+def sniff(data: bytes, name: str) -> str:
+    """Name the format by the first bytes; suffix and content type are only hints.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, at least one byte.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    str
+        `PNG`, `JPEG`, `WebP`, `BMP` or `TIFF`.
+
+    Raises
+    ------
+    TruncatedImageError
+        The file ends inside a signature.
+    UnknownFormatError
+        It is something else.
+    """
+    for magic, kind in _MAGIC:
+        if data.startswith(magic) and (kind != "BMP" or _is_bmp(data)):
+            return kind
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    if any(magic.startswith(data) for magic, _ in _MAGIC) or (data.startswith(b"RIFF") and len(data) < 12):
+        raise TruncatedImageError(
+            f"{name} ends after {len(data)} bytes, inside its signature",
+            hint="copy it again from where it was taken",
+        )
+    other = "HEIF or AVIF" if data[4:8] == b"ftyp" else _NOT_READ.get(data[:4])
+    looks = f"looks like {other}" if other else f"begins with {data[:12]!r}"
+    raise UnknownFormatError(
+        f"{name} is not of an image type that is read: it {looks}",
+        hint="PNG, JPEG, WebP, BMP and TIFF are read; save it as one of them",
+    )
+
+
+def _is_bmp(data: bytes) -> bool:
+    """Look behind the two letters, with which a text may begin as well."""
+    return len(data) < 18 or struct.unpack_from("<I", data, 14)[0] in _BMP_HEADER_BYTES
+
+
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Read width and height of a WebP from its first chunk: extended, lossless or lossy."""
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        low, high, low_height, high_height = struct.unpack_from("<HBHB", data, 24)
+        return low + (high << 16) + 1, low_height + (high_height << 16) + 1
+    if chunk == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def has_deep_colour(data: bytes) -> bool:
+    """Tell whether a PNG has more than one channel of 16 bits."""
+    bits, colour_type = data[24], data[25]
+    return bits == 16 and colour_type in (2, 4, 6)
+
+
+def check_png(data: bytes) -> None:
+    """Walk the chunks of a PNG up to the last, and compare the checksums of those that matter.
+
+    Raises
+    ------
+    EOFError
+        The last chunk is missing.
+    ValueError
+        A checksum does not match: bytes were changed.
+    """
+    view, position = memoryview(data), 8
+    while position + 12 <= len(data):
+        length, chunk = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            break
+        is_critical = not chunk[0] & 0x20
+        if is_critical and zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ValueError(f"the checksum of chunk {chunk!r} does not match")
+        if chunk == b"IEND":
+            return
+        position = end + 4
+    raise EOFError("the last chunk is missing")
+
+
+def check_jpeg(data: bytes, scan: int) -> None:
+    """Check that a JPEG has an end marker behind byte `scan`, where its first scan begins.
+
+    Raises
+    ------
+    EOFError
+        There is none; the marker cannot be part of a scan.
+    """
+    if data.find(b"\xff\xd9", scan) < 0:
+        raise EOFError("the end marker is missing")
+
+
+def check_tiff(data: bytes, offsets: Sequence[int], counts: Sequence[int]) -> None:
+    """Check that the first directory of a TIFF, its strips and its tiles lie inside the file.
+
+    Raises
+    ------
+    EOFError
+        One of them ends behind the file's last byte.
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    is_big = 43 in data[2:4]
+    (start,) = struct.unpack_from(f"{order}Q", data, 8) if is_big else struct.unpack_from(f"{order}I", data, 4)
+    (entries,) = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, start)
+    end = start + (8 + 20 * entries + 8 if is_big else 2 + 12 * entries + 4)
+    for reach in (end, *map(sum, zip(offsets, counts, strict=False))):
+        if reach > len(data):
+            raise EOFError(f"it reaches to byte {reach:,} of {len(data):,}")
+
+
+def orientation(exif: bytes) -> int:
+    """Read the orientation, 1 to 8, from an EXIF block; 1 where there is none or it is damaged.
+
+    References
+    ----------
+    CIPA DC-008, *Exchangeable image file format for digital still cameras*, tag 0x0112.
+    """
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, start)
+        for entry in range(entries):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * entry)
+            if tag == _EXIF_ORIENTATION:
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1

@@ -1,0 +1,426 @@
+"""Pictures in and out: bytes, files or arrays become checked uint8 RGB.
+
+Pillow decodes, because it says exactly where a damaged file ends; OpenCV resizes and encodes.  The
+size is known from the header before a pixel is decoded, so that a small file that claims a huge
+picture costs nothing.  Whatever is wrong with a picture is raised as a leaf of `ImageError`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from inspector import header
+from inspector.errors import (
+    ImageError,
+    ImageTooLargeError,
+    ImageTooSmallError,
+    TruncatedImageError,
+    UnknownFormatError,
+)
+from inspector.files import IMAGE_SUFFIXES, check_bytes, list_images, printable, read_picture
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MIN_SIDE_PIXELS",
+    "Picture",
+    "decode",
+    "encode_jpeg",
+    "encode_png",
+    "fit_to",
+    "list_images",
+    "printable",
+]
+
+Pixels = npt.NDArray[np.uint8]
+
+MIN_SIDE_PIXELS = 32
+MAX_PIXELS = 80_000_000
+MAX_BYTES = 100_000_000
+
+# What decoders raise on damaged bytes; Pillow also trips over its own assertions then.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    cv2.error,
+    struct.error,
+    zlib.error,
+)
+_UNSUPPORTED = re.compile(r"cannot handle|support|unknown (pixel|data)|not available")
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANAR = 258, 262, 284
+_TIFF_EXTENTS = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
+_warnings_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+        RGB, contiguous and not writable.  A large JPEG may be decoded reduced, then its sides are
+        shorter than `height` and `width`.
+    width, height : int
+        The picture's own size in pixels, after EXIF rotation.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+def decode(
+    source: str | os.PathLike[str] | bytes | npt.NDArray[Any],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    reduce_to: tuple[int, int] | None = None,
+) -> Picture:
+    """Turn a file, its bytes or an array into uint8 RGB.
+
+    Grey, palette, CMYK and YCbCr become RGB; transparency is laid over white; of several pages or
+    frames the first is taken; EXIF orientation is applied.  16 bits become 8 by dividing by 257 and
+    rounding, never by the picture's own minimum and maximum (colour TIFFs keep their high bytes,
+    which is within one level of that); 12-bit TIFFs are scaled by their 4095.
+
+    Parameters
+    ----------
+    source : str, path, bytes or ndarray
+        A file, the bytes of one, or an array of shape (H, W), (H, W, 1), (H, W, 3) RGB or
+        (H, W, 4) RGBA of uint8, uint16 (full scale 65535) or bool.
+    max_pixels, max_bytes : int
+        More than that is refused, before decoding and before reading.
+    reduce_to : (height, width), optional
+        A JPEG is decoded at a half, a quarter or an eighth of its size as long as its sides stay
+        at least so long.
+
+    Returns
+    -------
+    Picture
+        Pixels and true size.
+
+    Raises
+    ------
+    ImageError
+        The leaf that says what is wrong with the picture.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, bytes | bytearray | memoryview):
+        name, data = "the picture", bytes(source)
+        check_bytes(len(data), name, max_bytes)
+    elif isinstance(source, str | os.PathLike):
+        name, data = printable(source), read_picture(Path(source), max_bytes)
+    else:
+        raise UnknownFormatError(
+            f"a picture is a path, bytes or an array, not {type(source).__name__}",
+            hint="hand in the file's path, its bytes, or numpy.asarray(picture)",
+        )
+    kind = header.sniff(data, name)
+    try:
+        return _decode(data, kind, name, max_pixels, reduce_to)
+    except (MemoryError, Image.DecompressionBombError) as exc:
+        raise ImageTooLargeError(
+            f"{name} needs more memory to decode than there is ({printable(str(exc))})",
+            hint="reduce the picture before handing it in",
+        ) from exc
+    except _DAMAGE as exc:
+        raise _at_fault(kind, name, exc) from exc
+
+
+def fit_to(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Stretch a picture to a model's size: by area where a side shrinks, linearly where it grows.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (h, w, 3)
+        The picture.
+    height, width : int
+        The size wanted, in pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+        Contiguous; the picture itself where it has this size already.
+    """
+    smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
+    if smaller != pixels.shape[1::-1]:
+        pixels = cast(Pixels, cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA))
+    if smaller != (width, height):
+        pixels = cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.ascontiguousarray(pixels)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode uint8 pixels, (H, W, 3) RGB or (H, W) grey, as PNG."""
+    return _encode(".png", pixels, [])
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
+    """Encode uint8 pixels, (H, W, 3) RGB or (H, W) grey, as JPEG of a quality of 1 to 100."""
+    return _encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _encode(suffix: str, pixels: Pixels, options: list[int]) -> bytes:
+    picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    return cv2.imencode(suffix, picture, options)[1].tobytes()
+
+
+# --- from bytes to pixels -------------------------------------------------------------------
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if min(width, height) < MIN_SIDE_PIXELS:
+        raise ImageTooSmallError(
+            f"{name} has {width} x {height} pixels; each side needs at least {MIN_SIDE_PIXELS}",
+            hint="hand in the picture at a larger size",
+        )
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name} has {width} x {height} = {width * height:,} pixels; at most {max_pixels:,} are read",
+            hint="reduce the picture, or raise the limit with INSPECTOR_MAX_PIXELS",
+        )
+
+
+def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
+    """Tell a variant that is not read from a file that is damaged."""
+    detail = printable(str(exc)) or type(exc).__name__
+    if _UNSUPPORTED.search(detail):
+        return UnknownFormatError(
+            f"{name} is a {kind} of a variant that is not read: {detail}",
+            hint="save it again as an 8 or 16 bit grey or RGB PNG",
+        )
+    return TruncatedImageError(
+        f"{name} ends too early or is damaged ({kind}: {detail})",
+        hint="copy it again from where it was taken; it may have been cut while it was written",
+    )
+
+
+def _decode(data: bytes, kind: str, name: str, max_pixels: int, reduce_to: tuple[int, int] | None) -> Picture:
+    if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
+        _check_size(*header.webp_size(data), name, max_pixels)
+    with _without_warnings() if _may_warn(kind, data) else nullcontext():
+        image = _plugin(kind)(BytesIO(data))
+        size = image.size
+        _check_size(*size, name, max_pixels)
+        _check_complete(kind, image, data)
+        if kind == "JPEG" and reduce_to is not None:
+            rows, columns = reduce_to[::-1] if _orientation(image, kind) >= 5 else reduce_to
+            image.draft(None, (columns, rows))
+        image.load()
+    orientation = _orientation(image, kind)
+    pixels = _upright(_to_rgb(image, kind, data), orientation)
+    if kind == "TIFF":
+        size = image.size
+    width, height = size[::-1] if orientation >= 5 else size
+    return Picture(_frozen(pixels), width, height)
+
+
+def _plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
+    """Pick Pillow's class for a format.
+
+    `PIL.Image.open` would ask every plugin it has, and its pixel limit is a setting of the process.
+    """
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngImageFile
+
+        return PngImageFile
+    if kind == "JPEG":
+        return _jpeg_class()
+    if kind == "BMP":
+        from PIL.BmpImagePlugin import BmpImageFile
+
+        return BmpImageFile
+    if kind == "TIFF":
+        from PIL.TiffImagePlugin import TiffImageFile
+
+        return TiffImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    return WebPImageFile
+
+
+@lru_cache(maxsize=1)
+def _jpeg_class() -> Callable[[BytesIO], ImageFile]:
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    class Jpeg(JpegImageFile):
+        """A JPEG whose EXIF block is not searched for a resolution, which warns where it is damaged."""
+
+        def _read_dpi_from_exif(self) -> None:
+            pass
+
+    return Jpeg
+
+
+def _may_warn(kind: str, data: bytes) -> bool:
+    return kind == "TIFF" or (kind == "PNG" and b"acTL" in data[: data.find(b"IDAT")])
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silence Pillow's remarks on odd metadata; warning filters belong to the process, hence the lock."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
+def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
+    """Find what decoders forgive: a lost end, a wrong checksum, samples in an unexpected order."""
+    if kind == "PNG":
+        header.check_png(data)
+    elif kind == "JPEG":
+        header.check_jpeg(data, cast(BytesIO, image.fp).tell())
+    elif kind == "TIFF":
+        tags = cast(Any, image).tag_v2
+        for offsets, counts in _TIFF_EXTENTS:
+            header.check_tiff(data, tags.get(offsets, ()), tags.get(counts, ()))
+        if tags.get(_TIFF_PLANAR) == 2 and len(image.getbands()) > 1 and max(tags.get(_TIFF_BITS, (8,))) > 8:
+            raise ValueError("colour planes of 16 bits are not supported")
+
+
+def _orientation(image: ImageFile, kind: str) -> int:
+    return 1 if kind == "TIFF" else header.orientation(image.info.get("exif", b""))  # Pillow turns TIFFs
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation."""
+    if orientation in (5, 7):  # mirrored along a diagonal
+        pixels = cast(Pixels, cv2.transpose(pixels))
+    if orientation in (3, 7):
+        return cast(Pixels, cv2.rotate(pixels, cv2.ROTATE_180))
+    if orientation in (6, 8):
+        clockwise = orientation == 6
+        turn = cv2.ROTATE_90_CLOCKWISE if clockwise else cv2.ROTATE_90_COUNTERCLOCKWISE
+        return cast(Pixels, cv2.rotate(pixels, turn))
+    if orientation in (2, 4):
+        return cast(Pixels, cv2.flip(pixels, 1 if orientation == 2 else 0))
+    return pixels
+
+
+# --- from a mode to RGB ---------------------------------------------------------------------
+
+
+def _to_rgb(image: ImageFile, kind: str, data: bytes) -> Pixels:
+    mode = image.mode
+    if mode == "F":
+        raise ValueError("floating point samples are not supported, their full scale is not known")
+    if mode.startswith("I"):
+        return _grey_to_rgb(_deep_grey(image))
+    if kind == "PNG" and header.has_deep_colour(data):
+        return _deep_colour(data)
+    if image.has_transparency_data:
+        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode))
+        return cast(Pixels, _over_white(np.asarray(straight.convert("RGBA"))))
+    if mode in ("1", "L"):
+        return _grey_to_rgb(np.asarray(image if mode == "L" else image.convert("L")))
+    return np.asarray(image if mode == "RGB" else image.convert("RGB"))
+
+
+def _deep_grey(image: ImageFile) -> Pixels:
+    """Bring one channel of up to 16 bits to 8."""
+    values = np.asarray(image)
+    if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65535):
+        raise ValueError(f"samples of {values.min()} to {values.max()} are not supported, 0 to 65535 are")
+    values = values.astype(np.uint16)
+    tags: dict[int, Any] = getattr(image, "tag_v2", {})
+    full = 4095 if tags.get(_TIFF_BITS) == (12,) else 65535
+    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
+        values = full - values
+    if "transparency" in image.info:  # the one value that is transparent
+        values[values == image.info["transparency"]] = full
+    return _to_eight_bits(values, full)
+
+
+def _deep_colour(data: bytes) -> Pixels:
+    """Decode a PNG of several 16-bit channels, of which Pillow keeps only the high bytes."""
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if bgr is None:
+        raise ValueError("16 bit colour cannot be decoded")
+    if bgr.shape[2] == 4:
+        return _to_eight_bits(_over_white(cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA)))
+    return _to_eight_bits(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _to_eight_bits(values: npt.NDArray[Any], full: int = 65535) -> Pixels:
+    return cast(Pixels, _eight_bit_table(full)[values])
+
+
+@lru_cache(maxsize=2)
+def _eight_bit_table(full: int) -> Pixels:
+    return np.rint(np.arange(full + 1) * 255 / full).astype(np.uint8)
+
+
+def _grey_to_rgb(grey: Pixels) -> Pixels:
+    return cast(Pixels, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
+
+
+def _over_white(rgba: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Lay straight alpha over white: white - (white - colour) * alpha."""
+    absent = cv2.bitwise_not(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
+    alpha = cv2.cvtColor(rgba[..., 3], cv2.COLOR_GRAY2RGB)
+    return cv2.bitwise_not(cv2.multiply(absent, alpha, scale=1 / np.iinfo(rgba.dtype).max))
+
+
+def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
+    """Check an array and make it RGB of 8 bits; it is not copied where it is that already."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise UnknownFormatError(
+            f"an array of shape {array.shape} is not a picture; (H, W), (H, W, 1), (H, W, 3) RGB "
+            "and (H, W, 4) RGBA are",
+            hint="put the channels last, and hand in one picture at a time",
+        )
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.bool_):
+        raise UnknownFormatError(
+            f"an array of {array.dtype} is not a picture; uint8, uint16 and bool are",
+            hint="scale it to 0..255 by the sensor's full scale and convert it to uint8",
+        )
+    height, width = array.shape[:2]
+    _check_size(width, height, "the array", max_pixels)
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    if array.dtype == np.bool_:
+        array = array.view(np.uint8) * np.uint8(255)
+    if channels == 4:
+        array = _over_white(array)
+    if array.dtype == np.uint16:
+        array = _to_eight_bits(array)
+    rgb = _grey_to_rgb(array.reshape(height, width)) if channels == 1 else array
+    return Picture(_frozen(rgb), width, height)
+
+
+def _frozen(pixels: Pixels) -> Pixels:
+    """Give a contiguous view that cannot be written, so that no two readers of it can differ."""
+    view = np.ascontiguousarray(pixels).view()
+    view.flags.writeable = False
+    return view

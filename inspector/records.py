@@ -1,0 +1,182 @@
+"""The records that cross boundaries: what a bundle says of itself, and what an inspection found."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Verdict = Literal["pass", "review", "fail", "invalid"]
+
+
+class Record(BaseModel):
+    """Immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+# --- what a bundle says of itself -----------------------------------------------------------
+
+
+class FileEntry(Record):
+    """Digest and size of one file of the bundle."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+
+
+class ImageContract(Record):
+    """How a picture becomes the input of `detector.onnx`: uint8 (N, height, width, 3)."""
+
+    height: int = Field(ge=32)
+    width: int = Field(ge=32)
+    colour_order: Literal["RGB"] = "RGB"
+    value_range: tuple[int, int] = (0, 255)
+    resize: Literal["stretch"] = "stretch"
+
+
+class Column(Record):
+    """One raw statistic of `detector.onnx`: the mean of the top `share` of a component's map."""
+
+    component: str
+    share: float = Field(gt=0, le=1)
+
+
+class TrainingSummary(Record):
+    """How the model was made: enough to make it again."""
+
+    preset: str
+    options: dict[str, Any]
+    steps: int
+    seconds: float
+    seed: int
+    threads: int
+    device: str
+    images: int
+    heldout_images: int
+    skipped_images: int
+    dataset_digest: str
+    parameters: dict[str, int]
+    losses: dict[str, float]
+    packages: dict[str, str]
+
+
+class ParitySummary(Record):
+    """Torch against the exported graph on the held-out images."""
+
+    images: int
+    largest_relative_difference: float
+    tolerance: float
+    verdict_flips: int
+
+
+class Manifest(Record):
+    """`manifest.json`: what the bundle is, and the digest of every other file in it."""
+
+    schema_version: int
+    name: str
+    version: int = Field(ge=1)
+    created: str
+    inspector_version: str
+    image: ImageContract
+    architecture: str
+    columns: tuple[Column, ...]
+    latent_dim: int
+    training: TrainingSummary
+    parity: ParitySummary
+    files: dict[str, FileEntry]
+
+
+class Calibration(Record):
+    """`calibration.json`: the numbers that turn raw statistics into a verdict.
+
+    A statistic is standardised, `(x - center) / scale`, with `center` and `scale` from training
+    images.  A component's score is the largest of its standardised columns; the score of the
+    picture is the largest of the components named in `fused`.  All of them rise with anomaly.
+    """
+
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    fused: tuple[str, ...]
+    threshold: float
+    review_threshold: float | None = None
+    map_limit: float
+    map_ceiling: float
+    asked_false_reject_rate: float
+    promised_false_reject_rate: float
+    promise_kept: bool
+    images_missing: int = Field(ge=0)
+    heldout_scores: tuple[float, ...]
+    method: str = "split conformal"
+    source: str
+    created: str
+
+
+class GoldenProbe(Record):
+    """Expected raw statistics of one golden image."""
+
+    file: str
+    statistics: tuple[float, ...]
+    map_peak: float
+
+
+class Golden(Record):
+    """`golden/golden.json`."""
+
+    tolerance: float
+    probes: tuple[GoldenProbe, ...]
+
+
+# --- what an inspection found ---------------------------------------------------------------
+
+
+class Region(Record):
+    """A connected part of the picture whose anomaly map exceeds the calibrated limit, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area_pixels: int
+    peak: float
+
+
+class ModelId(Record):
+    """Which model made a verdict."""
+
+    name: str
+    version: int
+    digest: str
+
+
+class ImageSize(Record):
+    """Size of the picture as it was handed in, after EXIF rotation."""
+
+    width: int
+    height: int
+
+
+class Milliseconds(Record):
+    """Where the time went."""
+
+    decode: float
+    infer: float
+    decide: float
+
+
+class ScoredImage(Record):
+    """One scored image: the object that JSON, HTTP and Python share."""
+
+    path: str | None
+    verdict: Verdict
+    score: float | None
+    threshold: float
+    p_value: float | None
+    components: dict[str, float] | None
+    regions: tuple[Region, ...]
+    model: ModelId
+    image: ImageSize | None
+    milliseconds: Milliseconds
+    reason: str | None

@@ -1,0 +1,111 @@
+"""Training batches: random crops of normal pictures, and the same crops with defects laid over."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.corruption import Floats, Rng, corrupt
+
+GAIN_LIMITS = (0.4, 2.5)  # a picture is never brightened or darkened by more than this
+
+
+class Batch(NamedTuple):
+    """One training step's pictures."""
+
+    clean: Tensor  # (B, 3, H, W), 0 to 1
+    corrupted: Tensor  # (B, 3, H, W), 0 to 1
+    label: Tensor  # (B, 1, H, W), 0 untouched to 1 plainly visible
+
+
+class CropSampler:
+    """Draws batches; the batch of a step depends on seed and step alone, so that a run can resume.
+
+    Parameters
+    ----------
+    pixels : uint8 (N, H, W, 3)
+        All prepared pictures.
+    rows : int (n,)
+        Those to draw from.
+    crop, batch : int
+        Side of a crop in px, and crops in a batch.
+    flips : (bool, bool, bool)
+        Whether left-right, up-down and transposition leave a normal picture normal.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        rows: NDArray[np.intp],
+        *,
+        crop: int,
+        batch: int,
+        flips: tuple[bool, bool, bool],
+        seed: int,
+    ) -> None:
+        self._pixels, self._rows = pixels, rows
+        self._crop, self._batch, self._flips, self._seed = crop, batch, flips, seed
+        light = np.array([_mean_and_contrast(pixels[row]) for row in rows])
+        self.means, self.contrasts = light[:, 0], np.maximum(light[:, 1], 0.02)
+        self.target_mean = float(np.median(self.means))
+
+    def draw(self, step: int) -> Batch:
+        """Return the batch of this step."""
+        rng = np.random.default_rng([self._seed, step])
+        clean, dirty, labels = [], [], []
+        for _ in range(self._batch):
+            picture, contrast = self._draw_crop(rng)
+            other, _ = self._draw_crop(rng)
+            result = corrupt(rng, picture, other, contrast)
+            clean.append(picture)
+            dirty.append(result.picture)
+            labels.append(result.label)
+        return Batch(_channels_first(clean), _channels_first(dirty), torch.from_numpy(np.stack(labels))[:, None])
+
+    def _draw_crop(self, rng: Rng) -> tuple[Floats, float]:
+        index = int(rng.integers(0, len(self._rows)))
+        picture = self._pixels[self._rows[index]]
+        gain = float(np.clip(self.target_mean / max(self.means[index], 1e-3), *GAIN_LIMITS))
+        crop = self._cut(rng, picture).astype(np.float32) * np.float32(gain / 255)
+        contrast = np.float32(rng.uniform(0.92, 1.08))
+        crop = (crop - self.target_mean) * contrast + np.float32(self.target_mean * rng.uniform(0.92, 1.08))
+        left, up, turn = self._flips
+        if left and rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        if up and rng.random() < 0.5:
+            crop = crop[::-1]
+        if turn and rng.random() < 0.5:
+            crop = crop.transpose(1, 0, 2)
+        return np.ascontiguousarray(np.clip(crop, 0, 1), dtype=np.float32), float(
+            self.contrasts[index] * gain
+        )
+
+    def _cut(self, rng: Rng, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = picture.shape[:2]
+        size = self._crop
+        y, x = int(rng.integers(0, height - size + 1)), int(rng.integers(0, width - size + 1))
+        if rng.random() >= 0.3:
+            return picture[y : y + size, x : x + size]
+        centre = (x + size / 2, y + size / 2)
+        turn = cv2.getRotationMatrix2D(centre, float(rng.uniform(-3, 3)), float(rng.uniform(0.97, 1.04)))
+        turn[:, 2] -= (x, y)
+        return np.asarray(
+            cv2.warpAffine(
+                picture, turn, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+            )
+        )
+
+
+def _mean_and_contrast(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    grey = picture.astype(np.float32).mean(2) / 255
+    return float(grey.mean()), float(grey.std())
+
+
+def _channels_first(pictures: list[Floats]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # (B, H, W, 3) -> (B, 3, H, W)

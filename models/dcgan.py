@@ -1,0 +1,102 @@
+"""The article's networks for 64 x 64 px colour pictures: a DCGAN encoder and two decoders.
+
+They are those of the authors' implementation of Tolstikhin et al., "Wasserstein Auto-Encoders",
+ICLR 2018, with TensorFlow's SAME padding: for kernel 5 and stride 2 that is one pixel before, two after.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SIDE = 64  # px
+KERNEL = 5
+WEIGHT_STD = 0.01
+
+
+class DcganEncoder(nn.Module):
+    """Picture to one code vector: four strided convolutions, then a linear layer.
+
+    Parameters
+    ----------
+    latent_dim : int
+    width : int
+        Channels of the last convolution; the ones before have an eighth, a quarter and a half.
+    """
+
+    def __init__(self, latent_dim: int, width: int = 1024) -> None:
+        super().__init__()
+        channels = [3, width // 8, width // 4, width // 2, width]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(c_in, c_out, KERNEL, 2) for c_in, c_out in zip(channels, channels[1:], strict=False)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c, eps=1e-5, momentum=0.1) for c in channels[1:])
+        self.to_latent = nn.Linear(4 * 4 * width, latent_dim)
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, 64, 64) in −1 to 1 to codes (B, latent_dim)."""
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = F.relu(norm(convolution(F.pad(x, (1, 2, 1, 2)))))  # halves H and W
+        codes: Tensor = self.to_latent(x.flatten(1))  # (B, width, 4, 4) -> (B, 16·width)
+        return codes
+
+
+class DcganDecoder(nn.Module):
+    """Code vector to picture.
+
+    The plain form begins at 4 x 4 px and ends with a stride of 2; the modified one (*dcgan_mod*)
+    begins at 8 x 8 px and ends with a stride of 1.
+
+    Parameters
+    ----------
+    latent_dim : int
+    width : int
+        Channels at the start.
+    modified : bool
+        *dcgan_mod* instead of *dcgan*.
+    """
+
+    def __init__(self, latent_dim: int, width: int = 1024, *, modified: bool = False) -> None:
+        super().__init__()
+        self.start = 8 if modified else 4
+        self.modified = modified
+        channels = [width, width // 2, width // 4, width // 8]
+        self.from_latent = nn.Linear(latent_dim, self.start**2 * width)
+        self.blocks = nn.ModuleList(
+            nn.ConvTranspose2d(c_in, c_out, KERNEL, 2, padding=1)
+            for c_in, c_out in zip(channels, channels[1:], strict=False)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c, eps=1e-5, momentum=0.1) for c in channels[1:])
+        stride, padding = (1, 2) if modified else (2, 1)
+        self.to_picture = nn.ConvTranspose2d(channels[-1], 3, KERNEL, stride, padding=padding)
+        _initialise(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Codes (B, latent_dim) to (B, 3, 64, 64) in −1 to 1."""
+        x = F.relu(self.from_latent(z))
+        x = x.reshape(len(z), -1, self.start, self.start)  # (B, start²·width) -> (B, width, start, start)
+        for block, norm in zip(self.blocks, self.norms, strict=True):
+            x = F.relu(norm(_cropped(block(x))))  # doubles H and W
+        x = self.to_picture(x)
+        return (x if self.modified else _cropped(x)).tanh()
+
+
+def _cropped(x: Tensor) -> Tensor:
+    """Drop the row and the column that TensorFlow's SAME padding does not have."""
+    return x[..., :-1, :-1]
+
+
+def _initialise(module: nn.Module) -> None:
+    """Normal weights of standard deviation 0.01, cut off at two of them in convolutions; biases 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=WEIGHT_STD)
+        elif isinstance(layer, nn.Conv2d):
+            nn.init.trunc_normal_(layer.weight, std=WEIGHT_STD, a=-2 * WEIGHT_STD, b=2 * WEIGHT_STD)
+        elif isinstance(layer, nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=WEIGHT_STD)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

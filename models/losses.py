@@ -1,0 +1,118 @@
+"""The training loss: repair, prior, push and head."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.crops import Batch
+from models.mmd import imq_mmd
+from models.networks import InspectionNetwork
+
+MMD_PLACES = 384  # codes compared with the prior in one step
+CLEAN_PLACE = 0.05  # a place whose label stays below counts as uncorrupted
+BRIGHT, CONTRAST = 0.01, 0.09  # the stabilising constants of SSIM
+
+
+def ssim(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
+    """Structural similarity with a box window, mean over places; 1 for identical pictures.
+
+    `(2·m_x·m_y + c1)(2·cov + c2) / ((m_x² + m_y² + c1)(v_x + v_y + c2))`
+
+    References
+    ----------
+    Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE TIP 2004.
+    """
+    mean_x, mean_y = F.avg_pool2d(x, window, 1), F.avg_pool2d(y, window, 1)
+    var_x = F.avg_pool2d(x * x, window, 1) - mean_x.square()
+    var_y = F.avg_pool2d(y * y, window, 1) - mean_y.square()
+    cov = F.avg_pool2d(x * y, window, 1) - mean_x * mean_y
+    top = (2 * mean_x * mean_y + BRIGHT) * (2 * cov + CONTRAST)
+    bottom = (mean_x.square() + mean_y.square() + BRIGHT) * (var_x + var_y + CONTRAST)
+    return (top / bottom).mean()
+
+
+def reconstruction_loss(x_hat: Tensor, x: Tensor) -> Tensor:
+    """`L1 + 0.5·(1 − SSIM)`, mean over half and quarter resolution; (B, 3, H, W) both."""
+    total = x.new_zeros(())
+    for factor in (2, 4):
+        small, small_hat = F.avg_pool2d(x, factor), F.avg_pool2d(x_hat, factor)
+        total = total + F.l1_loss(small_hat, small) + 0.5 * (1 - ssim(small_hat, small))
+    return total / 2
+
+
+def focal_bce(logits: Tensor, label: Tensor) -> Tensor:
+    """Binary cross-entropy weighted by `|y − p|` (focal, γ = 1), mean over places."""
+    weight = (label - torch.sigmoid(logits)).abs().detach()
+    return (weight * F.binary_cross_entropy_with_logits(logits, label, reduction="none")).mean()
+
+
+def dice(logits: Tensor, label: Tensor) -> Tensor:
+    """`1 − (2·Σpy + 1) / (Σp² + Σy² + 1)` over the batch."""
+    p = torch.sigmoid(logits)
+    return 1 - (2 * (p * label).sum() + 1) / (p.square().sum() + label.square().sum() + 1)
+
+
+class Push(nn.Module):
+    """Sends the codes of corrupted places away from the prior.
+
+    `logit = softplus(a)·(log(1 + e) − b)` with `e = mean_c z²`; a and b are learned.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(2.0))
+        self.b = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        """Codes (B, d, h, w) and labels (B, 1, h, w) to a scalar loss."""
+        energy = z.square().mean(1, keepdim=True)
+        return 10 * focal_bce(F.softplus(self.a) * (torch.log1p(energy) - self.b), label)
+
+
+class Objective(nn.Module):
+    """`rec + λ·MMD + 0.5·push + head`.
+
+    Parameters
+    ----------
+    mmd_weight, push_weight : float
+    """
+
+    def __init__(self, mmd_weight: float = 1.0, push_weight: float = 0.5) -> None:
+        super().__init__()
+        self.mmd_weight, self.push_weight = mmd_weight, push_weight
+        self.push = Push()
+
+    def forward(
+        self, network: InspectionNetwork, batch: Batch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Return each part of the loss, and their weighted sum as `total`."""
+        codes, x_hat, logits = network(batch.corrupted)
+        z, x_hat, logits = codes.z.float(), x_hat.float(), logits.float()
+        coarse = F.max_pool2d(batch.label, 16)  # (B, 1, H/16, W/16)
+        fine = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
+        losses = {
+            "reconstruction": reconstruction_loss(x_hat, batch.clean),
+            "mmd": self._mmd(z, coarse, generator),
+            "push": self.push(z, coarse),
+            "head": 10 * focal_bce(logits, fine) + 0.3 * dice(logits, fine),
+        }
+        losses["total"] = (
+            losses["reconstruction"]
+            + self.mmd_weight * losses["mmd"]
+            + self.push_weight * losses["push"]
+            + losses["head"]
+        )
+        return losses
+
+    def _mmd(self, z: Tensor, coarse: Tensor, generator: torch.Generator) -> Tensor:
+        if self.mmd_weight == 0:
+            return z.new_zeros(())
+        clean = z.permute(0, 2, 3, 1)[coarse[:, 0] < CLEAN_PLACE]  # (places, d)
+        pick = torch.randperm(len(clean), generator=generator)[:MMD_PLACES].to(z.device)
+        if len(pick) < 2:
+            return z.new_zeros(())
+        codes = clean[pick]
+        prior = torch.randn(codes.shape, generator=generator).to(z.device)
+        return imq_mmd(codes, prior)

@@ -1,0 +1,142 @@
+"""The inspection network: encoder with a spatial latent, decoder without skips, and anomaly head.
+
+About 1.4 GFLOP and 0.9 M parameters at 256 x 256.  Shapes: B pictures, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Residual(nn.Module):
+    """`relu(x + f(x))` with f two 3x3 convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv(channels, channels),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        return F.relu(x + self.body(x))
+
+
+class Codes(NamedTuple):
+    """What the encoder sees of a picture."""
+
+    s4: Tensor  # (B, 2w, H/4, W/4)
+    s8: Tensor  # (B, 4w, H/8, W/8)
+    s16: Tensor  # (B, 6w, H/16, W/16)
+    z: Tensor  # (B, d, H/16, W/16)
+
+
+class Encoder(nn.Module):
+    """Picture (B, 3, H, W) to a code of d numbers for each 16 x 16 px place."""
+
+    def __init__(self, width: int, latent_dim: int) -> None:
+        super().__init__()
+        w = width
+        self.stem = nn.Sequential(conv(3, w, 5, 2), conv(w, 2 * w, 3, 2), Residual(2 * w))
+        self.s8 = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w))
+        self.s16 = nn.Sequential(conv(4 * w, 6 * w, 3, 2), Residual(6 * w))
+        self.to_latent = nn.Conv2d(6 * w, latent_dim, 1)
+
+    def forward(self, x: Tensor) -> Codes:
+        """(B, 3, H, W) to features and codes."""
+        s4 = self.stem(x)
+        s8 = self.s8(s4)
+        s16 = self.s16(s8)
+        return Codes(s4, s8, s16, self.to_latent(s16))
+
+
+class Decoder(nn.Module):
+    """Codes (B, d, H/16, W/16) to a picture (B, 3, H, W); all of it passes through the codes."""
+
+    def __init__(self, width: int, latent_dim: int) -> None:
+        super().__init__()
+        w = width
+        self.body = nn.Sequential(
+            conv(latent_dim, 6 * w),
+            Residual(6 * w),
+            nn.Upsample(scale_factor=2.0, mode="nearest"),
+            conv(6 * w, 4 * w),
+            Residual(4 * w),
+            nn.Upsample(scale_factor=2.0, mode="nearest"),
+            conv(4 * w, 2 * w),
+            Residual(2 * w),
+            nn.Conv2d(2 * w, 16 * 3, 3, 1, 1),
+            nn.PixelShuffle(4),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, d, h, w) to (B, 3, 16h, 16w)."""
+        picture: Tensor = self.body(z)
+        return picture
+
+
+class Head(nn.Module):
+    """Features and reconstruction residual to one anomaly logit for each 4 x 4 px place."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        w = width
+        self.s32 = nn.Sequential(conv(6 * w, 4 * w, 3, 2), Residual(4 * w))
+        self.from_s16 = nn.Conv2d(6 * w, 4 * w, 1)
+        self.from_s8 = nn.Conv2d(4 * w, 3 * w, 1)
+        self.from_s4 = nn.Conv2d(2 * w, 2 * w, 1)
+        self.down_16 = conv(4 * w, 3 * w)
+        self.down_8 = conv(3 * w, 2 * w)
+        self.last = nn.Sequential(conv(2 * w + 6, 2 * w), nn.Conv2d(2 * w, 1, 1))
+        nn.init.constant_(self.last[1].bias, -3.0)  # defects are rare: start at p = 0.05
+
+    def forward(self, codes: Codes, residual: Tensor) -> Tensor:
+        """Features and x − x_hat (B, 3, H, W) to logits (B, 1, H/4, W/4)."""
+        up = F.interpolate(self.s32(codes.s16), size=codes.s16.shape[-2:], mode="nearest")
+        h = F.relu(up + self.from_s16(codes.s16))
+        h = F.interpolate(self.down_16(h), scale_factor=2.0, mode="nearest")
+        h = F.relu(h + self.from_s8(codes.s8))
+        h = F.interpolate(self.down_8(h), scale_factor=2.0, mode="nearest")
+        h = F.relu(h + self.from_s4(codes.s4))
+        seen = [h, F.avg_pool2d(residual.abs(), 4), F.avg_pool2d(residual, 4).abs()]
+        logits: Tensor = self.last(torch.cat(seen, 1))
+        return logits
+
+
+class InspectionNetwork(nn.Module):
+    """Encoder, decoder and head, trained together.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first convolution; the others are multiples of it.
+    latent_dim : int
+        Numbers in the code of one place.
+    """
+
+    def __init__(self, width: int = 16, latent_dim: int = 32) -> None:
+        super().__init__()
+        self.encoder = Encoder(width, latent_dim)
+        self.decoder = Decoder(width, latent_dim)
+        self.head = Head(width)
+
+    def forward(self, x: Tensor) -> tuple[Codes, Tensor, Tensor]:
+        """Picture (B, 3, H, W) to codes, reconstruction and logits; the head teaches no decoder."""
+        codes = self.encoder(x)
+        x_hat = self.decoder(codes.z)
+        return codes, x_hat, self.head(codes, x - x_hat.detach())

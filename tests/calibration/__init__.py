@@ -1,0 +1,1 @@
+"""Tests of thresholds, fusion, figures and reports."""

@@ -1,0 +1,199 @@
+"""New normals give a model new thresholds: a new version, shared graphs, nothing it learned from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.conformal import ConformalThreshold
+from calibration.recalibration import content_digest, recalibrate
+from inspector import decision, golden
+from inspector.bundle import Bundle, Fill
+from inspector.detector import Detector
+from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
+from inspector.records import Manifest
+from inspector.store import Store
+from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
+
+
+def knowing(learned: list[Path]) -> Fill:
+    """A small real model that remembers the digests of what it learned from."""
+    fill = tiny_fill()
+
+    def filled(folder: Path) -> Manifest:
+        manifest = fill(folder)
+        digests = np.array([content_digest(path) for path in learned], dtype=np.uint64)
+        np.savez(folder / "reference.npz", latents=np.zeros((2, 3), np.float32), training_digests=digests)
+        return manifest
+
+    return filled
+
+
+@pytest.fixture
+def normals(tmp_path: Path) -> Path:
+    """Twenty-five good pictures, in two folders."""
+    folder = tmp_path / "normals"
+    for seed in range(25):
+        write_picture(
+            folder / ("early" if seed < 10 else "late") / f"{seed:02}.png", good_picture(100 + seed)
+        )
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that holds version 1 of a model, which learned from two pictures."""
+    learned = [write_picture(tmp_path / "learned" / f"{seed}.png", good_picture(seed)) for seed in range(2)]
+    store = Store(tmp_path / "store")
+    store.publish("gears", knowing(learned))
+    return store
+
+
+def opened(store: Store) -> Bundle:
+    """The promoted version."""
+    return Bundle.open(store.path("gears"))
+
+
+def test_a_new_version_with_new_thresholds(store: Store, normals: Path) -> None:
+    """The next version is promoted; its threshold is conformal on the product's scores of the new normals."""
+    before = opened(store)
+    calls: list[tuple[int, int]] = []
+    done = recalibrate(before, normals, store, progress=lambda i, n: calls.append((i, n)))
+    after = opened(store)
+    assert (after.manifest.version, after.digest) == (2, done.bundle.digest)
+    assert (done.images, done.skipped) == (25, ())
+    detector = Detector(before)
+    inspections = [detector.score(path) for path in sorted(normals.rglob("*.png"))]
+    scores = np.array([inspection.score for inspection in inspections], dtype=np.float64)
+    expected = ConformalThreshold(0.05).fit(scores[:, None])
+    assert after.calibration.threshold == expected.threshold_
+    assert after.calibration.heldout_scores == tuple(expected.heldout_scores_.tolist())
+    assert after.calibration.center == before.calibration.center
+    assert after.calibration.scale == before.calibration.scale
+    assert after.calibration.map_limit != before.calibration.map_limit
+    assert after.calibration.promise_kept
+    assert "25 new normal pictures from normals" in after.calibration.source
+    assert after.manifest.created == before.manifest.created
+    assert calls[-1] == (25, 25)
+
+
+def test_the_new_version_scores_by_its_thresholds(store: Store, normals: Path) -> None:
+    """The new version reproduces the golden images and the held-out scores that it stores."""
+    detector = Detector(recalibrate(opened(store), normals, store).bundle)
+    golden.prove(detector)
+    path = normals / "late" / "20.png"
+    inspection = detector.score(path)
+    assert inspection.score in detector.calibration.heldout_scores
+    assert inspection.verdict == decision.verdict(
+        inspection.score or 0.0, detector.calibration.threshold, None
+    )
+
+
+def test_files_are_shared(store: Store, normals: Path) -> None:
+    """Everything but thresholds, report and manifest is the same file on disk."""
+    before = opened(store)
+    after = recalibrate(before, normals, store).bundle
+    own = {"calibration.json", "report.html"}
+    for name in before.manifest.files:
+        assert (before.path / name).samefile(after.path / name) == (name not in own), name
+    assert Bundle.open(before.path).digest == before.digest
+
+
+def test_a_report_of_its_own(store: Store, normals: Path) -> None:
+    """The report of the new version names its version, the new promise and the pictures behind it."""
+    after = recalibrate(opened(store), normals, store, max_false_reject=0.1).bundle
+    page = (after.path / "report.html").read_text(encoding="utf-8")
+    assert "version 2" in page
+    assert "At most 10 % of good parts" in page
+    assert "Recalibrated with 25 new good pictures; the networks are those of version 1." in page
+
+
+def test_what_it_learned_from_does_not_count(store: Store, normals: Path, tmp_path: Path) -> None:
+    """Pictures from training are left out under any name, and exact copies count once."""
+    write_picture(normals / "renamed.png", good_picture(0))
+    write_picture(normals / "zz-again.png", good_picture(101))
+    done = recalibrate(opened(store), normals, store)
+    assert done.images == 25
+    assert done.skipped == (("renamed.png", "learned from"), ("zz-again.png", "exact copy"))
+
+
+def test_rates(store: Store, normals: Path) -> None:
+    """The rate asked for at the fit stays unless another is given; review is off unless asked for."""
+    first = recalibrate(opened(store), normals, store).bundle.calibration
+    assert (first.asked_false_reject_rate, first.review_threshold) == (0.05, None)
+    second = recalibrate(
+        opened(store), normals, store, max_false_reject=0.1, max_review=0.2
+    ).bundle.calibration
+    assert second.asked_false_reject_rate == 0.1
+    assert second.review_threshold is not None
+    assert second.review_threshold < second.threshold < first.threshold
+    third = recalibrate(opened(store), normals, store).bundle
+    assert (third.manifest.version, third.calibration.asked_false_reject_rate) == (4, 0.1)
+
+
+def test_too_few_for_the_rate(store: Store, normals: Path) -> None:
+    """With too few pictures for the rate the nearest promise is marked, with how many more are needed."""
+    calibration = recalibrate(opened(store), normals / "early", store).bundle.calibration
+    assert not calibration.promise_kept
+    assert calibration.promised_false_reject_rate == pytest.approx(1 / 11)
+    assert calibration.images_missing == 9
+
+
+def test_to_a_path(normals: Path, tmp_path: Path) -> None:
+    """A path gets the bundle itself, one version higher; what exists there is never overwritten."""
+    source = tiny_bundle(tmp_path / "source")
+    with pytest.raises(BundleError, match="does not say which pictures"):
+        recalibrate(source, normals, tmp_path / "copy")
+    store = Store(tmp_path / "other")
+    before = store.publish("gears", knowing([]))
+    after = recalibrate(before, normals, tmp_path / "new" / "bundle").bundle
+    assert (after.path, after.manifest.version) == (tmp_path / "new" / "bundle", 2)
+    assert store.versions("gears") == [1]
+    with pytest.raises(UsageError, match="already exists"):
+        recalibrate(before, normals, after.path)
+
+
+def test_damaged_pictures(store: Store, normals: Path) -> None:
+    """Damaged pictures are left out and named; with `strict` the folder is refused and nothing written."""
+    (normals / "late" / "empty.png").write_bytes(b"")
+    (normals / "late" / "text.png").write_text("not a picture")
+    with pytest.raises(BadImagesError, match=r"2 pictures .* late/empty.png \(empty\), late/text.png"):
+        recalibrate(opened(store), normals, store, strict=True)
+    assert store.versions("gears") == [1]
+    done = recalibrate(opened(store), normals, store)
+    assert [name for name, _ in done.skipped] == ["late/empty.png", "late/text.png"]
+
+
+def test_a_long_list_of_skipped_files_is_cut_in_the_report(store: Store, normals: Path) -> None:
+    """The report names the first twenty files that were left out, and counts the others."""
+    for number in range(23):
+        (normals / f"zero-{number:02}.png").write_bytes(b"")
+    page = (recalibrate(opened(store), normals, store).bundle.path / "report.html").read_text(
+        encoding="utf-8"
+    )
+    assert "zero-19.png was left out: empty." in page
+    assert "zero-20.png" not in page
+    assert "3 more were left out." in page
+
+
+def test_too_few_pictures(store: Store, normals: Path, tmp_path: Path) -> None:
+    """Fewer than five usable pictures, or none, are refused with counts, and nothing is written."""
+    few = tmp_path / "few"
+    for seed in range(6):
+        write_picture(few / f"{seed}.png", good_picture(seed))
+    with pytest.raises(
+        TooFewImagesError, match=r"has 4 usable new pictures; at least 5 .*2 were learned from"
+    ):
+        recalibrate(opened(store), few, store)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(NoImagesError, match="holds no picture"):
+        recalibrate(opened(store), tmp_path / "none", store)
+    assert store.versions("gears") == [1]
+
+
+def test_wrong_rates_are_refused_before_any_work(store: Store, tmp_path: Path) -> None:
+    """A rate out of range is refused even before the folder is looked at."""
+    with pytest.raises(UsageError, match="--max-false-reject is 2"):
+        recalibrate(opened(store), tmp_path / "nothing", store, max_false_reject=2)

@@ -1,0 +1,1 @@
+"""Promises between the packages."""

@@ -1,0 +1,172 @@
+"""What the documentation says is what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from inspector import errors
+from inspector.bundle import REQUIRED, SUFFIXES
+from inspector.commands import exits
+from inspector.commands.main import app
+from inspector.records import Calibration, ScoredImage
+from inspector.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+DECISIONS = sorted((DOCS / "adr").glob("0*.md"))
+PACKAGES = ("inspector", "models", "calibration")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    """Fenced code blocks of one language; the empty language is a terminal."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_reference", DOCS / "generate_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _commands() -> dict[str, Any]:
+    found = _generator().commands(get_command(app), "inspector")
+    return {name: command for name, command in found if not hasattr(command, "list_commands")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link and picture of every page exists."""
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", _read(page))
+    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=_name)
+def test_decisions_are_short_and_complete(page: Path) -> None:
+    """A decision has at most 45 lines: number and title, status, context, decision, consequences."""
+    text = _read(page)
+    assert len(text.splitlines()) <= 45
+    assert text.startswith(f"# {int(page.name[:4])}. ")
+    assert re.search(r"^Status: (accepted|replaced by .+) \(\d{4}-\d\d-\d\d\)$", text, flags=re.MULTILINE)
+    assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+def test_every_decision_is_listed() -> None:
+    """The list of decisions names all of them, numbered without a gap."""
+    listed = re.findall(r"\((0\d+-[a-z0-9-]+\.md)\)", _read(DOCS / "adr" / "README.md"))
+    assert listed == [page.name for page in DECISIONS]
+    assert [int(name[:4]) for name in listed] == list(range(1, len(listed) + 1))
+
+
+def test_command_reference_is_up_to_date() -> None:
+    """docs/reference/cli.md is what `make docs` would write now."""
+    assert _read(DOCS / "reference" / "cli.md") == _generator().reference()
+
+
+def _invocations() -> Iterator[tuple[str, str]]:
+    """Every line of every terminal block that calls inspector, without its prompt."""
+    for page in PAGES:
+        if page == DOCS / "reference" / "cli.md":
+            continue
+        for block in _blocks(_read(page), "(?:console|sh|shell)?"):
+            for line in block.splitlines():
+                command = line.removeprefix("$ ")
+                if command.startswith("inspector "):
+                    yield _name(page), command
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(_invocations())))
+def test_commands_in_the_text_exist(page: str, line: str) -> None:
+    """Every command line that a page shows names a command and options that exist."""
+    words = shlex.split(line, comments=True)
+    known = _commands()
+    name = next((" ".join(words[:n]) for n in (3, 2) if " ".join(words[:n]) in known), None)
+    assert name is not None or words[1].startswith("--"), f"{page}: no such command: {line}"
+    if name is not None:
+        accepted = {o for p in known[name].params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert used <= accepted, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_python_in_the_text_is_python(page: Path) -> None:
+    """Every Python example of every page compiles."""
+    for block in _blocks(_read(page), "python"):
+        compile(block, _name(page), "exec")
+
+
+def test_json_reference_shows_every_field() -> None:
+    """The example of one scored picture has exactly the fields of the record, and is one."""
+    example = json.loads(_blocks(_read(DOCS / "reference" / "json.md"), "json")[0])
+    assert list(example) == list(ScoredImage.model_fields)
+    assert ScoredImage.model_validate(example).verdict == "fail"
+
+
+def _leaves(branch: type[errors.InspectorError]) -> list[type[errors.InspectorError]]:
+    return [leaf for child in branch.__subclasses__() for leaf in (_leaves(child) or [child])]
+
+
+def test_json_reference_lists_every_reason() -> None:
+    """Each leaf below ImageError is listed with its reason."""
+    text = _read(DOCS / "reference" / "json.md")
+    table = text[text.index("| reason |") : text.index("## One evaluation")]
+    leaves = _leaves(errors.ImageError)
+    assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == [
+        getattr(leaf, "reason", "") for leaf in leaves
+    ]
+
+
+def test_json_reference_lists_every_variable() -> None:
+    """Each setting is listed with its variable, and each number with its default."""
+    text = _read(DOCS / "reference" / "json.md")
+    listed = dict(re.findall(r"^\| `INSPECTOR_(\w+)` \| ([^|]+) \|", text, flags=re.MULTILINE))
+    assert set(listed) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int):
+            assert int(listed[name.upper()]) == field.default
+
+
+def test_json_reference_lists_every_exit_code() -> None:
+    """Each exit code that the command line knows is listed, and no other."""
+    text = _read(DOCS / "reference" / "json.md")
+    table = text[text.index("## Exit codes") : text.index("## Environment")]
+    constants = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    listed = [int(code) for code in re.findall(r"^\| (\d+) \|", table, flags=re.MULTILINE)]
+    assert listed == sorted({*constants, *exits.BRANCHES.values()})
+
+
+def test_bundle_reference_is_complete() -> None:
+    """The page on bundles names every file, every suffix, and every number of a calibration."""
+    text = _read(DOCS / "reference" / "bundle.md")
+    expected = {*REQUIRED, *SUFFIXES, *Calibration.model_fields} - {"golden/golden.json"}
+    assert [name for name in sorted(expected) if f"`{name}`" not in text] == []
+
+
+def test_architecture_names_every_file() -> None:
+    """The map of the house lists each Python file of the three packages, and no other."""
+    text = _read(DOCS / "architecture.md")
+    listed = set(re.findall(r"^\| `((?:inspector|models|calibration)/[\w/.]+)` \|", text, flags=re.MULTILINE))
+    present = {_name(path) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert listed == present

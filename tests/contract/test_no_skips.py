@@ -1,0 +1,39 @@
+"""The `--no-skips` option that the build's gate relies on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CASES = {
+    "skip": "import pytest\ndef test_it(): pytest.skip('not here')",
+    "mark": "import pytest\n@pytest.mark.skip(reason='not now')\ndef test_it(): pass",
+    "module": "import pytest\npytest.importorskip('no_such_module')\ndef test_it(): pass",
+    "xfail": "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_it(): assert False",
+}
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, project: Path) -> pytest.Pytester:
+    """A small project with this project's own conftest and one test that passes."""
+    pytester.makeconftest((project / "tests" / "conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile(test_passes="def test_it(): pass")
+    return pytester
+
+
+@pytest.mark.parametrize("source", CASES.values(), ids=list(CASES))
+def test_a_test_that_did_not_run_fails_the_session(inner: pytest.Pytester, source: str) -> None:
+    """With `--no-skips` a skipped or expectedly failing test fails the session and is named."""
+    inner.makepyfile(test_left_out=source)
+    assert inner.runpytest_subprocess("-p", "no:cacheprovider").ret == pytest.ExitCode.OK
+    result = inner.runpytest_subprocess("-p", "no:cacheprovider", "--no-skips", "-n", "1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["--no-skips: test_left_out.py* was *"])
+
+
+def test_a_session_where_everything_ran_passes(inner: pytest.Pytester) -> None:
+    """With `--no-skips` and nothing left out the session passes."""
+    assert inner.runpytest_subprocess("--no-skips", "-n", "1").ret == pytest.ExitCode.OK

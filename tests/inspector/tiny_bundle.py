@@ -1,0 +1,230 @@
+"""A real model that is too small to be useful: it finds what is darker or brighter than grey.
+
+Its graphs are proper ONNX with the inputs and outputs that every bundle has, so tests run the true
+scoring path in milliseconds and without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from inspector import images
+from inspector.bundle import Bundle, Fill, write_bundle
+from inspector.detector import Graph
+from inspector.golden import write_golden
+from inspector.records import (
+    SCHEMA_VERSION,
+    Calibration,
+    Column,
+    ImageContract,
+    Manifest,
+    ParitySummary,
+    TrainingSummary,
+)
+
+COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
+SHARES = (0.0007, 0.005, 0.03, 0.15)
+SIDE = 64
+CELL = 8
+THRESHOLD = 20.0
+
+Pixels = NDArray[np.uint8]
+
+
+def good_picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> Pixels:
+    """Grey with a little noise; the tiny model passes it."""
+    noise = np.random.default_rng(seed).integers(-8, 9, (height, width, 3))
+    return (128 + noise).astype(np.uint8)
+
+
+def bad_picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> Pixels:
+    """Grey with a black square in the upper left quarter; the tiny model fails it."""
+    picture = good_picture(seed, height, width)
+    picture[height // 8 : height // 3, width // 8 : width // 3] = 0
+    return picture
+
+
+def write_picture(path: Path, pixels: Pixels) -> Path:
+    """Write a PNG, and the folders that it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(images.encode_png(pixels))
+    return path
+
+
+def tiny_bundle(path: Path, *, threshold: float = THRESHOLD, review_threshold: float | None = None) -> Bundle:
+    """Write a tiny model at `path`."""
+    return write_bundle(path, tiny_fill(threshold=threshold, review_threshold=review_threshold))
+
+
+def tiny_fill(*, threshold: float = THRESHOLD, review_threshold: float | None = None) -> Fill:
+    """What `write_bundle` and `Store.publish` take; another threshold makes another model."""
+
+    def fill(folder: Path) -> Manifest:
+        onnx.save(_detector(), folder / "detector.onnx")
+        onnx.save(_encoder(), folder / "encoder.onnx")
+        onnx.save(_decoder(), folder / "decoder.onnx")
+        graph = Graph(folder / "detector.onnx", threads=1)
+        heldout = np.stack([good_picture(seed) for seed in range(19)])
+        raw = graph.run(heldout)
+        np.savez(folder / "reference.npz", latents=raw.latent)
+        write_golden(folder, heldout[:3], graph.run(heldout[:3]))
+        (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
+        numbers = tiny_calibration(raw.statistics, threshold, review_threshold)
+        (folder / "calibration.json").write_text(numbers.model_dump_json(), encoding="utf-8")
+        return tiny_manifest()
+
+    return fill
+
+
+def tiny_columns() -> tuple[Column, ...]:
+    """Twelve columns: three components, four shares each."""
+    return tuple(Column(component=name, share=share) for name in COMPONENTS for share in SHARES)
+
+
+def tiny_calibration(
+    statistics: NDArray[np.float32], threshold: float = THRESHOLD, review_threshold: float | None = None
+) -> Calibration:
+    """Standardise by what the good pictures show, and promise 5 %."""
+    center, scale = statistics.mean(axis=0), statistics.std(axis=0) + 1e-3
+    scores = ((statistics - center) / scale).max(axis=1)
+    return Calibration(
+        center=tuple(map(float, center)),
+        scale=tuple(map(float, scale)),
+        fused=("latent_mmd", "head"),
+        threshold=threshold,
+        review_threshold=review_threshold,
+        map_limit=0.2,
+        map_ceiling=0.5,
+        asked_false_reject_rate=0.05,
+        promised_false_reject_rate=0.05,
+        promise_kept=True,
+        images_missing=0,
+        heldout_scores=tuple(sorted(map(float, scores))),
+        source="19 grey pictures",
+        created="2026-01-01T00:00:00+00:00",
+    )
+
+
+def tiny_manifest(name: str = "tiny") -> Manifest:
+    """A manifest that lists no file yet."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        version=1,
+        created="2026-01-01T00:00:00+00:00",
+        inspector_version="0.0.0",
+        image=ImageContract(height=SIDE, width=SIDE),
+        architecture="tiny",
+        columns=tiny_columns(),
+        latent_dim=3,
+        training=TrainingSummary(
+            preset="quick",
+            options={},
+            steps=0,
+            seconds=0.0,
+            seed=0,
+            threads=1,
+            device="cpu",
+            images=19,
+            heldout_images=19,
+            skipped_images=0,
+            dataset_digest="0" * 64,
+            parameters={},
+            losses={},
+            packages={},
+        ),
+        parity=ParitySummary(images=19, largest_relative_difference=0.0, tolerance=1e-3, verdict_flips=0),
+        files={},
+    )
+
+
+# --- the graphs -----------------------------------------------------------------------------
+
+
+def _detector() -> onnx.ModelProto:
+    """Cells of 8 x 8: how far their mean is from grey, and twelve summaries of that map."""
+    weights = np.array([[w] * len(SHARES) for w in COMPONENTS.values()], np.float32).reshape(1, -1)
+    nodes = [
+        *_to_cells(),
+        helper.make_node("ReduceMean", ["cells"], ["grey"], axes=[1], keepdims=0),
+        helper.make_node("Sub", ["grey", "half"], ["signed"]),
+        helper.make_node("Abs", ["signed"], ["anomaly_map"]),
+        helper.make_node("ReduceMax", ["anomaly_map"], ["peak"], axes=[1, 2], keepdims=0),
+        helper.make_node("Unsqueeze", ["peak", "one"], ["column"]),
+        helper.make_node("Mul", ["column", "weights"], ["statistics"]),
+        helper.make_node("ReduceMean", ["cells"], ["latent"], axes=[2, 3], keepdims=0),
+    ]
+    outputs: dict[str, list[str | int | None]] = {
+        "statistics": ["N", weights.size],
+        "anomaly_map": ["N", None, None],
+        "latent": ["N", 3],
+    }
+    constants: dict[str, ArrayLike] = {
+        "half": np.float32(128 / 255),
+        "one": np.array([1]),
+        "weights": weights,
+    }
+    return _model(nodes, _image(), outputs, constants)
+
+
+def _encoder() -> onnx.ModelProto:
+    nodes = [*_to_cells(), helper.make_node("Identity", ["cells"], ["latent"])]
+    return _model(nodes, _image(), {"latent": ["N", 3, None, None]}, {})
+
+
+def _decoder() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Resize", ["latent", "", "scales"], ["large"], mode="nearest"),
+        helper.make_node("Mul", ["large", "full"], ["bright"]),
+        helper.make_node("Transpose", ["bright"], ["last"], perm=[0, 2, 3, 1]),
+        helper.make_node("Cast", ["last"], ["reconstruction"], to=TensorProto.UINT8),
+    ]
+    latent = helper.make_tensor_value_info("latent", TensorProto.FLOAT, ["N", 3, None, None])
+    constants: dict[str, ArrayLike] = {
+        "scales": np.array([1, 1, CELL, CELL], np.float32),
+        "full": np.float32(255),
+    }
+    return _model(nodes, latent, {"reconstruction": ["N", None, None, 3]}, constants, TensorProto.UINT8)
+
+
+def _to_cells() -> list[onnx.NodeProto]:
+    return [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["float", "unit"], ["scaled"]),
+        helper.make_node("Transpose", ["scaled"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "AveragePool", ["first"], ["cells"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]
+        ),
+    ]
+
+
+def _image() -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE, SIDE, 3])
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    given: onnx.ValueInfoProto,
+    outputs: Mapping[str, Sequence[str | int | None]],
+    constants: Mapping[str, ArrayLike],
+    kind: int = TensorProto.FLOAT,
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [given],
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in outputs.items()],
+        [
+            numpy_helper.from_array(np.asarray(value), name)
+            for name, value in {"unit": np.float32(1 / 255), **constants}.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(model, full_check=True)
+    return model
