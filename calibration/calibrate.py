@@ -160,7 +160,9 @@ def promise(calibration: Calibration) -> str:
     """
     heldout = len(calibration.heldout_scores)
     shown = "picture" if heldout == 1 else "pictures"
-    promised = _percent(calibration.promised_false_reject_rate)
+    promised, asked = map(
+        _percent, (calibration.promised_false_reject_rate, calibration.asked_false_reject_rate)
+    )
     if calibration.promise_kept:
         return (
             f"At most {promised} of good parts like these are rejected, on average; "
@@ -169,7 +171,7 @@ def promise(calibration: Calibration) -> str:
     missing = calibration.images_missing
     return (
         f"At most {promised} of good parts like these are rejected, on average: the nearest promise that "
-        f"{heldout} held-out {shown} can keep. The {_percent(calibration.asked_false_reject_rate)} that was asked for "
+        f"{heldout} held-out {shown} can keep. The {asked} that was asked for "
         f"needs {missing} more good {'picture' if missing == 1 else 'pictures'}."
     )
 

@@ -320,7 +320,7 @@ def curve(
         line=_path([(x(step), y(mean)) for step, mean in zip(steps, means, strict=True)]),
         band=_path(upper + under[::-1]) + "Z" if len(parts) < len(finite) else "",
         x_ticks=_whole(_ticks(x, 4)),
-        y_ticks=_ticks(y, 3),
+        y_ticks=_ticks(y, 4),
         last=means[-1],
         last_x=x(steps[-1]),
         last_y=y(means[-1]),

@@ -11,7 +11,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from calibration.evaluation import GOOD, Evaluation, LabelledScore
+from calibration.evaluation import Evaluation, LabelledScore
+from calibration.labelled import GOOD
 from calibration.report import show_component, show_count, show_number, show_percent
 from inspector import heatmap, images
 from inspector.files import printable

@@ -21,6 +21,7 @@ from calibration.calibrate import promise
 from calibration.conformal import beta_binomial_interval
 from inspector import images
 from inspector.decision import is_flagged
+from inspector.files import printable
 from inspector.records import Calibration, Manifest
 from inspector.storage import write_bytes
 
@@ -35,11 +36,11 @@ PICTURE_SIZES = ((440, 84), (340, 80), (240, 72), (160, 60))
 PICTURE_BYTES = 1_200_000  # of all JPEG files together; base64 adds a third
 
 LOSS_MEANINGS = {
-    "total": "the weighted sum that training lowers",
-    "reconstruction": "how far the repaired picture is from the true one",
-    "mmd": "how far the codes are from the prior; may be negative",
-    "push": "how badly codes of corrupted places are told from good ones",
-    "head": "how badly the head finds corrupted places",
+    "total": "the weighted sum, which training lowers",
+    "reconstruction": "repaired picture against the true one",
+    "mmd": "distance of the codes from the prior",
+    "push": "telling codes of corrupted places apart",
+    "head": "finding corrupted places",
 }
 
 
@@ -129,7 +130,7 @@ def render_report(content: ReportContent) -> str:
                 {
                     "entry": entry,
                     "over": is_flagged(entry.score, calibration.threshold),
-                    "components": sorted(entry.components.items(), key=lambda item: -item[1]),
+                    "components": _ordered(entry.components, calibration.fused),
                     "picture": next(addresses),
                     "overlay": next(addresses),
                 }
@@ -162,6 +163,11 @@ def write_report(path: Path, content: ReportContent) -> None:
     write_bytes(path, render_report(content).encode())
 
 
+def _ordered(components: Mapping[str, float], fused: Sequence[str]) -> list[tuple[str, float]]:
+    """The components that decide before those that do not, the largest first."""
+    return sorted(components.items(), key=lambda item: (item[0] not in fused, -item[1]))
+
+
 # --- numbers ------------------------------------------------------------------------------------
 
 
@@ -171,17 +177,16 @@ def _heldout(calibration: Calibration) -> dict[str, Any]:
     threshold, review = calibration.threshold, calibration.review_threshold
     fails = int(np.count_nonzero(scores > threshold))
     reviews = 0 if review is None else int(np.count_nonzero(scores > review)) - fails
-    quantiles = np.quantile(scores, [0.5, 0.9]) if scores.size else []
     return {
         "images": scores.size,
         "fails": fails,
         "reviews": max(0, reviews),
         "equal": int(np.count_nonzero(scores == threshold)),
         "rank": int(np.count_nonzero(scores <= threshold)),
-        "smallest": scores[0] if scores.size else None,
-        "median": quantiles[0] if scores.size else None,
-        "ninety": quantiles[1] if scores.size else None,
-        "largest": scores[-1] if scores.size else None,
+        "smallest": scores.min(initial=np.inf),
+        "median": np.median(scores) if scores.size else None,
+        "ninety": np.quantile(scores, 0.9) if scores.size else None,
+        "largest": scores.max(initial=-np.inf),
     }
 
 
@@ -248,7 +253,7 @@ def _environment() -> Environment:
         "number": show_number,
         "percent": show_percent,
         "count": show_count,
-        "name": images.printable,
+        "name": printable,
         "component": show_component,
         "moment": show_moment,
         "duration": show_duration,
@@ -259,13 +264,14 @@ def _environment() -> Environment:
 def show_number(number: float | None) -> str:
     """Write a score with two decimals, a tiny or huge one with three digits.
 
-    >>> show_number(3.2), show_number(-0.004), show_number(float("nan")), show_number(None)
-    ('3.20', '−0.004', '–', '–')
+    >>> show_number(3.2), show_number(-0.004), show_number(3.2e-6), show_number(None)
+    ('3.20', '−0.004', '3.2e−6', '–')
     """
     if number is None or not isfinite(number):
         return "–"
     plain = number == 0 or 0.1 <= abs(number) < 1e5
-    return (f"{number:.2f}" if plain else f"{number:.3g}").replace("-", "−")
+    digits = f"{number:.2f}" if plain else re.sub(r"e([+-])0", r"e\1", f"{number:.3g}")
+    return digits.replace("e+", "e").replace("-", "−")
 
 
 def show_percent(rate: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from inspector.errors import TruncatedImageError, UnknownFormatError
 
@@ -19,6 +19,8 @@ _MAGIC = (
 )
 _NOT_READ = {b"GIF8": "GIF", b"%PDF": "PDF", b"\0\0\0\x0c": "JPEG 2000", b"8BPS": "Photoshop"}
 _BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
+_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
+_FIRST_PRIVATE_TAG = 32768
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -124,21 +126,32 @@ def check_jpeg(data: bytes, scan: int) -> None:
 
 
 def check_tiff(data: bytes, offsets: Sequence[int], counts: Sequence[int]) -> None:
-    """Check that the first directory of a TIFF, its strips and its tiles lie inside the file.
+    """Check that the first directory of a TIFF, what it points to, its strips and tiles lie in the file.
 
     Raises
     ------
     EOFError
         One of them ends behind the file's last byte.
     """
-    order = "<" if data.startswith(b"II") else ">"
-    is_big = 43 in data[2:4]
-    (start,) = struct.unpack_from(f"{order}Q", data, 8) if is_big else struct.unpack_from(f"{order}I", data, 4)
-    (entries,) = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, start)
-    end = start + (8 + 20 * entries + 8 if is_big else 2 + 12 * entries + 4)
-    for reach in (end, *map(sum, zip(offsets, counts, strict=False))):
-        if reach > len(data):
-            raise EOFError(f"it reaches to byte {reach:,} of {len(data):,}")
+    for end in (*_tiff_ends(data), *map(sum, zip(offsets, counts, strict=False))):
+        if end > len(data):
+            raise EOFError(f"it reaches to byte {end:,} of {len(data):,}")
+
+
+def _tiff_ends(data: bytes) -> Iterator[int]:
+    """Give where the first directory ends, then where the values of its public tags end."""
+    order, is_big = ("<" if data.startswith(b"II") else ">"), 43 in data[2:4]
+    word, number = ("Q", "Q") if is_big else ("I", "H")
+    word_bytes, number_bytes = struct.calcsize(f"={word}"), struct.calcsize(f"={number}")
+    (start,) = struct.unpack_from(order + word, data, 8 if is_big else 4)
+    (entries,) = struct.unpack_from(order + number, data, start)
+    first, entry_bytes = start + number_bytes, 4 + 2 * word_bytes
+    yield first + entry_bytes * entries + word_bytes
+    for entry in range(first, first + entry_bytes * entries, entry_bytes):
+        tag, code, count, value = struct.unpack_from(f"{order}HH{word}{word}", data, entry)
+        size_bytes = count * _TIFF_TYPE_BYTES.get(code, 0)
+        if tag < _FIRST_PRIVATE_TAG and size_bytes > word_bytes:
+            yield value + size_bytes
 
 
 def orientation(exif: bytes) -> int:

@@ -100,7 +100,7 @@ class Picture:
 
 
 def decode(
-    source: str | os.PathLike[str] | bytes | npt.NDArray[Any],
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[Any],
     *,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from inspector.blemish import MAKERS, Blemish
 from inspector.errors import UsageError
 from inspector.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
+from inspector.images import encode_png
 from inspector.storage import storage_errors
 
 Pixels = npt.NDArray[np.uint8]
@@ -284,20 +285,19 @@ def _write_all(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     written: dict[Path, int] = {}
-    for done, (split, kind) in enumerate(jobs, start=1):
+    for done, (split, kind) in enumerate(jobs):
         part = render(seed * SEED_STRIDE + done, kind=kind, size=size)
         target = folder / split / (kind or "good")
         number = written.setdefault(target, 0)
         written[target] += 1
-        _write_png(target / f"{number:03d}.png", part.picture[..., ::-1])
+        _write_png(target / f"{number:03d}.png", part.picture)
         if kind is not None:
             truth = folder / "ground_truth" / kind / f"{number:03d}_mask.png"
             _write_png(truth, part.mask.astype(np.uint8) * 255)
         if progress is not None:
-            progress(done, len(jobs))
+            progress(done + 1, len(jobs))
 
 
 def _write_png(path: Path, pixels: Pixels) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _, encoded = cv2.imencode(".png", np.ascontiguousarray(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 2])
-    path.write_bytes(encoded.tobytes())
+    path.write_bytes(encode_png(pixels))

@@ -38,7 +38,7 @@ CROP, BATCH = 128, 16
 FUSED = ("head", "latent_mmd")
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 SCORED_TRAINING = 2000  # training pictures that standardise the scores
-FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 25.0, 0.03  # set aside for export, calibration, report
+FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 15.0, 0.015  # set aside for export, calibration, report
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
 Progress = Callable[[str, int, int], None]

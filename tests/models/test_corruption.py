@@ -1,0 +1,94 @@
+"""Synthetic defects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.corruption import FILLS, MASKS, corrupt, perlin
+from models.crops import CropSampler
+
+
+def crop_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One picture as training sees it."""
+    return pixels[0].astype(np.float32) / 255
+
+
+def test_same_seed_same_defects(pixels: NDArray[np.uint8]) -> None:
+    """The outcome depends on the generator alone."""
+    crop = crop_of(pixels)
+    first, second = (corrupt(np.random.default_rng(5), crop, crop[::-1], 0.2) for _ in range(2))
+    np.testing.assert_array_equal(first.picture, second.picture)
+    np.testing.assert_array_equal(first.label, second.label)
+
+
+def test_labels_mark_changes_and_nothing_else(pixels: NDArray[np.uint8]) -> None:
+    """Over many draws: in range, finite, and labelled only within a pixel of where something changed."""
+    crop = crop_of(pixels)
+    other = pixels[1].astype(np.float32) / 255
+    corrupted = 0
+    for seed in range(200):
+        picture, label = corrupt(np.random.default_rng(seed), crop, other, 0.15)
+        assert picture.shape == crop.shape
+        assert picture.dtype == label.dtype == np.float32
+        assert np.isfinite(picture).all()
+        assert 0 <= picture.min() <= picture.max() <= 1
+        assert 0 <= label.min() <= label.max() <= 1
+        changed = np.abs(picture - crop).max(2) > 1e-3
+        padded = np.pad(changed, 1)
+        near = np.any([padded[y : y + 64, x : x + 64] for y in range(3) for x in range(3)], axis=0)
+        assert not label[~near].any()
+        corrupted += bool(label.max() > 0.5)
+    assert 0.5 < corrupted / 200 < 0.85
+
+
+def test_an_invisible_edit_is_not_labelled(pixels: NDArray[np.uint8]) -> None:
+    """The same change counts less in a picture of higher contrast."""
+    crop = crop_of(pixels)
+    faint, plain = (
+        np.mean([corrupt(np.random.default_rng(s), crop, crop, c).label.mean() for s in range(60)])
+        for c in (5.0, 0.05)
+    )
+    assert faint < 0.5 * plain
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_each_mask_covers_some_and_not_all(name: str) -> None:
+    """A mask lies in 0 to 1, and most draws cover between a few pixels and two thirds."""
+    areas = []
+    for seed in range(40):
+        mask = MASKS[name][1](np.random.default_rng(seed), 128, 128)
+        assert mask.shape == (128, 128)
+        assert 0 <= mask.min() <= mask.max() <= 1
+        areas.append(mask.mean())
+    assert 1e-4 < np.median(areas) < 0.66
+
+
+@pytest.mark.parametrize("name", [name for name, (_, make) in FILLS.items() if make is not None])
+def test_each_fill_changes_the_crop(name: str, pixels: NDArray[np.uint8]) -> None:
+    """A fill has the crop's shape and differs from it."""
+    make = FILLS[name][1]
+    assert make is not None
+    crop = crop_of(pixels)
+    fill = make(np.random.default_rng(1), crop)
+    assert fill.shape == crop.shape
+    assert float(np.abs(fill - crop).mean()) > 1e-3
+
+
+def test_noise_is_smooth() -> None:
+    """Neighbouring values of the noise differ far less than distant ones."""
+    noise = perlin(np.random.default_rng(0), 128, 128)
+    assert np.abs(np.diff(noise, axis=0)).mean() < 0.3 * noise.std()
+
+
+def test_batches_depend_on_seed_and_step_alone(sampler: CropSampler) -> None:
+    """Drawing step 7 gives the same batch whatever was drawn before."""
+    first = sampler.draw(7)
+    sampler.draw(8)
+    again = sampler.draw(7)
+    for one, other in zip(first, again, strict=True):
+        assert one.equal(other)
+    assert not first.clean.equal(sampler.draw(8).clean)
+    assert first.clean.shape == (4, 3, 64, 64)
+    assert first.label.shape == (4, 1, 64, 64)

@@ -1,0 +1,80 @@
+"""The inspection network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.losses import Objective, Push, dice, focal_bce, reconstruction_loss, ssim
+from models.networks import InspectionNetwork
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_shapes(size: int) -> None:
+    """Codes lie at a sixteenth of the resolution, logits at a quarter, the picture at all of it."""
+    network = InspectionNetwork(8, 12).eval()
+    codes, x_hat, logits = network(torch.rand(2, 3, size, size))
+    assert codes.z.shape == (2, 12, size // 16, size // 16)
+    assert x_hat.shape == (2, 3, size, size)
+    assert logits.shape == (2, 1, size // 4, size // 4)
+
+
+def test_size_of_the_default_network() -> None:
+    """The defaults make a network of about 0.9 million parameters."""
+    assert 0.7e6 < sum(p.numel() for p in InspectionNetwork().parameters()) < 1.1e6
+
+
+def test_the_picture_passes_through_the_codes() -> None:
+    """The decoder sees nothing but codes: equal codes give equal pictures."""
+    network = InspectionNetwork(8, 12).eval()
+    z = torch.randn(1, 12, 4, 4)
+    torch.testing.assert_close(network.decoder(z), network.decoder(z.clone()))
+    assert not torch.equal(network.decoder(z), network.decoder(z + 1))
+
+
+def test_the_head_teaches_no_decoder() -> None:
+    """A loss on the logits leaves the decoder without a gradient, and reaches the encoder."""
+    network = InspectionNetwork(8, 12)
+    _, _, logits = network(torch.rand(2, 3, 64, 64))
+    logits.sum().backward()
+    assert all(p.grad is None for p in network.decoder.parameters())
+    assert all(p.grad is not None for p in network.encoder.stem.parameters())
+
+
+def test_ssim_is_one_for_equal_pictures_and_less_for_others() -> None:
+    """SSIM is 1 at equality and falls with noise."""
+    x = torch.rand(1, 3, 32, 32)
+    assert float(ssim(x, x)) == pytest.approx(1)
+    assert float(ssim(x, x + 0.2 * torch.randn_like(x))) < 0.95
+    assert float(reconstruction_loss(x, x)) == pytest.approx(0, abs=1e-6)
+
+
+def test_focal_and_dice_prefer_the_truth() -> None:
+    """Both losses are smaller for logits that agree with the label."""
+    label = torch.zeros(1, 1, 8, 8)
+    label[..., :4] = 1
+    right = (label * 2 - 1) * 5
+    for loss in (focal_bce, dice):
+        assert float(loss(right, label)) < 0.05 < float(loss(-right, label))
+
+
+def test_push_wants_corrupted_codes_far_from_the_prior() -> None:
+    """Large codes where the label is 1 cost less than large codes where it is 0."""
+    push = Push()
+    z = torch.ones(1, 8, 2, 2) * torch.tensor([0.5, 6.0])  # columns: near, far
+    label = torch.tensor([0.0, 1.0]).expand(1, 1, 2, 2)
+    assert float(push(z, label)) < float(push(z, 1 - label))
+
+
+def test_without_its_weight_the_penalty_is_not_computed() -> None:
+    """`mmd_weight=0` gives a penalty of exactly zero."""
+    from models.crops import Batch
+
+    torch.manual_seed(0)
+    picture = torch.rand(4, 3, 64, 64)
+    batch = Batch(picture, picture, torch.zeros(4, 1, 64, 64))
+    network = InspectionNetwork(8, 12)
+    off = Objective(mmd_weight=0)(network, batch, torch.Generator().manual_seed(0))
+    on = Objective()(network, batch, torch.Generator().manual_seed(0))
+    assert float(off["mmd"]) == 0
+    assert float(on["mmd"].detach()) != 0

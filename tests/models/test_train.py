@@ -1,0 +1,106 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
+from models.crops import CropSampler
+from models.preset import FitOptions
+from models.train import Plan, Trained, TrainOptions, train
+
+OPTIONS = TrainOptions(width=4, latent_dim=8, threads=1)
+
+
+def run(sampler: CropSampler, folder: Path, steps: int = 12, **more: object) -> Trained:
+    """Train a small network for a few steps."""
+    return train(sampler, OPTIONS, Plan(steps=steps), folder / "checkpoint.pt", **more)  # type: ignore[arg-type]
+
+
+def weights(trained: Trained) -> list[torch.Tensor]:
+    """All parameters and buffers."""
+    return list(trained.network.state_dict().values())
+
+
+def test_same_seed_and_steps_same_weights(sampler: CropSampler, tmp_path: Path) -> None:
+    """Two trainings of the same request end with the same numbers, bit for bit."""
+    first, second = (run(sampler, tmp_path) for _ in range(2))
+    assert all(a.equal(b) for a, b in zip(weights(first), weights(second), strict=True))
+    assert first.steps == 12
+
+
+def test_a_resumed_training_ends_where_an_unbroken_one_does(sampler: CropSampler, tmp_path: Path) -> None:
+    """Ctrl-C leaves a checkpoint from which the very same weights are reached."""
+    whole = run(sampler, tmp_path)
+
+    def interrupt(stage: str, step: int, steps: int) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(sampler, tmp_path, progress=interrupt)
+    resumed = run(sampler, tmp_path, resume=True)
+    assert all(a.equal(b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+    assert [step for step, _ in resumed.curves["total"]] == list(range(12))
+
+
+def test_the_loss_falls(sampler: CropSampler, tmp_path: Path) -> None:
+    """Sixty steps bring the loss below two thirds of where it began."""
+    curve = [value for _, value in run(sampler, tmp_path, steps=60).curves["total"]]
+    assert sum(curve[-10:]) < 0.67 * sum(curve[:10])
+
+
+def test_a_budget_fixes_the_steps(sampler: CropSampler, tmp_path: Path) -> None:
+    """A time budget is spent and not overdrawn, and the plan is told with the progress."""
+    plans: set[int] = set()
+    checkpoint = tmp_path / "checkpoint.pt"
+    result = train(
+        sampler, OPTIONS, Plan(seconds=8.0), checkpoint, progress=lambda _, __, steps: plans.add(steps)
+    )
+    assert plans == {0, result.steps}
+    assert 3.0 < result.seconds < 14.0
+
+
+def test_a_budget_too_short_is_refused(sampler: CropSampler, tmp_path: Path) -> None:
+    """Less than thirty steps are no training; the message says how much more time is needed."""
+    with pytest.raises(BudgetError, match="at least 30") as refused:
+        train(sampler, OPTIONS, Plan(seconds=0.5), tmp_path / "checkpoint.pt")
+    assert "more" in refused.value.hint
+
+
+def test_resuming_nothing_is_refused(sampler: CropSampler, tmp_path: Path) -> None:
+    """There must be a checkpoint."""
+    with pytest.raises(ResumeError, match="no checkpoint"):
+        run(sampler, tmp_path, resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(sampler: CropSampler, tmp_path: Path) -> None:
+    """An absurd learning rate is found out, and leaves no checkpoint of it."""
+    wild = TrainOptions(width=4, latent_dim=8, threads=1, learning_rate=1e30)
+    with pytest.raises(DivergedError, match="loss became"):
+        train(sampler, wild, Plan(steps=80), tmp_path / "checkpoint.pt")
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"preset": "fast"}, "--preset is 'fast'; allowed are quick, standard, thorough"),
+        ({"image_size": 100}, "multiples of 32"),
+        ({"image_size": 32}, "64 to 1024"),
+        ({"max_false_reject": 0.9}, "0.0001 to 0.5"),
+        ({"max_review": 0.01}, "above 0.05"),
+        ({"steps": 0}, "1 to"),
+        ({"device": "tpu"}, "auto, cpu, cuda"),
+        ({"regularizer": "gan"}, "mmd, none"),
+        ({"time_budget_seconds": 0.2}, "1s to 168h"),
+        ({"latent_dim": 1}, "2 to 256"),
+    ],
+)
+def test_unknown_values_are_refused(changes: dict[str, object], words: str) -> None:
+    """Each option's message names the value and what is allowed."""
+    with pytest.raises(UsageError, match=words):
+        FitOptions(**changes)  # type: ignore[arg-type]
