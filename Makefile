@@ -36,7 +36,7 @@ demo: $(STAMP) ## render parts, learn the good ones, find the defects
 
 test: $(STAMP) ## run every test with coverage; a skipped test is a failure
 	@rm -f .coverage .coverage.*
-	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --no-skips --cov --cov-report= $(PYTEST_OPTIONS)
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips --cov --cov-report= $(PYTEST_OPTIONS)
 	@$(BIN)/coverage report --include='models/*'
 	@$(BIN)/coverage report --include='inspector/*,calibration/*' --fail-under=90
 

@@ -205,7 +205,8 @@ def histogram(
     Histogram
     """
     values = np.sort(np.asarray(scores, dtype=np.float64))
-    frame = Frame(width, height, left=40, right=width - 12, top=50, bottom=height - 42)
+    top = 50 if review_threshold is None else 66  # room for the labels of the lines
+    frame = Frame(width, height, left=40, right=width - 12, top=top, bottom=height - 42)
     edges = _edges(values, threshold)
     x = _histogram_scale(frame, float(edges[0]), float(edges[-1]), threshold)
     layers = _layers(values, edges, threshold, review_threshold)

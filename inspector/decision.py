@@ -48,9 +48,7 @@ def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
     return np.asarray(np.max([components[name] for name in calibration.fused], axis=0))
 
 
-def score(
-    statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration
-) -> Floats:
+def score(statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration) -> Floats:
     """Raw statistics (n_images, n_columns) to one score for each picture, shape (n_images,)."""
     return fuse(component_scores(statistics, columns, calibration), calibration)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -77,7 +77,7 @@ class Graph:
         return RawScores(statistics, anomaly_map, latent)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspection:
     """One inspected picture: its verdict, the numbers behind it, and where to look.
 
@@ -96,8 +96,8 @@ class Inspection:
     image: ImageSize | None
     milliseconds: Milliseconds
     reason: str | None
-    _pixels: NDArray[np.uint8] | None = None
-    _coarse_map: NDArray[np.float32] | None = None
+    _pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
+    _coarse_map: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @cached_property
     def anomaly_map(self) -> NDArray[np.float32] | None:
@@ -132,9 +132,7 @@ class Detector:
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.from_environment()
         self.bundle = bundle
-        self.model = ModelId(
-            name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest
-        )
+        self.model = ModelId(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest)
         self._graph = Graph(bundle.path / "detector.onnx", self.settings.threads)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -156,7 +156,7 @@ def _missing(rng: Rng, crop: Floats) -> Floats:
     y, x = int(rng.integers(0, height - 8)), int(rng.integers(0, width - 8))
     colour = crop[y : y + 8, x : x + 8].mean((0, 1))
     grain = rng.standard_normal(crop.shape, dtype=np.float32) * np.float32(rng.uniform(0, 0.02))
-    return np.broadcast_to(colour, crop.shape) + grain
+    return np.asarray(colour + grain)
 
 
 MASKS: dict[str, tuple[float, Callable[[Rng, int, int], Floats]]] = {
@@ -177,7 +177,7 @@ FILLS: dict[str, tuple[float, Callable[[Rng, Floats], Floats] | None]] = {
 }
 
 
-def _pick(rng: Rng, table: dict[str, tuple[float, object]]) -> str:
+def _pick(rng: Rng, table: Mapping[str, tuple[float, object]]) -> str:
     names = list(table)
     weights = np.array([table[name][0] for name in names])
     return names[int(rng.choice(len(names), p=weights / weights.sum()))]

@@ -66,7 +66,9 @@ class CropSampler:
             clean.append(picture)
             dirty.append(result.picture)
             labels.append(result.label)
-        return Batch(_channels_first(clean), _channels_first(dirty), torch.from_numpy(np.stack(labels))[:, None])
+        return Batch(
+            _channels_first(clean), _channels_first(dirty), torch.from_numpy(np.stack(labels))[:, None]
+        )
 
     def _draw_crop(self, rng: Rng) -> tuple[Floats, float]:
         index = int(rng.integers(0, len(self._rows)))

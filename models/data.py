@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from inspector import images
 from inspector.errors import BadImagesError, ImageError, NoImagesError, TooFewImagesError
+from inspector.files import read_picture
 
 MIN_IMAGES = 8
 THUMBNAIL = 32  # px; enough to recognise a near-duplicate, too coarse for noise to matter
@@ -90,9 +91,7 @@ def read_folder(
     """
     paths = _paths(folder)
     target = cache / "pictures.npy"
-    pixels = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]  # numpy leaves it untyped
-        target, mode="w+", dtype=np.uint8, shape=(len(paths), size, size, 3)
-    )
+    pixels = _reserve(target, (len(paths), size, size, 3))
     names: list[str] = []
     digests: list[str] = []
     skipped: list[tuple[str, str]] = []
@@ -101,10 +100,8 @@ def read_folder(
     for index, path in enumerate(paths):
         name = path.relative_to(folder).as_posix()
         try:
-            data = images.read_picture(path, max_bytes)
-            picture = images.decode(
-                data, max_pixels=max_pixels, max_bytes=max_bytes, reduce_to=(size, size)
-            )
+            data = read_picture(path, max_bytes)
+            picture = images.decode(data, max_pixels=max_pixels, max_bytes=max_bytes, reduce_to=(size, size))
         except ImageError as error:
             skipped.append((name, error.reason))
             continue
@@ -127,6 +124,16 @@ def read_folder(
     n = len(names)
     mapped = np.load(target, mmap_mode="r", allow_pickle=False)[:n]
     return PictureSet(mapped, tuple(names), tuple(digests), thumbnails[:n].copy(), tuple(skipped))
+
+
+def _reserve(target: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
+    """Make a memory-mapped array whose space on disk is certain: a full disk is found out here."""
+    pixels: np.memmap[tuple[int, ...], np.dtype[np.uint8]] = np.lib.format.open_memmap(
+        target, mode="w+", dtype=np.uint8, shape=shape
+    )
+    with target.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, target.stat().st_size)
+    return pixels
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -179,24 +186,16 @@ def _standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6))
 
 
-def heldout_count(images: int, rate: float) -> int:
-    """Return how many pictures to hold out: the larger of 20 % and ceil(1/rate) − 1, at most 40 %."""
-    needed = ceil(round(1 / rate, 9)) - 1
-    wanted = max(ceil(0.2 * images), needed)
-    return max(1, min(wanted, int(MAX_HELDOUT_SHARE * images)))
-
-
 def split(
-    digests: Sequence[str], groups: NDArray[np.int32], rate: float
+    digests: Sequence[str], groups: NDArray[np.integer], count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return indices of training and held-out pictures.
+    """Return indices of training and of about `count` held-out pictures.
 
     Chosen by content digest, so that neither order nor names nor a seed matter.  A group of
     near-duplicates stays on one side; a group that would push the held-out share over 40 % trains.
     """
     n = len(digests)
     limit = int(MAX_HELDOUT_SHARE * n)
-    count = heldout_count(n, rate)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(int(group), []).append(index)
@@ -213,7 +212,7 @@ def split(
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def valid_flips(thumbnails: NDArray[np.float32], groups: NDArray[np.int32]) -> tuple[bool, bool, bool]:
+def valid_flips(thumbnails: NDArray[np.float32], groups: NDArray[np.integer]) -> tuple[bool, bool, bool]:
     """Tell which of left-right, up-down and transposition leave a normal picture normal.
 
     A flip is valid where flipped pictures lie about as near (1.25 times) to their nearest other

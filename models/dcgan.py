@@ -6,6 +6,8 @@ ICLR 2018, with TensorFlow's SAME padding: for kernel 5 and stride 2 that is one
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,7 +30,7 @@ class DcganEncoder(nn.Module):
         super().__init__()
         channels = [3, width // 8, width // 4, width // 2, width]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, KERNEL, 2) for c_in, c_out in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(c_in, c_out, KERNEL, 2) for c_in, c_out in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(c, eps=1e-5, momentum=0.1) for c in channels[1:])
         self.to_latent = nn.Linear(4 * 4 * width, latent_dim)
@@ -64,8 +66,7 @@ class DcganDecoder(nn.Module):
         channels = [width, width // 2, width // 4, width // 8]
         self.from_latent = nn.Linear(latent_dim, self.start**2 * width)
         self.blocks = nn.ModuleList(
-            nn.ConvTranspose2d(c_in, c_out, KERNEL, 2, padding=1)
-            for c_in, c_out in zip(channels, channels[1:], strict=False)
+            nn.ConvTranspose2d(c_in, c_out, KERNEL, 2, padding=1) for c_in, c_out in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(c, eps=1e-5, momentum=0.1) for c in channels[1:])
         stride, padding = (1, 2) if modified else (2, 1)

@@ -50,7 +50,11 @@ class Graphs:
 
 @torch.no_grad()
 def assemble(
-    network: InspectionNetwork, target_mean: float, pixels: NDArray[np.uint8], rows: NDArray[np.intp], seed: int
+    network: InspectionNetwork,
+    target_mean: float,
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    seed: int,
 ) -> Graphs:
     """Put networks, landmarks and units together.
 
@@ -70,7 +74,9 @@ def assemble(
     normalise = Normalise(target_mean)
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
     encoder = EncoderGraph(normalise, network)
-    codes = torch.cat([encoder(batch).permute(0, 2, 3, 1).flatten(0, 2) for batch in _batches(pixels, chosen)])
+    codes = torch.cat(
+        [encoder(batch).permute(0, 2, 3, 1).flatten(0, 2) for batch in _batches(pixels, chosen)]
+    )
     pick = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:LANDMARKS]
     landmarks = codes[pick]
     maps = Maps(network, KernelDistance(landmarks)).eval()
@@ -99,7 +105,12 @@ def _measure(
     spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt()
     center, scale = zip(*(_center_and_scale(torch.cat(values)) for values in (latents, heads)), strict=True)
     return MapStatistics(
-        smooth(error.mean(0, keepdim=True)), spread + 0.5 * error.std() + 1e-6, center[0], scale[0], center[1], scale[1]
+        smooth(error.mean(0, keepdim=True)),
+        spread + 0.5 * error.std() + 1e-6,
+        center[0],
+        scale[0],
+        center[1],
+        scale[1],
     )
 
 
@@ -199,8 +210,8 @@ def compare(
     flips = int((far & ((scores[0] > calibration.threshold) != (scores[1] > calibration.threshold))).sum())
     if not difference <= TOLERANCE or flips:
         raise ParityError(
-            f"the exported graph differs from the trained networks by {difference:.2g} (at most {TOLERANCE:g} "
-            f"is allowed) and flips {flips} of {len(trained)} held-out verdicts (none is allowed)",
+            f"the exported graph differs from the trained networks by {difference:.2g} (at most "
+            f"{TOLERANCE:g} is allowed) and flips {flips} of {len(trained)} held-out verdicts (none is allowed)",
             hint="nothing was stored; update onnxruntime and torch, or fit with another --seed",
         )
     return ParitySummary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -36,6 +37,7 @@ from models.train import Plan, Trained, TrainOptions, train
 
 CROP, BATCH = 128, 16
 FUSED = ("head", "latent_mmd")
+CHECKPOINT = "checkpoint.pt"
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 SCORED_TRAINING = 2000  # training pictures that standardise the scores
 FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 15.0, 0.015  # set aside for export, calibration, report
@@ -101,7 +103,7 @@ def fit(
             path = write_bundle(output, run.prepare()).path
         else:
             path = target_store.publish(model_name, run.prepare()).path
-    shutil.rmtree(workspace, ignore_errors=True)
+        (workspace / CHECKPOINT).unlink()  # the work is done, and the folder goes with its last use
     return path
 
 
@@ -119,12 +121,18 @@ def _workspace(folder: Path, name: str) -> Iterator[None]:
             lock.acquire(timeout=0)
         except Timeout as exc:
             raise StoreBusyError(
-                f"model '{name}' is being fitted by another process", hint="wait for it, or give another --name"
+                f"model '{name}' is being fitted by another process",
+                hint="wait for it, or give another --name",
             ) from exc
         try:
-            yield
+            with storage_errors(folder):
+                yield
         finally:
             lock.release()
+            if not (folder / CHECKPOINT).exists():  # nothing to go on from: leave nothing behind
+                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    folder.parent.rmdir()
 
 
 @dataclass
@@ -153,7 +161,9 @@ class _Run:
             report=self.progress,
         )
         groups = data.near_duplicate_groups(pictures.thumbnails)
-        training, heldout = data.split(pictures.digests, groups, options.max_false_reject)
+        conformal = workshop.room("calibration.conformal")
+        count = conformal.heldout_count(len(pictures), options.max_false_reject)
+        training, heldout = data.split(pictures.digests, groups, count)
         sampler = CropSampler(
             pictures.pixels,
             training,
@@ -169,8 +179,9 @@ class _Run:
         options = self.options
         finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures), SCORED_TRAINING)
         left = options.budget_seconds - finish - (time.monotonic() - self.started)
-        plan = Plan(options.steps, left if options.steps is None else None)
-        checkpoint = self.workspace / "checkpoint.pt"
+        grace = max(20.0, 0.07 * options.budget_seconds)
+        plan = Plan(options.steps) if options.steps else Plan(seconds=left, grace_seconds=grace)
+        checkpoint = self.workspace / CHECKPOINT
         return train(
             sampler,
             self._train_options(),
@@ -259,12 +270,18 @@ class _Run:
         (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
         self._write_reference(target, pictures, training, on_heldout, graphs.landmarks)
         _write_probes(target, graph, pictures.pixels, heldout, options.seed)
-        self._write_report(target, manifest, calibration, pictures, scored, heldout, on_training, trained, graphs)
+        self._write_report(
+            target, manifest, calibration, pictures, scored, heldout, on_training, trained, graphs
+        )
         self.progress("exporting", 4, 4)
         return manifest
 
     def _summary(
-        self, pictures: data.PictureSet, training: NDArray[np.intp], heldout: NDArray[np.intp], trained: Trained
+        self,
+        pictures: data.PictureSet,
+        training: NDArray[np.intp],
+        heldout: NDArray[np.intp],
+        trained: Trained,
     ) -> TrainingSummary:
         network = trained.network
         parts = {"encoder": network.encoder, "decoder": network.decoder, "head": network.head}
@@ -322,14 +339,18 @@ class _Run:
         graph = Graph(target / "detector.onnx", self.settings.threads)
         for i in np.argsort(-scores)[:UNUSUAL]:
             row = int(scored[i])
-            picture = images.decode(self.folder / pictures.names[row], max_pixels=self.settings.max_pixels).pixels
+            picture = images.decode(
+                self.folder / pictures.names[row], max_pixels=self.settings.max_pixels
+            ).pixels
             raw = graph.run(np.array(pictures.pixels[row : row + 1]))
             full = heatmap.upsample(raw.anomaly_map[0], *picture.shape[:2])
             overlay = heatmap.overlay(
                 picture, full, limit=calibration.map_limit, ceiling=calibration.map_ceiling, regions=()
             )
             parts = {key: float(values[i]) for key, values in components.items()}
-            unusual.append(report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts))
+            unusual.append(
+                report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts)
+            )
         originals = np.array(pictures.pixels[heldout[:SHOWN]])
         with torch.no_grad():
             copies = graphs.decoder(graphs.encoder(torch.from_numpy(originals))).numpy()

@@ -38,26 +38,31 @@ class KernelDistance(nn.Module):
     """IMQ kernel distance of the code at each place to codes of normal pictures; see `models.mmd`."""
 
     landmarks: Tensor
-    within: Tensor
+    offset: Tensor
 
     def __init__(self, landmarks: Tensor) -> None:
         super().__init__()
-        c = 2 * landmarks.shape[1]
-        distances = squared_distances(landmarks, landmarks)
-        within = sum((s * c / (s * c + distances)).mean() for s in IMQ_SCALES)
         self.register_buffer("landmarks", landmarks)
-        self.register_buffer("within", torch.as_tensor(within))
+        within = _saturated(squared_distances(landmarks, landmarks), landmarks.shape[1])
+        self.register_buffer("offset", within.mean())
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, d, h, w) to (N, 1, h, w), `Σ_s [1 − 2·mean_j k_s(z, r_j)] + within`."""
+        """(N, d, h, w) to (N, 1, h, w), `2·mean_j f(z, r_j) − mean_ij f(r_i, r_j)`, `f = Σ_s 1 − k_s`.
+
+        Equal to the form with kernels, without its cancellation of numbers near seven.
+        """
         n, d, h, w = z.shape
         codes = z.permute(0, 2, 3, 1).reshape(-1, d)  # (N·h·w, d)
-        cross = squared_distances(codes, self.landmarks)  # (N·h·w, m)
-        near = torch.zeros_like(codes[:, 0])
-        for scale in IMQ_SCALES:
-            sc = scale * 2 * d
-            near = near + (sc / (sc + cross)).mean(1)
-        return (len(IMQ_SCALES) - 2 * near + self.within).reshape(n, h, w).unsqueeze(1)
+        far = _saturated(squared_distances(codes, self.landmarks), d).mean(1)
+        return (2 * far - self.offset).reshape(n, h, w).unsqueeze(1)
+
+
+def _saturated(distances: Tensor, d: int) -> Tensor:
+    """`Σ_s ‖x − y‖² / (s·C + ‖x − y‖²)`, which is seven minus the kernel; C = 2d."""
+    total = torch.zeros_like(distances)
+    for scale in IMQ_SCALES:
+        total = total + distances / (scale * 2 * d + distances)
+    return total
 
 
 @dataclass(frozen=True)
@@ -148,5 +153,5 @@ class DecoderGraph(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """(N, d, h, w) to uint8 (N, 16h, 16w, 3)."""
-        x_hat = self.decoder(latent).clamp(0, 1) * 255
+        x_hat: Tensor = self.decoder(latent).clamp(0, 1) * 255
         return x_hat.round().permute(0, 2, 3, 1).to(torch.uint8)

@@ -102,8 +102,10 @@ class Head(nn.Module):
         self.from_s4 = nn.Conv2d(2 * w, 2 * w, 1)
         self.down_16 = conv(4 * w, 3 * w)
         self.down_8 = conv(3 * w, 2 * w)
-        self.last = nn.Sequential(conv(2 * w + 6, 2 * w), nn.Conv2d(2 * w, 1, 1))
-        nn.init.constant_(self.last[1].bias, -3.0)  # defects are rare: start at p = 0.05
+        self.join = conv(2 * w + 6, 2 * w)
+        self.to_logit = nn.Conv2d(2 * w, 1, 1)
+        assert self.to_logit.bias is not None
+        nn.init.constant_(self.to_logit.bias, -3.0)  # defects are rare: start at p = 0.05
 
     def forward(self, codes: Codes, residual: Tensor) -> Tensor:
         """Features and x − x_hat (B, 3, H, W) to logits (B, 1, H/4, W/4)."""
@@ -114,7 +116,7 @@ class Head(nn.Module):
         h = F.interpolate(self.down_8(h), scale_factor=2.0, mode="nearest")
         h = F.relu(h + self.from_s4(codes.s4))
         seen = [h, F.avg_pool2d(residual.abs(), 4), F.avg_pool2d(residual, 4).abs()]
-        logits: Tensor = self.last(torch.cat(seen, 1))
+        logits: Tensor = self.to_logit(self.join(torch.cat(seen, 1)))
         return logits
 
 

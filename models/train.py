@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import time
@@ -17,6 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inspector.errors import BudgetError, DivergedError, ResumeError
+from inspector.storage import write_bytes
 from models.crops import Batch, CropSampler
 from models.losses import Objective
 from models.networks import InspectionNetwork
@@ -52,6 +54,7 @@ class Plan:
 
     steps: int | None = None
     seconds: float | None = None
+    grace_seconds: float = math.inf  # how far the machine may fall behind before a training ends early
 
 
 @dataclass
@@ -116,16 +119,18 @@ def train(
         state = _start(options)
         if resume:
             _load(state, checkpoint)
-        _configure(state, plan)
+        state.network.train()
+        state.planned = state.planned or plan.steps
         try:
             _loop(state, sampler, options, plan, checkpoint, progress)
         except KeyboardInterrupt:
-            _save(state, checkpoint)
+            if state.planned is not None:
+                _save(state, checkpoint)
             raise
         _save(state, checkpoint)
-    network = state.average.module
-    network.eval()
-    return Trained(network, state.step, state.seconds, state.curves)
+    network = InspectionNetwork(options.width, options.latent_dim)
+    network.load_state_dict(state.average.module.state_dict())
+    return Trained(network.eval(), state.step, state.seconds, state.curves)
 
 
 @contextmanager
@@ -148,15 +153,11 @@ def _start(options: TrainOptions) -> _State:
         parameters, lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
     )
     average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
+        network,
+        multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]  # torch leaves it so
+        use_buffers=True,
     )
     return _State(network, objective, average, optimiser)
-
-
-def _configure(state: _State, plan: Plan) -> None:
-    if state.planned is None and plan.steps is not None:
-        state.planned = plan.steps
-    state.network.train()
 
 
 def _loop(
@@ -186,7 +187,9 @@ def _loop(
                 state.planned = _planned_steps(state, plan, paces)
             if progress is not None:
                 progress("training", state.step, state.planned or 0)
-            if now - saved > CHECKPOINT_SECONDS:
+            if plan.seconds is not None and now - started > plan.seconds + plan.grace_seconds:
+                break  # the machine became slower than it was during the timing
+            if state.planned is not None and now - saved > CHECKPOINT_SECONDS:
                 _save(state, checkpoint)
                 saved = now
 
@@ -218,9 +221,7 @@ def _step(state: _State, batch: Batch, options: TrainOptions) -> None:
     for group in state.optimiser.param_groups:
         group["lr"] = _learning_rate(options, state.step, state.planned)
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + state.step)
-    on_device = Batch(
-        *(part.to(options.device, memory_format=torch.channels_last) for part in batch)
-    )
+    on_device = Batch(*(part.to(options.device, memory_format=torch.channels_last) for part in batch))
     with torch.autocast(options.device.split(":")[0], torch.bfloat16):
         losses = state.objective(state.network, on_device, generator)
     state.optimiser.zero_grad(set_to_none=True)
@@ -254,18 +255,16 @@ def _save(state: _State, checkpoint: Path) -> None:
         "seconds": state.seconds,
         "curves": state.curves,
     }
-    partial = checkpoint.with_suffix(".tmp")
-    torch.save(content, partial)
-    partial.replace(checkpoint)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(checkpoint, buffer.getvalue(), durable=False)
 
 
 def _load(state: _State, checkpoint: Path) -> None:
     try:
         content = torch.load(checkpoint, weights_only=True, map_location="cpu")
     except FileNotFoundError as exc:
-        raise ResumeError(
-            f"there is no checkpoint at '{checkpoint}'", hint="fit without --resume"
-        ) from exc
+        raise ResumeError(f"there is no checkpoint at '{checkpoint}'", hint="fit without --resume") from exc
     state.network.load_state_dict(content["network"])
     state.objective.load_state_dict(content["objective"])
     state.average.load_state_dict(content["average"])

@@ -73,9 +73,7 @@ def fit(
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the bundle there instead of into the store.")
     ] = None,
-    preset: Annotated[
-        Preset, typer.Option(help="About 2, 10 or 60 minutes on two cores.")
-    ] = Preset.STANDARD,
+    preset: Annotated[Preset, typer.Option(help="About 2, 10 or 60 minutes on two cores.")] = Preset.STANDARD,
     time_budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Bounds the whole command, such as 90s, 5m or 1h.")
     ] = None,

@@ -12,7 +12,7 @@ from models.crops import CropSampler
 
 def crop_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """One picture as training sees it."""
-    return pixels[0].astype(np.float32) / 255
+    return np.asarray(pixels[0].astype(np.float32) / 255)
 
 
 def test_same_seed_same_defects(pixels: NDArray[np.uint8]) -> None:

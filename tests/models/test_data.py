@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inspector import images
 from inspector.errors import BadImagesError, NoImagesError, TooFewImagesError
 from inspector.parts import render
-from models.data import heldout_count, near_duplicate_groups, read_folder, split, valid_flips
+from models.data import near_duplicate_groups, read_folder, split, valid_flips
 
 
 def write_parts(folder: Path, count: int) -> None:
@@ -27,37 +27,28 @@ def digests(count: int) -> list[str]:
     return [hashlib.sha256(str(i).encode()).hexdigest() for i in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("count", "rate", "expected"),
-    [(581, 0.05, 117), (50, 0.05, 19), (30, 0.05, 12), (200, 0.01, 80), (1000, 0.01, 200), (8, 0.05, 3)],
-)
-def test_held_out_counts(count: int, rate: float, expected: int) -> None:
-    """The larger of 20 % and ceil(1/rate) − 1, never more than 40 %."""
-    assert heldout_count(count, rate) == expected
-
-
 def test_the_split_follows_the_content() -> None:
     """Order does not matter, both sides are disjoint, and all pictures are used."""
     names = digests(100)
     groups = np.arange(100)
-    training, heldout = split(names, groups, 0.05)
+    training, heldout = split(names, groups, 20)
     assert sorted([*training, *heldout]) == list(range(100))
     assert len(heldout) == 20
-    backwards = split(names[::-1], groups, 0.05)[1]
+    backwards = split(names[::-1], groups, 20)[1]
     assert {names[i] for i in heldout} == {names[::-1][i] for i in backwards}
 
 
 def test_near_duplicates_stay_on_one_side() -> None:
     """No group of look-alikes is divided, even when groups are large."""
     groups = np.repeat(np.arange(20), 5)
-    training, heldout = split(digests(100), groups, 0.05)
+    training, heldout = split(digests(100), groups, 20)
     assert not set(groups[training]) & set(groups[heldout])
     assert 20 <= len(heldout) <= 40
 
 
 def test_one_great_group_is_divided_all_the_same() -> None:
     """Where all pictures look alike there is still something held out."""
-    training, heldout = split(digests(30), np.zeros(30, int), 0.05)
+    training, heldout = split(digests(30), np.zeros(30, int), 12)
     assert len(heldout) == 12
     assert len(training) == 18
 

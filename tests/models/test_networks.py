@@ -63,7 +63,7 @@ def test_push_wants_corrupted_codes_far_from_the_prior() -> None:
     push = Push()
     z = torch.ones(1, 8, 2, 2) * torch.tensor([0.5, 6.0])  # columns: near, far
     label = torch.tensor([0.0, 1.0]).expand(1, 1, 2, 2)
-    assert float(push(z, label)) < float(push(z, 1 - label))
+    assert float(push(z, label).detach()) < float(push(z, 1 - label).detach())
 
 
 def test_without_its_weight_the_penalty_is_not_computed() -> None:

@@ -1,0 +1,173 @@
+"""Files and folders of any name are found, read and shown on one line; those that cannot be are named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspector import images
+from inspector.errors import (
+    NoImagesError,
+    TruncatedImageError,
+    UnknownFormatError,
+    UnreadableImageError,
+)
+from tests.inspector.image_samples import (
+    CUT,
+    WIDTH,
+    encoded,
+    refused,
+    scene,
+)
+
+
+def test_missing_folder_device(tmp_path: Path) -> None:
+    """A missing file, a folder, a pipe and a path that cannot exist are called unreadable."""
+    os.mkfifo(tmp_path / "pipe.png")
+    for source, fragment in (
+        (tmp_path / "none.png", "No such file"),
+        (tmp_path / ("long" * 200), "too long"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "pipe.png", "not a regular file"),
+        (f"{tmp_path}/zero\0byte.png", "null"),
+    ):
+        assert fragment in refused(source, UnreadableImageError).message
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """Give a folder that every user can enter, which pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="inspector-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+UNPRIVILEGED = """
+    import os, pathlib, sys
+    from inspector import images
+    from inspector.errors import InspectorError
+    allowed, forbidden, folder = map(pathlib.Path, sys.argv[1:])
+    images.decode(allowed)  # imports what it needs while it still may
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    print(images.decode(allowed).width)
+    for attempt in (lambda: images.decode(forbidden), lambda: images.list_images(folder)):
+        try:
+            attempt()
+        except InspectorError as error:
+            print(type(error).__name__, error.message)
+"""
+
+
+def test_without_permission(shared_folder: Path) -> None:
+    """What an unprivileged user may not read or list is named, beside a file that is read."""
+    allowed, forbidden = shared_folder / "allowed.png", shared_folder / "forbidden.png"
+    for path, mode in ((allowed, 0o644), (forbidden, 0o000)):
+        path.write_bytes(encoded(scene(), "PNG"))
+        path.chmod(mode)
+    closed = shared_folder / "closed"
+    closed.mkdir(mode=0o000)
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(UNPRIVILEGED),
+            str(allowed),
+            str(forbidden),
+            str(shared_folder),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=Path(images.__file__).parents[1],
+        check=True,
+    )
+    width, read, listed = run.stdout.splitlines()
+    assert int(width) == WIDTH
+    assert read == f"UnreadableImageError {forbidden} cannot be opened: Permission denied"
+    assert listed == f"DatasetError {closed} cannot be listed: Permission denied"
+
+
+# --- names ----------------------------------------------------------------------------------
+
+NAMES = [
+    "two\nlines.png",
+    "part 🔩.png",
+    "👩\u200d🔧.png",
+    "tab\t\x1b[31mred.png",
+    "back\u202ewards.png",
+    "\u2028.png",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(tmp_path: Path, name: str) -> None:
+    """A file of any name is read, and errors about it stay on one line."""
+    path = tmp_path / name
+    path.write_bytes(CUT["png"])
+    assert images.decode(path).width == WIDTH
+    path.write_bytes(b"words")
+    error = refused(path, UnknownFormatError)
+    assert images.printable(path) in error.message
+    assert images.list_images(tmp_path) == [path]
+
+
+def test_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """A name of bytes that are not UTF-8 is read, and shown by those bytes."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/part\xff.png"))
+    path.write_bytes(CUT["png"])
+    assert images.decode(str(path)).width == WIDTH
+    path.write_bytes(CUT["png"][:90])
+    assert r"part\xff.png" in refused(path, TruncatedImageError).message
+
+
+@given(st.text())
+def test_printable(name: str) -> None:
+    """Whatever a name holds, what is printed is one line that can be encoded."""
+    shown = images.printable(name)
+    shown.encode()
+    assert len(shown.splitlines()) <= 1
+
+
+def test_list_images(tmp_path: Path) -> None:
+    """Pictures are found by suffix in any case, sorted by relative path, without hidden ones."""
+    for name in (
+        "b/2.JPG",
+        "b/1.png",
+        "a.TIFF",
+        "c.webp",
+        ".hidden.png",
+        ".cache/x.png",
+        "notes.txt",
+        "b/.x.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in images.list_images(tmp_path)]
+    assert found == ["a.TIFF", "b/1.png", "b/2.JPG", "c.webp"]
+    assert images.list_images(tmp_path, recursive=False) == [tmp_path / "a.TIFF", tmp_path / "c.webp"]
+    assert images.list_images(tmp_path / ".cache") == [tmp_path / ".cache/x.png"]
+
+
+def test_list_images_of_an_empty_folder(tmp_path: Path) -> None:
+    """A folder without pictures gives an empty list."""
+    assert images.list_images(tmp_path) == []
+
+
+def test_list_images_of_no_folder(tmp_path: Path) -> None:
+    """A folder that is missing, or a file, is an error that names it."""
+    (tmp_path / "file.png").touch()
+    with pytest.raises(NoImagesError, match="does not exist"):
+        images.list_images(tmp_path / "none")
+    with pytest.raises(NoImagesError, match="is not a folder"):
+        images.list_images(tmp_path / "file.png")

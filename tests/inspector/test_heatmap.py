@@ -1,0 +1,256 @@
+"""Maps keep their scale, regions are those above the limit, and drawing leaves good parts alone."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from inspector import heatmap
+from inspector.records import Region
+
+LIMIT, CEILING = 3.0, 10.0
+AnomalyMap = npt.NDArray[np.float32]
+
+
+def flat(value: float, height: int = 80, width: int = 120) -> AnomalyMap:
+    """Return a map of one value."""
+    return np.full((height, width), value, np.float32)
+
+
+def with_blob(peak: float, background: float = 0.5) -> AnomalyMap:
+    """Return a map with one square blob at rows 20 to 39 and columns 30 to 59."""
+    anomaly_map = flat(background)
+    anomaly_map[20:40, 30:60] = peak
+    return anomaly_map
+
+
+def grey(value: int, height: int = 80, width: int = 120) -> heatmap.Pixels:
+    """Return a picture of one grey."""
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def draw(pixels: heatmap.Pixels, anomaly_map: AnomalyMap, *, outlined: bool = False) -> heatmap.Pixels:
+    """Draw with the scale of this test."""
+    regions = heatmap.regions(anomaly_map, LIMIT) if outlined else ()
+    return heatmap.overlay(pixels, anomaly_map, limit=LIMIT, ceiling=CEILING, regions=regions)
+
+
+def flood(anomaly_map: AnomalyMap, limit: float) -> list[Region]:
+    """Find regions by a breadth-first search: the second implementation."""
+    seen, found = np.zeros(anomaly_map.shape, bool), []
+    for start in zip(*np.nonzero(anomaly_map > limit), strict=True):
+        if seen[start]:
+            continue
+        seen[start], queue, places = True, deque([start]), []
+        while queue:
+            row, column = queue.popleft()
+            places.append((int(row), int(column)))
+            for r in range(max(row - 1, 0), min(row + 2, anomaly_map.shape[0])):
+                for c in range(max(column - 1, 0), min(column + 2, anomaly_map.shape[1])):
+                    if anomaly_map[r, c] > limit and not seen[r, c]:
+                        seen[r, c] = True
+                        queue.append((r, c))
+        rows, columns = zip(*places, strict=True)
+        box = {"x": min(columns), "y": min(rows)}
+        size = {"width": max(columns) - box["x"] + 1, "height": max(rows) - box["y"] + 1}
+        peak = max(float(anomaly_map[place]) for place in places)
+        found.append(Region(**box, **size, area_pixels=len(places), peak=peak))
+    return found
+
+
+def order(region: Region) -> tuple[float, ...]:
+    """Order regions completely."""
+    return (-region.peak, region.y, region.x, region.width, region.height, region.area_pixels)
+
+
+# --- regions --------------------------------------------------------------------------------
+
+
+def test_region() -> None:
+    """A region has the box, the area and the peak of what exceeds the limit."""
+    anomaly_map = with_blob(5.0)
+    anomaly_map[25, 35] = 9.2
+    anomaly_map[20, 30] = 0
+    (region,) = heatmap.regions(anomaly_map, LIMIT)
+    assert (region.x, region.y, region.width, region.height) == (30, 20, 30, 20)
+    assert region.area_pixels == 599
+    assert region.peak == pytest.approx(9.2)
+
+
+def test_equal_is_not_above() -> None:
+    """A map that equals its limit has no region."""
+    assert heatmap.regions(flat(LIMIT), LIMIT) == ()
+    assert heatmap.regions(flat(np.nan), LIMIT) == ()
+
+
+def test_whole_picture() -> None:
+    """A map above its limit everywhere is one region."""
+    (region,) = heatmap.regions(flat(LIMIT + 1), LIMIT)
+    assert (region.width, region.height, region.area_pixels) == (120, 80, 9600)
+
+
+def test_small_regions_are_dropped() -> None:
+    """A region of fewer than four pixels is dropped, one of four stays."""
+    anomaly_map = flat(0)
+    anomaly_map[5, 5:8] = 9
+    anomaly_map[15, 5:9] = 4
+    assert [region.y for region in heatmap.regions(anomaly_map, LIMIT)] == [15]
+
+
+def test_diagonal_neighbours_are_connected() -> None:
+    """Pixels that touch at a corner belong to one region."""
+    anomaly_map = flat(0)
+    anomaly_map[range(10, 20), range(10, 20)] = 5
+    (region,) = heatmap.regions(anomaly_map, LIMIT)
+    assert region.area_pixels == 10
+
+
+def test_at_most_twenty_regions() -> None:
+    """Of many regions the twenty with the highest peaks are kept, the highest first."""
+    anomaly_map = flat(0, 200, 200)
+    for index in range(36):
+        row, column = divmod((index * 5) % 36, 6)
+        anomaly_map[30 * row : 30 * row + 4, 30 * column : 30 * column + 4] = 4 + index / 10
+    peaks = [region.peak for region in heatmap.regions(anomaly_map, LIMIT)]
+    assert peaks == pytest.approx([4 + index / 10 for index in range(35, 15, -1)])
+
+
+@given(
+    arrays.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 6)),
+    st.integers(-1, 5),
+)
+def test_regions_against_a_search(anomaly_map: AnomalyMap, limit: int) -> None:
+    """On any map the regions are those of a plain breadth-first search."""
+    expected = [region for region in flood(anomaly_map, limit) if region.area_pixels >= 4]
+    found = heatmap.regions(anomaly_map, limit)
+    assert sorted(found, key=order) == sorted(expected, key=order)
+    assert [region.peak for region in found] == sorted((region.peak for region in found), reverse=True)
+
+
+# --- upsampling -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(256, 256), (100, 300), (16, 16), (20, 300), (64, 64)])
+def test_upsample(size: tuple[int, int]) -> None:
+    """A map comes out at the size asked for, as float32, within its own range and with its mean."""
+    coarse = np.random.default_rng(0).random((64, 64), np.float32) + np.linspace(0, 5, 64, dtype=np.float32)
+    fine = heatmap.upsample(coarse, *size)
+    assert fine.shape == size
+    assert fine.dtype == np.float32
+    assert coarse.min() - 1e-5 <= fine.min()
+    assert fine.max() <= coarse.max() + 1e-5
+    assert fine.mean() == pytest.approx(coarse.mean(), rel=0.02)
+
+
+def test_upsample_keeps_places() -> None:
+    """A place of the map lies over the same part of the picture."""
+    coarse = np.zeros((16, 32), np.float32)
+    coarse[3, 20] = 8
+    fine = heatmap.upsample(coarse, 160, 640)
+    rows, columns = np.nonzero(fine > 7.9 / 2)
+    assert (rows.mean() + 0.5) / 160 == pytest.approx(3.5 / 16, abs=0.005)
+    assert (columns.mean() + 0.5) / 640 == pytest.approx(20.5 / 32, abs=0.005)
+
+
+# --- drawing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [-4.0, 0.0, LIMIT / 2])
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_good_part_is_untouched(value: float, ground: int) -> None:
+    """Up to half the limit not one pixel changes."""
+    np.testing.assert_array_equal(draw(grey(ground), flat(value)), grey(ground))
+
+
+def test_never_rescaled_by_the_picture() -> None:
+    """A value has the same colour whatever else the map holds, even if it is the map's largest."""
+    alone = draw(grey(90), with_blob(4.0))
+    beside = with_blob(4.0)
+    beside[60:70, 80:100] = 40.0
+    np.testing.assert_array_equal(draw(grey(90), beside)[20:40, 30:60], alone[20:40, 30:60])
+
+
+@pytest.mark.parametrize("ground", [0, 60, 128, 200])
+def test_hotter_is_redder(ground: int) -> None:
+    """From half the limit to the ceiling the picture turns steadily from its own grey to a red."""
+    levels = np.linspace(LIMIT / 2, CEILING, 40)
+    drawn = np.array([draw(grey(ground), flat(level))[0, 0] for level in levels], float)
+    redness = drawn[:, 0] - drawn[:, 1]
+    assert (np.diff(redness) >= -1).all()
+    assert redness[-1] > 60
+    assert np.abs(drawn[1] - ground).max() <= 12
+
+
+def test_ceiling() -> None:
+    """Nothing is hotter than the ceiling, not even infinity."""
+    ceiling = draw(grey(90), flat(CEILING))
+    np.testing.assert_array_equal(draw(grey(90), flat(CEILING * 100)), ceiling)
+    np.testing.assert_array_equal(draw(grey(90), flat(np.inf)), ceiling)
+
+
+def test_defect_is_seen_through() -> None:
+    """Under the hottest colour the picture keeps at least two fifths of its contrast."""
+    dark, light = (int(draw(grey(value), flat(CEILING))[0, 0].sum()) for value in (50, 150))
+    assert light - dark >= 0.4 * 300
+
+
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_outline(ground: int) -> None:
+    """The line around a region lies outside of it and has contrast on any ground."""
+    anomaly_map = with_blob(6.0)
+    plain, outlined = draw(grey(ground), anomaly_map), draw(grey(ground), anomaly_map, outlined=True)
+    np.testing.assert_array_equal(outlined[21:39, 31:59], plain[21:39, 31:59])
+    np.testing.assert_array_equal(outlined[:10], plain[:10])
+    rim = outlined[10:50, 20:70].astype(int).sum(axis=2)
+    assert rim.max() - rim.min() > 600
+
+
+def test_outline_of_regions_only() -> None:
+    """What exceeds the limit but is in no region is not outlined."""
+    anomaly_map = with_blob(6.0)
+    anomaly_map[70, 100:103] = 6.0
+    plain, outlined = draw(grey(90), anomaly_map), draw(grey(90), anomaly_map, outlined=True)
+    np.testing.assert_array_equal(outlined[60:], plain[60:])
+
+
+@pytest.mark.parametrize("region", [(0, 0), (72, 110)])
+def test_region_at_the_border(region: tuple[int, int]) -> None:
+    """A region that touches the border is drawn."""
+    anomaly_map = flat(0)
+    anomaly_map[region[0] : region[0] + 8, region[1] : region[1] + 10] = 9
+    assert (draw(grey(90), anomaly_map, outlined=True) != 90).any()
+
+
+def test_the_picture_is_not_changed() -> None:
+    """Drawing leaves the caller's picture and map as they were, and takes pictures that are read-only."""
+    pixels, anomaly_map = grey(90), with_blob(8.0)
+    pixels.flags.writeable = False
+    drawn = draw(pixels, anomaly_map, outlined=True)
+    assert drawn.flags.writeable
+    np.testing.assert_array_equal(pixels, grey(90))
+    np.testing.assert_array_equal(anomaly_map, with_blob(8.0))
+
+
+def test_reduced_picture() -> None:
+    """A picture that was decoded reduced is stretched to the map's size."""
+    drawn = draw(grey(90, 40, 60), with_blob(8.0))
+    np.testing.assert_array_equal(drawn, draw(grey(90), with_blob(8.0)))
+
+
+@pytest.mark.parametrize(("limit", "ceiling"), [(0.0, 0.0), (-2.0, -1.0), (3.0, 3.0), (3.0, 1.0)])
+def test_odd_scales(limit: float, ceiling: float) -> None:
+    """A limit at or below zero and a ceiling at or below the limit still draw what exceeds the limit."""
+    drawn = heatmap.overlay(grey(90), with_blob(limit + 2, limit - 3), limit=limit, ceiling=ceiling)
+    assert (drawn[25, 40] != 90).any()
+    assert (drawn[0, 0] == 90).all()
+
+
+def test_not_a_number() -> None:
+    """A map that is not a number anywhere is drawn as nothing."""
+    np.testing.assert_array_equal(draw(grey(90), flat(np.nan), outlined=True), grey(90))
