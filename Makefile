@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP) ## render parts, learn the good ones, find the defects
-	@$(BIN)/inspector demo
+	@$(BIN)/inspector demo --output demo-output
 
 test: $(STAMP) ## run every test with coverage; a skipped test is a failure
 	@rm -f .coverage .coverage.*

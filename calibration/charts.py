@@ -163,14 +163,13 @@ def _whole(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
 
 
 def _log_ticks(scale: Scale) -> tuple[float, ...]:
-    """Powers of ten, thinned to five at most; with 3 times those between where there are few."""
-    first, last = math.floor(math.log10(scale.lower)), math.ceil(math.log10(scale.upper))
+    """Powers of ten, six at most; with 3 times those between where there are but a few."""
+    first, last = math.ceil(math.log10(scale.lower)), math.floor(math.log10(scale.upper))
     stride = max(1, math.ceil((last - first) / 5))
-    factors = (1.0, 3.0) if last - first <= 2 else (1.0,)
-    numbers = [factor * 10.0**power for power in range(first, last + 1, stride) for factor in factors]
-    return tuple(
-        number for number in numbers if scale.lower <= number * (1 + 1e-9) <= scale.upper * (1 + 2e-9)
-    )
+    factors = (1.0, 3.0) if last - first <= 1 else (1.0,)
+    powers = range(first - 1 if len(factors) > 1 else first, last + 1, stride)
+    numbers = (factor * 10.0**power for power in powers for factor in factors)
+    return tuple(number for number in numbers if scale.lower <= number <= scale.upper)
 
 
 # --- histogram --------------------------------------------------------------------------------

@@ -37,7 +37,10 @@ def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def argument_name(parameter: Any) -> str:
     """How a person writes an argument; empty for an option."""
-    return (parameter.metavar or parameter.name.upper()) if parameter.param_type_name == "argument" else ""
+    if parameter.param_type_name != "argument":
+        return ""
+    name = str(parameter.metavar or parameter.name.upper())
+    return name + "..." if parameter.nargs == -1 and not name.endswith("...") else name
 
 
 def row(parameter: Any, context: typer.Context) -> str:
@@ -46,6 +49,7 @@ def row(parameter: Any, context: typer.Context) -> str:
     names = argument_name(parameter) or names.replace(" range>", ">")
     extra = re.search(r" *\[((?:default: |required|\d|x|-?\d).*)\]$", text)
     notes = extra.group(1).split("; ") if extra else []
+    notes = [re.sub(r"^(\S+)<=x<=(\S+)$", r"\1 to \2", note) for note in notes]
     shown = [f"`{note.removeprefix('default: ')}`" if "default: " in note else note for note in notes]
     cells = [f"`{names}`", text[: extra.start()] if extra else text, ", ".join(shown)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -68,7 +72,12 @@ def section(name: str, command: Any) -> str:
     lines = [f"{'#' * (1 + len(name.split()))} {name}", "", plain(command.help or ""), ""]
     if not hasattr(command, "list_commands"):
         arguments = [word for word in map(argument_name, command.params) if word]
-        lines += ["```", " ".join([name, *arguments, "[OPTIONS]"]), "```", ""]
+        lines += [
+            "```",
+            " ".join([name, *arguments, *["[OPTIONS]"][: len(command.params) - len(arguments)]]),
+            "```",
+            "",
+        ]
     rows = [row(p, context) for p in command.params if p.get_help_record(context)]
     if rows:
         lines += ["| | | default or range |", "|---|---|---|", *rows, ""]

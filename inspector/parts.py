@@ -31,7 +31,8 @@ VISIBLE_LEVELS = 7  # a pixel that changes by less is left unchanged, outside of
 SMALLEST_SHARE = 60 / 320**2  # of the picture that a defect has to change,
 EVIDENT_LEVELS = 20.0  # and by how much on average; else it is drawn again, stronger
 ATTEMPTS = 8
-MARGIN = 6  # pixels around a defect that the lens may blur it over
+FRAME = 4  # pixels; the blur of the lens reaches 3
+MARGIN = 8  # pixels around a defect: as many as the blur spreads it over, and the frame
 SEED_STRIDE = 1_000_000  # between the seeds of two data sets
 NOTE = "rendered-parts.txt"  # marks a folder as one that may be written anew
 NOTE_TEXT = "Rendered by inspector. The folders beside this file are replaced when it renders again.\n"
@@ -248,7 +249,7 @@ def _spoil(
         window = planes.window(*place)
         bad = _photograph(setup, window, noise[place], blemish.paint(window.x, window.y))
         change = np.abs(bad.astype(np.int16) - good[place]).max(axis=2)
-        seen = change >= VISIBLE_LEVELS
+        seen = _inside(change) >= VISIBLE_LEVELS
         large = np.count_nonzero(seen) >= SMALLEST_SHARE * setup.side**2
         if large and change[seen].mean() >= EVIDENT_LEVELS:
             break
@@ -256,6 +257,13 @@ def _spoil(
     picture[place][seen] = bad[seen]
     mask[place] = seen
     return Part(picture, mask)
+
+
+def _inside(change: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Set the frame to 0, where the blur of the lens lacked its neighbours."""
+    inner = np.zeros_like(change)
+    inner[FRAME:-FRAME, FRAME:-FRAME] = change[FRAME:-FRAME, FRAME:-FRAME]
+    return inner
 
 
 def _span(centre: float, reach: float, side: int) -> slice:

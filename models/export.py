@@ -211,7 +211,7 @@ def compare(
     if not difference <= TOLERANCE or flips:
         raise ParityError(
             f"the exported graph differs from the trained networks by {difference:.2g} (at most "
-            f"{TOLERANCE:g} is allowed) and flips {flips} of {len(trained)} held-out verdicts (none is allowed)",
+            f"{TOLERANCE:g} is allowed) and flips {flips} of {len(trained)} verdicts (none is allowed)",
             hint="nothing was stored; update onnxruntime and torch, or fit with another --seed",
         )
     return ParitySummary(

@@ -67,6 +67,26 @@ def test_the_mask_is_exactly_where_the_picture_differs(kind: str, size: int) -> 
         assert not good.mask.any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_painting_only_around_the_defect_misses_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exposing the whole picture anew gives the same part as exposing only the defect's surroundings."""
+    near = [render(seed, kind=kind) for seed in SEEDS]
+    monkeypatch.setattr(parts, "_span", lambda _centre, _reach, side: slice(0, side))
+    for seed, part in zip(SEEDS, near, strict=True):
+        whole = render(seed, kind=kind)
+        np.testing.assert_array_equal(part.mask, whole.mask)
+        np.testing.assert_array_equal(part.picture, whole.picture)
+
+
+@pytest.mark.parametrize("kind", ["missing_hole", "chip", "dent"])
+def test_a_mask_has_no_stray_pixels(kind: str) -> None:
+    """A compact defect has a compact mask, within a fifth of the part's radius of its middle."""
+    for seed in SEEDS:
+        rows, columns = np.nonzero(render(seed, kind=kind).mask)
+        distance = np.hypot(rows - np.median(rows), columns - np.median(columns))
+        assert distance.max() < 0.3 * OUTER * 320
+
+
 @pytest.mark.parametrize(
     ("kind", "largest"),
     [("scratch", 1200), ("dent", 2400), ("stain", 5000), ("missing_hole", 1000), ("chip", 1600)],

@@ -1,0 +1,211 @@
+"""A trained network fills a bundle: graphs, calibration, reference, golden images and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inspector import decision, heatmap, images, workshop
+from inspector.detector import Graph, RawScores
+from inspector.golden import write_golden
+from inspector.records import SCHEMA_VERSION, Calibration, ImageContract, Manifest, TrainingSummary
+from inspector.settings import Settings
+from models import data, export
+from models.corruption import corrupt
+from models.graph import COLUMNS
+from models.preset import FitOptions
+from models.train import Trained
+
+FUSED = ("head", "latent_mmd")
+UNUSUAL, SHOWN = 12, 8  # pictures in the report
+SCORED_TRAINING = 2000  # training pictures that standardise the scores
+PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a finished training leaves to be packed."""
+
+    folder: Path
+    name: str
+    options: FitOptions
+    settings: Settings
+    device: str
+    pictures: data.PictureSet
+    training: NDArray[np.intp]
+    heldout: NDArray[np.intp]
+    target_mean: float
+    trained: Trained
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What the exported graph says of the normal pictures."""
+
+    rows: NDArray[np.intp]  # the training pictures that were scored
+    training: RawScores
+    heldout: RawScores
+
+
+def fill(material: Material, target: Path) -> Manifest:
+    """Write everything but the manifest into `target`, and return the manifest without its files.
+
+    Raises
+    ------
+    ParityError
+        The exported graphs do not score as the trained networks do.
+    """
+    options, pixels = material.options, material.pictures.pixels
+    material.progress("exporting", 0, 4)
+    graphs = export.assemble(
+        material.trained.network, material.target_mean, pixels, material.training, options.seed
+    )
+    export.write_graphs(graphs, target, options.image_size)
+    material.progress("exporting", 2, 4)
+    graph = Graph(target / "detector.onnx", material.settings.threads)
+    scored = _score(material, graph)
+    calibration = _calibrate(material, scored)
+    material.progress("exporting", 3, 4)
+    parity = export.check_parity(graphs, scored.heldout, pixels, material.heldout, calibration)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=material.name,
+        version=1,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        inspector_version=version("wae-inspector"),
+        image=ImageContract(height=options.image_size, width=options.image_size),
+        architecture="inspection",
+        columns=COLUMNS,
+        latent_dim=options.latent_dim,
+        training=_summary(material),
+        parity=parity,
+        files={},
+    )
+    (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
+    _write_reference(target, material, scored, graphs.landmarks)
+    _write_probes(target, graph, pixels, material.heldout, options.seed)
+    _write_report(target, material, manifest, calibration, scored, graph, graphs)
+    material.progress("exporting", 4, 4)
+    return manifest
+
+
+def _score(material: Material, graph: Graph) -> _Scored:
+    training, pixels = material.training, material.pictures.pixels
+    rows = training[np.linspace(0, len(training) - 1, min(len(training), SCORED_TRAINING)).astype(int)]
+    return _Scored(
+        rows, export.score_rows(graph, pixels, rows), export.score_rows(graph, pixels, material.heldout)
+    )
+
+
+def _calibrate(material: Material, scored: _Scored) -> Calibration:
+    calibration: Calibration = workshop.room("calibration.calibrate").make_calibration(
+        scored.training.statistics,
+        scored.heldout.statistics,
+        scored.heldout.anomaly_map[:, 0, 0],
+        COLUMNS,
+        max_false_reject=material.options.max_false_reject,
+        max_review=material.options.max_review,
+        fused=FUSED,
+        source=f"{len(material.heldout)} held-out pictures of {images.printable(material.folder)}",
+    )
+    return calibration
+
+
+def _summary(material: Material) -> TrainingSummary:
+    network, trained = material.trained.network, material.trained
+    parts = {"encoder": network.encoder, "decoder": network.decoder, "head": network.head}
+    last = {name: float(np.mean([v for _, v in points[-50:]])) for name, points in trained.curves.items()}
+    return TrainingSummary(
+        preset=material.options.preset,
+        options=material.options.as_dict(),
+        steps=trained.steps,
+        seconds=round(trained.seconds, 1),
+        seed=material.options.seed,
+        threads=material.settings.threads or torch.get_num_threads(),
+        device=material.device,
+        images=len(material.training),
+        heldout_images=len(material.heldout),
+        skipped_images=len(material.pictures.skipped),
+        dataset_digest=material.pictures.digest,
+        parameters={key: sum(p.numel() for p in part.parameters()) for key, part in parts.items()},
+        losses=last,
+        packages={package: version(package) for package in PACKAGES},
+    )
+
+
+def _write_reference(
+    target: Path, material: Material, scored: _Scored, landmarks: NDArray[np.float32]
+) -> None:
+    """Latents for drift (held-out pictures only), landmarks, and which files were trained on."""
+    digests = np.array([int(material.pictures.digests[i][:16], 16) for i in material.training], np.uint64)
+    np.savez(
+        target / "reference.npz",
+        heldout_latents=scored.heldout.latent,
+        landmarks=landmarks,
+        training_digests=digests,
+    )
+
+
+def _write_report(
+    target: Path,
+    material: Material,
+    manifest: Manifest,
+    calibration: Calibration,
+    scored: _Scored,
+    graph: Graph,
+    graphs: export.Graphs,
+) -> None:
+    report = workshop.room("calibration.report")
+    pictures = material.pictures
+    components = decision.component_scores(scored.training.statistics, COLUMNS, calibration)
+    scores = decision.fuse(components, calibration)
+    unusual = []
+    for i in np.argsort(-scores)[:UNUSUAL]:
+        row = int(scored.rows[i])
+        path = material.folder / pictures.names[row]
+        picture = images.decode(path, max_pixels=material.settings.max_pixels).pixels
+        raw = graph.run(np.array(pictures.pixels[row : row + 1]))
+        full = heatmap.upsample(raw.anomaly_map[0], *picture.shape[:2])
+        overlay = heatmap.overlay(picture, full, limit=calibration.map_limit, ceiling=calibration.map_ceiling)
+        parts = {name: float(values[i]) for name, values in components.items()}
+        unusual.append(report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts))
+    originals = np.array(pictures.pixels[material.heldout[:SHOWN]])
+    with torch.no_grad():
+        copies = graphs.decoder(graphs.encoder(torch.from_numpy(originals))).numpy()
+    content = report.ReportContent(
+        manifest=manifest,
+        calibration=calibration,
+        unusual=unusual,
+        reconstructions=list(zip(originals, copies, strict=True)),
+        curves=material.trained.curves,
+        notes=[f"{images.printable(name)}: left out, {reason}" for name, reason in pictures.skipped],
+    )
+    report.write_report(target / "report.html", content)
+
+
+def _write_probes(
+    target: Path, graph: Graph, pixels: NDArray[np.uint8], heldout: NDArray[np.intp], seed: int
+) -> None:
+    """Two normal pictures and one with synthetic defects, with the scores that they must reproduce."""
+    probes = np.array(pixels[heldout[:2]])
+    clean = probes[0].astype(np.float32) / 255
+    rng = np.random.default_rng(seed)
+    dirty = corrupt(rng, clean, clean[::-1].copy(), max(float(clean.std()), 0.02)).picture
+    probes = np.concatenate([probes, (dirty[np.newaxis] * 255).round().astype(np.uint8)])
+    raws = [graph.run(probe[np.newaxis]) for probe in probes]
+    raw = RawScores(
+        np.concatenate([r.statistics for r in raws]),
+        np.concatenate([r.anomaly_map for r in raws]),
+        np.concatenate([r.latent for r in raws]),
+    )
+    write_golden(target, probes, raw)

@@ -1,0 +1,72 @@
+"""One model, fitted once through the command line, for all who only look at it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from inspector.parts import render, write_dataset
+from tests.journey.program import FIT, SIDE, Fitted, run
+
+BAD_FILES = {"empty.png": b"", "notes.png": b"not a picture\n"}
+
+
+def write_data(folder: Path) -> None:
+    """Rendered parts, one of them broken beyond doubt, and three bad files among the good ones."""
+    write_dataset(folder, train=40, good=6, per_kind=2, size=SIDE)
+    broken = render(4711, size=SIDE).picture.copy()
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    broken[40:88, 40:88] = noise
+    for name in ("test/broken", "ground_truth/broken"):
+        (folder / name).mkdir(parents=True)
+    cv2.imwrite(str(folder / "test" / "broken" / "000.png"), broken[..., ::-1])
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[40:88, 40:88] = 255
+    cv2.imwrite(str(folder / "ground_truth" / "broken" / "000_mask.png"), mask)
+    normal = folder / "train" / "good"
+    for name, content in BAD_FILES.items():
+        (normal / name).write_bytes(content)
+    whole = (normal / "000.png").read_bytes()
+    (normal / "half.png").write_bytes(whole[: len(whole) // 2])
+
+
+def fit_once(folder: Path) -> None:
+    """Fit the shared model, and keep what the program said."""
+    write_data(folder / "data")
+    store = folder / "store"
+    ended = run("fit", folder / "data/train/good", "--name", "flange", *FIT, "--json", store=store)
+    (folder / "said.json").write_text(json.dumps([json.loads(ended.stdout), ended.stderr]))
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Fitted:
+    """The shared model; processes that test side by side share it, too."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "journey"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "said.json").exists():
+            fit_once(folder)
+    outcome, said = json.loads((folder / "said.json").read_text())
+    return Fitted(folder / "store", folder / "data", outcome, said)
+
+
+@pytest.fixture
+def own(fitted: Fitted, tmp_path: Path) -> Fitted:
+    """A copy of the shared store that a test may change."""
+    store = tmp_path / "own-store"
+    shutil.copytree(fitted.store, store)
+    return Fitted(store, fitted.data, fitted.outcome, fitted.said)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store that is not there yet."""
+    return tmp_path / "store"

@@ -1,0 +1,121 @@
+"""The program as a user runs it: a process of its own, a store, and what it says."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAM = (sys.executable, "-m", "inspector")
+SIDE = 128
+FIT = ("--steps", "30", "--image-size", "64")
+LIMIT_SECONDS = 240
+PR_CAPBSET_DROP = 24
+CAPABILITIES = 41
+
+Run = subprocess.CompletedProcess[str]
+
+
+def environment(store: Path) -> dict[str, str]:
+    """The environment of a run: one thread, so that the same request gives the same model."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("INSPECTOR_")}
+    return kept | {"INSPECTOR_STORE": str(store), "INSPECTOR_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def run(
+    *arguments: str | Path,
+    store: Path,
+    code: int | None = 0,
+    stdin: bytes | None = None,
+    cwd: Path | None = None,
+    program: Sequence[str] = PROGRAM,
+    before: Callable[[], None] | None = None,
+) -> Run:
+    """Run `inspector` to its end, which must come with `code` unless that is None."""
+    done = subprocess.run(
+        [*program, *map(str, arguments)],
+        env=environment(store),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        cwd=cwd,
+        check=False,
+        timeout=LIMIT_SECONDS,
+        preexec_fn=before,
+    )
+    ended = subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+    assert code is None or ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
+    return ended
+
+
+def without_privileges() -> None:
+    """Make a root process an ordinary owner of its files: what is not permitted is not permitted."""
+    libc = ctypes.CDLL(None)
+    for capability in range(CAPABILITIES):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def complaint(ended: Run) -> tuple[str, str]:
+    """Return the one error and the one hint on stderr; stdout and tracebacks are not there."""
+    assert "Traceback" not in ended.stderr, ended.stderr
+    assert not ended.stdout, ended.stdout
+    lines = ended.stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    hints = [line for line in lines if line.startswith("hint: ")]
+    assert (len(errors), len(hints)) == (1, 1), ended.stderr
+    assert lines[-2:] == [errors[0], hints[0]], ended.stderr
+    return errors[0].removeprefix("error: "), hints[0].removeprefix("hint: ")
+
+
+def listing(folder: Path) -> set[str]:
+    """All that lies in a folder, but for locks, which are empty and owned by nobody."""
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return {name for name in found if not name.startswith(".locks")}
+
+
+def rows(ended: Run) -> list[dict[str, Any]]:
+    """Read what `--format jsonl` prints."""
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A store with one model `flange`, fitted through the command line; nobody may change it."""
+
+    store: Path
+    data: Path
+    outcome: dict[str, Any]
+    said: str
+
+    @property
+    def normal(self) -> Path:
+        """Good pictures that it was fitted on, among them a few bad files."""
+        return self.data / "train" / "good"
+
+    @property
+    def test(self) -> Path:
+        """Labelled pictures in the layout of MVTec."""
+        return self.data / "test"
+
+    @property
+    def bundle(self) -> Path:
+        """Folder of the model."""
+        return self.store / "flange" / "versions" / "1"
+
+    @property
+    def good_part(self) -> Path:
+        """A good part that it has not seen."""
+        return self.test / "good" / "000.png"
+
+    @property
+    def broken_part(self) -> Path:
+        """A part so damaged that even a model of a few steps sees it."""
+        return self.test / "broken" / "000.png"

@@ -1,0 +1,166 @@
+"""`inspector fit` keeps its word: what it prints, what it stores, and that it can be repeated."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+import inspector
+from inspector.bundle import Bundle
+from inspector.parts import write_dataset
+from inspector.store import Store
+from tests.journey.conftest import BAD_FILES
+from tests.journey.program import FIT, PROGRAM, Fitted, complaint, environment, listing, rows, run
+
+
+def scores(bundle: Path, fitted: Fitted) -> list[tuple[str, float, float]]:
+    """Verdict, score and p-value of every test picture."""
+    ended = run("score", fitted.test, "--model", bundle, "--exit-zero", store=fitted.store)
+    return [(row["verdict"], row["score"], row["p_value"]) for row in rows(ended)]
+
+
+def test_json_outcome_tells_what_was_made(fitted: Fitted) -> None:
+    """`--json` prints one object with the model, its promise and what it was learned from."""
+    outcome = fitted.outcome
+    opened = Bundle.open(fitted.bundle)
+    assert outcome["model"] == {"name": "flange", "version": 1, "digest": opened.digest}
+    assert Path(outcome["path"]) == fitted.bundle
+    assert outcome["threshold"] == opened.calibration.threshold
+    assert outcome["promised_false_reject_rate"] == pytest.approx(1 / (outcome["heldout_images"] + 1))
+    assert (outcome["images"] + outcome["heldout_images"], outcome["steps"]) == (40, 30)
+
+
+def test_the_store_stands_after_a_fit(fitted: Fitted) -> None:
+    """The model is promoted and current, and nothing of the work is left."""
+    store = Store(fitted.store)
+    assert (store.names(), store.versions("flange")) == (["flange"], [1])
+    assert (store.promoted("flange"), store.current()) == (1, "flange")
+    beside = {name for name in listing(fitted.store) if not name.startswith("flange/versions/1/")}
+    assert beside == {"current", "flange", "flange/promoted", "flange/versions", "flange/versions/1"}
+
+
+def test_manifest_states_facts(fitted: Fitted) -> None:
+    """The manifest says what was asked, what was seen, and what the graphs take."""
+    manifest = Bundle.open(fitted.bundle).manifest
+    assert (manifest.image.height, manifest.image.width) == (64, 64)
+    assert manifest.inspector_version == inspector.__version__
+    training = manifest.training
+    assert (training.steps, training.seed, training.threads, training.skipped_images) == (30, 0, 1, 3)
+    assert training.options["image_size"] == 64
+    assert training.packages["onnxruntime"] == onnxruntime.__version__
+    assert manifest.parity.verdict_flips == 0
+    assert manifest.parity.largest_relative_difference <= 1e-3
+    assert manifest.parity.images == training.heldout_images
+    assert not any(name.endswith((".pt", ".pkl", ".pickle")) for name in manifest.files)
+    session = onnxruntime.InferenceSession(fitted.bundle / "detector.onnx")
+    (image,) = session.get_inputs()
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [64, 64, 3])
+
+
+def test_report_opens_offline(fitted: Fitted) -> None:
+    """The report is one page that asks for nothing from outside."""
+    page = Path(fitted.outcome["report"]).read_text(encoding="utf-8")
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:|#)[^"'\s>]""", page)
+    assert not re.search(r"url\((?!['\"]?(?:data:|#))|@import", page)
+    assert page.count("data:image/") >= 12
+    assert "are these really good" in page.lower()
+
+
+def test_bad_files_are_named_and_counted(fitted: Fitted) -> None:
+    """A few bad files among many are left out, named one by one, and counted."""
+    assert fitted.outcome["skipped_images"] == 3
+    page = Path(fitted.outcome["report"]).read_text(encoding="utf-8")
+    for name in (*BAD_FILES, "half.png"):
+        assert name in page
+        assert name in fitted.said, fitted.said
+
+
+def test_strict_refuses_bad_files(fitted: Fitted, store: Path) -> None:
+    """With `--strict` the folder is refused, and the files are named."""
+    ended = run("fit", fitted.normal, "--name", "x", *FIT, "--strict", store=store, code=4)
+    message, hint = complaint(ended)
+    assert "3 " in message
+    assert all(name in message for name in (*BAD_FILES, "half.png"))
+    assert "--strict" in hint
+    assert not store.exists() or not listing(store)
+
+
+def test_the_same_request_gives_the_same_model(fitted: Fitted, store: Path, tmp_path: Path) -> None:
+    """Same seed and steps, identical scores; `--output` writes a bundle and leaves the store alone."""
+    target = tmp_path / "bundle"
+    ended = run("fit", fitted.normal, "--output", target, *FIT, store=store)
+    assert re.search(r"^model +\S+@1$", ended.stdout, re.MULTILINE)
+    assert re.search(r"^threshold +-?\d+\.\d+", ended.stdout, re.MULTILINE)
+    assert re.search(r"^promise +At most ", ended.stdout, re.MULTILINE)
+    assert str(target / "report.html") in ended.stdout
+    assert not store.exists() or not listing(store)
+    assert listing(tmp_path) == {"bundle"} | {f"bundle/{name}" for name in listing(target)} | (
+        {"store"} if store.exists() else set()
+    )
+    assert Bundle.open(target).calibration.threshold == fitted.outcome["threshold"]
+    assert scores(target, fitted) == scores(fitted.bundle, fitted)
+
+
+def test_output_that_exists_is_refused_before_the_work(fitted: Fitted, store: Path, tmp_path: Path) -> None:
+    """A folder with something in it is never written over."""
+    target = tmp_path / "taken"
+    target.mkdir()
+    (target / "mine.txt").write_text("mine")
+    message, _ = complaint(run("fit", fitted.normal, "--output", target, *FIT, store=store, code=2))
+    assert "already exists" in message
+    assert listing(tmp_path) - {"store"} == {"taken", "taken/mine.txt"}
+
+
+def interrupted(command: list[str], store: Path, at: str) -> tuple[int, str]:
+    """Start a fit, send Ctrl-C once it says `at`, and return its exit code and what it said."""
+    with subprocess.Popen(
+        command, env=environment(store), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith(at):
+                process.send_signal(signal.SIGINT)
+                break
+        said += process.stderr.read()
+    return process.returncode, said
+
+
+def test_a_resumed_fit_equals_one_that_was_never_stopped(fitted: Fitted, store: Path) -> None:
+    """After Ctrl-C, `--resume` ends with the scores of an uninterrupted fit."""
+    command = ["fit", str(fitted.normal), "--name", "flange", *FIT]
+    code, said = interrupted([*PROGRAM, *command], store, "training")
+    assert code == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert Store(store).names() == []
+    ended = run(*command, "--resume", "--json", store=store)
+    assert json.loads(ended.stdout)["steps"] == 30
+    assert scores(store / "flange" / "versions" / "1", fitted) == scores(fitted.bundle, fitted)
+    assert "flange/work" not in listing(store)
+
+
+def test_few_pictures_get_the_nearest_promise(store: Path, tmp_path: Path) -> None:
+    """Eight pictures cannot keep 5 %: the fit says what they keep, and how many are missing."""
+    write_dataset(tmp_path / "d", train=8, good=0, per_kind=0, size=96)
+    folder = tmp_path / "d" / "train" / "good"
+    ended = run("fit", folder, "--name", "few", *FIT, store=store)
+    promise = next(line for line in ended.stdout.splitlines() if line.startswith("promise"))
+    calibration = Bundle.open(Store(store).resolve("few")).calibration
+    assert len(calibration.heldout_scores) == 3
+    assert "25 %" in promise
+    assert "nearest" in promise
+    assert not calibration.promise_kept
+    assert f"needs {calibration.images_missing} more" in promise
+    # 19 held-out pictures keep 5 %, and at most 40 % are held out: 48 in all.
+    assert calibration.images_missing == 40
+    shutil.rmtree(store)
