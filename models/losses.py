@@ -34,8 +34,11 @@ def ssim(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
 
 
 def reconstruction_loss(x_hat: Tensor, x: Tensor) -> Tensor:
-    """`L1 + 0.5·(1 − SSIM)`, mean over half and quarter resolution; (B, 3, H, W) both."""
-    total = x.new_zeros(())
+    """`L1 + 0.5·(1 − SSIM)` at half and quarter resolution, and L1 alone at full; (B, 3, H, W) both.
+
+    Without the term at full resolution nothing would keep the decoder from checkerboards.
+    """
+    total = F.l1_loss(x_hat, x)
     for factor in (2, 4):
         small, small_hat = F.avg_pool2d(x, factor), F.avg_pool2d(x_hat, factor)
         total = total + F.l1_loss(small_hat, small) + 0.5 * (1 - ssim(small_hat, small))

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
+
 Progress = Callable[[str, int, int], None]
 
 LINE_SECONDS = 15.0
@@ -51,11 +53,11 @@ class _Lines:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._began, self._said, self._first = stage, now, now, done
-            print(stage, file=sys.stderr, flush=True)
+            typer.echo(stage, err=True)
         elif total and done > self._first and now - self._said >= LINE_SECONDS:
             self._said = now
             left = (now - self._began) / (done - self._first) * (total - done)
-            print(f"{stage} {done}/{total}, about {_duration(left)} left", file=sys.stderr, flush=True)
+            typer.echo(f"{stage} {done}/{total}, about {_duration(left)} left", err=True)
 
 
 def _duration(seconds: float) -> str:
