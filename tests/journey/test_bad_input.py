@@ -79,9 +79,7 @@ def test_fit_refuses_a_folder(case: str, tmp_path: Path, store: Path) -> None:
 
 @pytest.mark.parametrize("command", ["evaluate", "calibrate"])
 @pytest.mark.parametrize("case", ["missing", "empty", "one text file"])
-def test_evaluate_and_calibrate_refuse_a_folder(
-    case: str, command: str, own: Fitted, tmp_path: Path
-) -> None:
+def test_evaluate_and_calibrate_refuse_a_folder(case: str, command: str, own: Fitted, tmp_path: Path) -> None:
     """Exit code 4, and the store stays as it was."""
     folder = tmp_path / "parts"
     (folder / "good").mkdir(parents=True)

@@ -1,0 +1,1 @@
+"""Long measurements; not part of the test run."""
