@@ -75,6 +75,15 @@ def unpack(file: Path, folder: Path) -> None:
 
 
 @contextmanager
+def named_after(file: Path, folder: Path) -> Iterator[None]:
+    """Let errors speak of the file that a person knows, not of the folder it is unpacked to."""
+    try:
+        yield
+    except BundleError as exc:
+        raise type(exc)(exc.message.replace(str(folder), str(file)), hint=exc.hint) from exc
+
+
+@contextmanager
 def _opened(file: Path) -> Iterator[TarFile]:
     import tarfile
 

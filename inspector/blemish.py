@@ -62,12 +62,19 @@ def _grey(plane: Plane) -> Plane:
 
 
 def scratch(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
-    """Return a long shallow arc: a groove with one flank lit, and a burr beside it."""
+    """Return two or three shallow arcs side by side: grooves with one flank lit, and burrs beside them."""
     scale = flange.radius
-    x, y = _polar(scale * rng.uniform(0.58, 0.84), rng.uniform(0, TURN))
-    bend, heading = scale * rng.uniform(0.7, 3.0), rng.uniform(0, TURN)
-    length, width = scale * rng.uniform(0.45, 0.95), scale * rng.uniform(0.0075, 0.0115)
-    phase, bright = rng.uniform(0, TURN), rng.uniform() < 0.5
+    around = rng.uniform(0, TURN)
+    x, y = _polar(scale * rng.uniform(0.64, 0.80), around)
+    # Across the lathe marks more than along them: along them it could be one of them.
+    heading = around + TURN / 4 * (1 if rng.uniform() < 0.5 else -1) + rng.uniform(-0.9, 0.9)
+    bend, length = scale * rng.uniform(0.7, 3.0), scale * rng.uniform(0.55, 0.85)
+    width, phase = scale * rng.uniform(0.0105, 0.0145), rng.uniform(0, TURN)
+    shade = (-0.85 if rng.uniform() < 0.5 else 1.3) * strength
+    lines = [(0.0, 0.0, 1.0)]
+    for _ in range(rng.integers(1, 3)):
+        aside = lines[-1][0] + rng.uniform(4.5, 7.0)
+        lines.append((aside, length * rng.uniform(-0.2, 0.2), rng.uniform(0.5, 0.9)))
     hub_x, hub_y = _polar(bend, heading)
 
     def paint(across: Plane, down: Plane) -> Paint:
@@ -75,18 +82,22 @@ def scratch(flange: Flange, rng: np.random.Generator, strength: float) -> Blemis
         distance = np.hypot(dx, dy)
         along = np.mod(np.arctan2(dy, dx) - heading, TURN) - math.pi
         along *= bend
-        wobble = 0.006 * np.sin(along * (9 / scale) + phase) + 0.003 * np.sin(along * (31 / scale))
-        window = np.clip((1 - np.abs(along) * (2 / length)) * 3, 0, 1)
-        window *= 0.82 + 0.18 * np.sin(along * (17 / scale) + 2 * phase)
-        z = (distance - bend + wobble * scale) / (width * (0.45 + 0.55 * window))
-        core = np.exp(-0.5 * z * z) * window
-        slope = (-1.2 * strength) * z * core / distance
-        burr = np.exp(-0.5 * (z - 2.2) ** 2) * window
-        shade = -min(0.85, 0.5 * strength) if not bright else 0.55 * strength
-        tint = 1 + shade * core - math.copysign(0.22, shade) * burr
-        return Paint(slope * dx, slope * dy, _grey(tint), 0.5 * core)
+        wobble = 0.004 * np.sin(along * (9 / scale) + phase) + 0.001 * np.sin(along * (31 / scale))
+        slope, core, burr = (np.zeros_like(dx) for _ in range(3))
+        for aside, shift, depth in lines:
+            window = depth * np.clip((1 - np.abs(along - shift) * (2 / length)) * 3, 0, 1)
+            window *= 0.82 + 0.18 * np.sin(along * (17 / scale) + 2 * phase + aside)
+            z = (distance - bend + wobble * scale) / width - aside
+            z /= 0.45 + 0.55 * window
+            groove = np.exp(-0.5 * z * z) * window
+            slope += z * groove
+            core += groove
+            burr += np.exp(-0.5 * (z - 2.2) ** 2) * window
+        slope *= -1.8 * strength / distance
+        tint = np.maximum(1 + shade * core - math.copysign(0.22, shade) * burr, 0.1)
+        return Paint(slope * dx, slope * dy, _grey(tint), np.minimum(0.5 * core, 1))
 
-    return Blemish(x, y, 0.55 * length + 6 * width, paint)
+    return Blemish(x, y, 0.70 * length + 20 * width, paint)
 
 
 def dent(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
@@ -111,7 +122,7 @@ def dent(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
     return Blemish(x, y, 2.6 * long, paint)
 
 
-_STAINS = ((0.50, 0.33, 0.17), (0.56, 0.30, 0.15), (0.36, 0.31, 0.25), (0.47, 0.38, 0.20))
+_STAINS = ((0.40, 0.24, 0.11), (0.46, 0.22, 0.10), (0.26, 0.22, 0.17), (0.36, 0.27, 0.13))
 
 
 def stain(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
@@ -123,7 +134,7 @@ def stain(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
         (*(scale * rng.uniform(-0.12, 0.12, 2)).tolist(), scale * rng.uniform(0.07, 0.14))
         for _ in range(rng.integers(3, 6))
     ]
-    opacity = rng.uniform(0.62, 0.85)
+    opacity = rng.uniform(0.85, 1.05)
     colour = np.array(_STAINS[rng.integers(len(_STAINS))], np.float32)
 
     def paint(across: Plane, down: Plane) -> Paint:
@@ -146,7 +157,7 @@ def stain(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
 
 
 def missing_hole(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
-    """Return plain metal where a hole should be; there is nothing to make stronger."""
+    """Return a hole that was countersunk but not drilled; there is nothing to make stronger."""
     del strength
     plugged = int(rng.integers(flange.holes))
     x, y = _polar(flange.bolt_circle, flange.turn + plugged * TURN / flange.holes)
@@ -162,11 +173,11 @@ def missing_hole(flange: Flange, rng: np.random.Generator, strength: float) -> B
 def chip(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
     """Return a piece broken out of the rim, with the rough face of the break around it."""
     scale = flange.radius
-    x, y = _polar(scale * rng.uniform(1.0, 1.03), rng.uniform(0, TURN))
-    size = scale * rng.uniform(0.08, 0.12) * strength
-    face = scale * rng.uniform(0.035, 0.055)
+    x, y = _polar(scale * rng.uniform(0.99, 1.02), rng.uniform(0, TURN))
+    size = scale * rng.uniform(0.12, 0.155) * strength
+    face = scale * rng.uniform(0.09, 0.13)
     teeth = [(n, rng.uniform(0.5, 1) * 0.11 / n**0.6, rng.uniform(0, TURN)) for n in (2, 3, 5, 7, 11)]
-    grains = _waves(rng, 0.045 * scale, 11), _waves(rng, 0.045 * scale, 11)
+    grains = _waves(rng, 0.06 * scale, 11), _waves(rng, 0.06 * scale, 11)
 
     def paint(across: Plane, down: Plane) -> Paint:
         dx, dy = across - x, down - y
@@ -176,8 +187,8 @@ def chip(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
             edge += (size * depth) * np.cos(angle * count + phase)
         bite = edge - distance
         rough = np.clip(1 + bite / face, 0, 1)
-        slope_x = rough * (dx / distance * -0.45 + grains[0](across, down) * 0.2)
-        slope_y = rough * (dy / distance * -0.45 + grains[1](across, down) * 0.2)
+        slope_x = rough * (dx / distance * -0.45 + grains[0](across, down) * 0.4)
+        slope_y = rough * (dy / distance * -0.45 + grains[1](across, down) * 0.4)
         tint = 1 - 0.32 * rough
         return Paint(slope_x, slope_y, _grey(tint), rough, bite=bite)
 

@@ -131,10 +131,14 @@ class Paint:
 
 @dataclass(frozen=True)
 class _Holes:
-    """The bolt holes: signed distances, positive inside, and the direction to the nearest axis."""
+    """The bolt holes: signed distances, positive inside, and the direction to the nearest axis.
+
+    The seat is the top of a hole, drilled or not: the countersink is cut before it is drilled.
+    """
 
     top: Plane
     bottom: Plane
+    seat: Plane
     radial: Plane
     tangential: Plane
 
@@ -195,11 +199,12 @@ def _drill(flange: Flange, planes: Planes, plugged: int | None) -> _Holes:
     below = across + DEPTH * flange.bolt_circle
     top = flange.hole - distance
     bottom = flange.hole * (1 - DEPTH) - np.sqrt(below * below + along * along)
+    seat = top
     if plugged is not None:
         solid = np.float32(99 * flange.radius) * (np.mod(nearest, flange.holes) == plugged)
         top, bottom = top - solid, bottom - solid
     radial, tangential = across * cos + along * sin, along * cos - across * sin
-    return _Holes(top, bottom, -radial / distance, -tangential / distance)
+    return _Holes(top, bottom, seat, -radial / distance, -tangential / distance)
 
 
 def _outline(flange: Flange, radius: Plane, holes: _Holes, bite: Plane | None) -> tuple[Plane, Plane]:
@@ -237,7 +242,7 @@ def _reflect(
     radial = _turned_slope(setup, planes.radius)
     steep = np.minimum(np.abs(radial) * 4, 1)
     radial += planes.groove * (GROOVE_SLOPE * (1 - 0.7 * steep))
-    sunk = np.clip(holes.top + (COUNTERSINK * setup.flange.radius + 0.5), 0, 1)
+    sunk = np.clip(holes.seat + (COUNTERSINK * setup.flange.radius + 0.5), 0, 1)
     radial += sunk * (CHAMFER_SLOPE * holes.radial - radial)
     tangential = CHAMFER_SLOPE * sunk * holes.tangential
     spread = NARROW + 0.10 * steep

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inspector.errors import StorageError
+from inspector.errors import StorageError, StoreBusyError
 
 TEMPORARY = ".tmp-"
 
@@ -143,6 +143,44 @@ def staged_folder(target: Path) -> Iterator[Path]:
                 with suppress(OSError):
                     folder.rmdir()
             raise
+
+
+@contextmanager
+def locked(path: Path, what: str, seconds: float) -> Iterator[None]:
+    """Hold the lock file at `path`; the lock dies with its process.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if it is not there.
+    what : str
+        What it protects, for the message.
+    seconds : float
+        How long to wait for another process.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process still holds it.
+    StorageError
+        The disk is full, read-only or not permitted.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout as exc:
+            raise StoreBusyError(
+                f"{what} is being written to by another process; waited {seconds:g} s",
+                hint="try again when that has ended",
+            ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -22,10 +22,8 @@ from pathlib import Path
 from inspector import archive, bundle, storage
 from inspector.bundle import Bundle, Fill
 from inspector.errors import (
-    BundleError,
     ModelNotFoundError,
     NoCurrentModelError,
-    StoreBusyError,
     StoreError,
     UsageError,
 )
@@ -228,7 +226,7 @@ class Store:
             latest = max(self.versions(name), default=0)
             version = manifest.version if manifest.version > latest else latest + 1
             target = self._folder(name) / "versions" / str(version)
-            with storage.staged_folder(target) as staged, _named_after(file, staged):
+            with storage.staged_folder(target) as staged, archive.named_after(file, staged):
                 archive.unpack(file, staged)
                 opened = Bundle.open(staged)
                 prove(opened)
@@ -369,33 +367,9 @@ class Store:
     @contextmanager
     def _locked(self, name: str, seconds: float) -> Iterator[None]:
         """Hold the lock of a name, and clear what a writer that died left behind."""
-        from filelock import FileLock, Timeout
-
         if not _NAME.fullmatch(name) or name == CURRENT:
             raise ModelNotFoundError(f"{name!r} cannot name a model", hint=_LIST_HINT)
-        folder = self.root / ".locks"
-        with storage.storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f"{name}.lock")
-            try:
-                lock.acquire(timeout=seconds)
-            except Timeout as exc:
-                raise StoreBusyError(
-                    f"model {name!r} is being written to by another process; waited {seconds:g} s",
-                    hint="try again when that has ended",
-                ) from exc
-        try:
+        with storage.locked(self.root / ".locks" / f"{name}.lock", f"model {name!r}", seconds):
             for place in (self._folder(name), self._folder(name) / "versions"):
                 storage.remove_temporaries(place)
             yield
-        finally:
-            lock.release()
-
-
-@contextmanager
-def _named_after(file: Path, staged: Path) -> Iterator[None]:
-    """Let errors speak of the file that a person knows, not of the folder it is unpacked to."""
-    try:
-        yield
-    except BundleError as exc:
-        raise type(exc)(exc.message.replace(str(staged), str(file)), hint=exc.hint) from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -143,11 +142,7 @@ def main() -> int:
         # A file name may hold bytes that are not UTF-8; showing it must not fail.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    exit_code = _edge(lambda: _run(arguments), debug)
-    # The interpreter ends by searching everything that was imported for garbage, which takes as long as
-    # scoring three pictures; frozen objects are left out of that.
-    gc.freeze()
-    return exit_code
+    return _edge(lambda: _run(arguments), debug)
 
 
 def _run(arguments: list[str]) -> int:

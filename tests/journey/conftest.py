@@ -21,13 +21,12 @@ def write_data(folder: Path) -> None:
     """Rendered parts, one of them broken beyond doubt, and three bad files among the good ones."""
     write_dataset(folder, train=40, good=6, per_kind=2, size=SIDE)
     broken = render(4711, size=SIDE).picture.copy()
-    noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
-    broken[40:88, 40:88] = noise
+    broken[24:104, 24:104] = 0
     for name in ("test/broken", "ground_truth/broken"):
         (folder / name).mkdir(parents=True)
     cv2.imwrite(str(folder / "test" / "broken" / "000.png"), broken[..., ::-1])
     mask = np.zeros((SIDE, SIDE), np.uint8)
-    mask[40:88, 40:88] = 255
+    mask[24:104, 24:104] = 255
     cv2.imwrite(str(folder / "ground_truth" / "broken" / "000_mask.png"), mask)
     normal = folder / "train" / "good"
     for name, content in BAD_FILES.items():

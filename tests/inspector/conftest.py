@@ -1,0 +1,80 @@
+"""A tiny model, a store that holds it, small disks, and the command line in this very process."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from inspector.bundle import Bundle
+from inspector.commands.main import main
+from inspector.store import Store
+from tests.inspector.tiny_bundle import tiny_bundle
+
+Mount = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A tiny model that nobody may change."""
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture
+def own(tiny: Bundle, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may change."""
+    return shutil.copytree(tiny.path, tmp_path / "own")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store that is not there yet; the command line uses it, too."""
+    monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("INSPECTOR_THREADS", "1")
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Make a small disk in memory, or mount it again with other options."""
+    place = tmp_path / "disk"
+
+    def make(options: str) -> Path:
+        again = "" if not place.exists() else "remount,"
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", again + options, "tmpfs", place], check=True)
+        return place
+
+    yield make
+    if place.exists():
+        subprocess.run(["umount", place], check=True)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process."""
+
+    def run(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["inspector", *map(str, arguments)])
+        code = main()
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run

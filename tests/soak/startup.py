@@ -1,0 +1,77 @@
+"""`inspector score one.png` takes at most 1.6 times the bare minimum, and `--help` half a second."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from inspector.parts import render, write_dataset
+from inspector.store import Store
+from tests.inspector.tiny_bundle import write_picture
+from tests.soak.program import call, demand, environment, finish, say
+
+LARGEST_RATIO = 1.6
+HELP_SECONDS = 0.5
+INSPECTOR = str(Path(sys.executable).with_name("inspector"))
+BARE = """
+import sys
+import cv2
+import numpy
+import onnxruntime
+
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+image = session.get_inputs()[0]
+session.run(None, {image.name: numpy.zeros((1, *image.shape[1:]), numpy.uint8)})
+"""
+
+
+def prove(model: Path | None, pairs: int, image_size: int) -> None:
+    """Time both in turn, so that what else the machine does falls on both alike."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, store = Path(place), Path(place) / "store"
+        part = write_picture(folder / "one.png", render(1, size=512).picture)
+        bundle = model or _fitted(folder, store, image_size)
+        graph = str(bundle / "detector.onnx")
+        score = [INSPECTOR, "score", str(part), "--model", str(bundle), "--exit-zero"]
+        bare = [sys.executable, "-c", BARE, graph]
+        for command in (bare, score):  # the disk's cache is warm for both
+            _seconds(command, store)
+        timed = [(_seconds(bare, store), _seconds(score, store)) for _ in range(pairs)]
+        helped = statistics.median(_seconds([INSPECTOR, "--help"], store) for _ in range(pairs))
+    ratio = statistics.median(scored / least for least, scored in timed)
+    for name, column in (("bare", 0), ("score", 1)):
+        values = sorted(pair[column] for pair in timed)
+        say(f"{name:6} {statistics.median(values):.3f} s ({values[0]:.3f} to {values[-1]:.3f})")
+    say(f"ratio  {ratio:.2f}, allowed {LARGEST_RATIO}")
+    say(f"--help {helped:.3f} s, allowed {HELP_SECONDS}")
+    demand(ratio <= LARGEST_RATIO, f"score takes {ratio:.2f} times the bare minimum")
+    demand(helped <= HELP_SECONDS, f"--help takes {helped:.3f} s")
+
+
+def _fitted(folder: Path, store: Path, image_size: int) -> Path:
+    """A model of the default size; how long it learned does not matter for the time."""
+    write_dataset(folder / "d", train=20, good=0, per_kind=0, size=256)
+    words = ("--name", "flange", "--steps", "30", "--image-size", str(image_size))
+    ended = call("fit", folder / "d/train/good", *words, store=store)
+    demand(ended.returncode == 0, f"fit ended with {ended.returncode}: {ended.stderr}")
+    return Store(store).resolve("flange")
+
+
+def _seconds(command: list[str], store: Path) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, env=environment(store), capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, help="a bundle; one is fitted without it")
+    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--image-size", type=int, default=256)
+    options = parser.parse_args()
+    sys.exit(finish(lambda: prove(options.model, options.pairs, options.image_size)))
