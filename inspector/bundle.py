@@ -204,8 +204,6 @@ def _check_files(path: Path, manifest: Manifest, *, verify: bool) -> None:
         raise _forbidden(path, name)
     for name in sorted({*manifest.files, *REQUIRED} - present):
         raise MissingFileError(f"{path / name} is missing from the model", hint=_REFIT_HINT)
-    for name in sorted(set(REQUIRED) - manifest.files.keys()):
-        raise MissingFileError(f"{path / MANIFEST} does not list {name}", hint=_REFIT_HINT)
     for name, entry in manifest.files.items():
         _check_file(path / name, entry, verify=verify)
 

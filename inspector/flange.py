@@ -25,7 +25,7 @@ TURN = 2 * math.pi
 OUTER = 0.385
 BORE, HUB, BOLT_CIRCLE, HOLE, HOLES = 0.27, 0.50, 0.755, 0.095, 6
 CHAMFER, FILLET, COUNTERSINK = 0.030, 0.035, 0.022
-CHAMFER_SLOPE, FILLET_SLOPE, GROOVE_SLOPE = 0.42, 0.75, 0.055
+CHAMFER_SLOPE, FILLET_SLOPE, GROOVE_SLOPE = 0.42, 0.60, 0.048
 DEPTH = 0.05  # how much smaller the lower face looks to a camera this near
 SHADOW = 0.075  # how far the main lamp throws the part's shadow
 
@@ -146,11 +146,11 @@ class _Holes:
 def arrange(rng: np.random.Generator, side: int) -> Setup:
     """Place a part and two lamps before the camera; a picture has `side` by `side` pixels."""
     radius = side * OUTER * rng.uniform(0.985, 1.015)
-    turn, azimuth, tilt = rng.uniform(0, TURN), rng.uniform(0, TURN), rng.uniform(0.22, 0.34)
+    turn, azimuth, tilt = rng.uniform(0, TURN), rng.uniform(0, TURN), rng.uniform(0.24, 0.31)
     other = azimuth + rng.uniform(1.6, 2.6) * (1 if rng.uniform() < 0.5 else -1)
-    other_tilt = rng.uniform(0.20, 0.40)
-    main = Lamp(tilt * math.cos(azimuth), tilt * math.sin(azimuth), rng.uniform(0.44, 0.60))
-    second = Lamp(other_tilt * math.cos(other), other_tilt * math.sin(other), rng.uniform(0.14, 0.26))
+    other_tilt = rng.uniform(0.24, 0.36)
+    main = Lamp(tilt * math.cos(azimuth), tilt * math.sin(azimuth), rng.uniform(0.46, 0.58))
+    second = Lamp(other_tilt * math.cos(other), other_tilt * math.sin(other), rng.uniform(0.16, 0.24))
     return Setup(
         side=side,
         flange=Flange(radius, turn, BOLT_CIRCLE * radius, HOLE * radius, HOLES),
@@ -160,7 +160,7 @@ def arrange(rng: np.random.Generator, side: int) -> Setup:
         ambient=rng.uniform(0.070, 0.100),
         exposure=rng.uniform(0.92, 1.12),
         blur=rng.uniform(0.45, 0.75),
-        falloff=(rng.uniform(-0.14, 0.14), rng.uniform(-0.14, 0.14)),
+        falloff=(rng.uniform(-0.11, 0.11), rng.uniform(-0.11, 0.11)),
     )
 
 
@@ -279,7 +279,7 @@ def _hub_shadow(flange: Flange, radius: Plane, facing: Plane) -> Plane:
     beyond = radius - HUB * flange.radius
     cast = _smooth(beyond / (flange.radius * (0.02 + 0.09 * np.maximum(-facing, 0))))
     open_sky = np.clip(beyond / (0.10 * flange.radius), 0, 1)
-    light = (0.72 + 0.28 * open_sky) * (0.6 + 0.4 * cast)
+    light = (0.75 + 0.25 * open_sky) * (0.66 + 0.34 * cast)
     return np.asarray(1 + np.clip(beyond + 0.5, 0, 1) * (light - 1))
 
 

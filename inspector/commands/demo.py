@@ -42,6 +42,10 @@ def demo(
     time_budget: Annotated[
         str, typer.Option(metavar="TIME", help="Bounds the learning, such as 90s or 5m.")
     ] = "2m",
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Train exactly so many steps, whatever time they take."),
+    ] = None,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Another seed gives other parts.")
     ] = 0,
@@ -60,7 +64,7 @@ def demo(
     pictures = output / "pictures"
     _refuse_foreign(output)
     _render(pictures, parts, size, seed)
-    bundle = _fit(models, pictures, output / "store", budget, seed)
+    bundle = _fit(models, pictures, output / "store", budget=budget, steps=steps, seed=seed)
 
     import inspector
     from inspector.commands.counter import shown_count
@@ -112,10 +116,11 @@ def _render(pictures: Path, parts: int, size: int, seed: int) -> None:
         )
 
 
-def _fit(models: Any, pictures: Path, store: Path, budget: float, seed: int) -> Path:
+def _fit(models: Any, pictures: Path, store: Path, *, budget: float, steps: int | None, seed: int) -> Path:
     from inspector.commands.progress import shown_progress
 
-    typer.echo(f"learning what good parts look like, {budget:g} s at most", err=True)
+    limit = f"in {budget:g} s at most" if steps is None else f"in {steps} steps"
+    typer.echo(f"learning what good parts look like {limit}", err=True)
     with shown_progress() as progress:
         bundle: Path = models.fit(
             pictures / "train" / "good",
@@ -123,6 +128,7 @@ def _fit(models: Any, pictures: Path, store: Path, budget: float, seed: int) -> 
             store=store,
             preset="quick",
             time_budget_seconds=budget,
+            steps=steps,
             seed=seed,
             progress=progress,
         )

@@ -159,5 +159,6 @@ def _progress(sources: Sequence[Source]) -> Iterator[Iterable[Source]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    # Left to itself, rich would take over stdout, and the rows with it.
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         yield progress.track(sources, description="scoring")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from inspector import archive
 from inspector.bundle import Bundle
-from inspector.errors import BundleError, ForbiddenFileError, InspectorError, MissingFileError, UsageError
+from inspector.errors import BundleError, ForbiddenFileError, MissingFileError, UsageError
 
 Change = Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]
 
@@ -169,10 +169,6 @@ def test_damage_is_always_an_error_of_ours(
     file = folder / "fuzzed.inspector"
     file.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     (folder / "out").mkdir()
-    try:
+    with suppress(BundleError):
         archive.unpack(file, folder / "out")
-        Bundle.open(folder / "out")
-    except InspectorError as error:
-        assert isinstance(error, BundleError), error
-    else:
-        assert json.loads((folder / "out" / "manifest.json").read_bytes())
+        assert Bundle.open(folder / "out").digest.startswith("sha256:")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from inspector.records import Manifest
 from inspector.store import Store, slug
 from tests.inspector.conftest import Mount
 from tests.inspector.tiny_bundle import tiny_fill
+from tests.journey.program import without_privileges
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,8 +42,8 @@ def publish(store: Store, name: str = "tiles", versions: int = 1) -> None:
         store.publish(name, tiny_fill(threshold=10.0 * version))
 
 
-def process(code: str, store: Store) -> subprocess.Popen[str]:
-    """Start another Python that has `store`, `fill` and `published` at hand."""
+def process(code: str, store: Store, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    """Start another Python that has `store` and `tiny_fill` at hand."""
     head = f"""
         import sys, time
         from pathlib import Path
@@ -57,7 +59,15 @@ def process(code: str, store: Store) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=before,  # noqa: PLW1509 - this process has no threads that hold locks
     )
+
+
+def fill_up(disk: Path) -> None:
+    """Leave no space on a disk."""
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
 
 
 def temporaries(store: Store) -> list[Path]:
@@ -389,12 +399,7 @@ def test_a_full_disk_keeps_the_old_version(mount: Mount) -> None:
     """Publishing on a full disk raises one line, and the model that was there still opens."""
     store = Store(mount("size=1m") / "store")
     publish(store)
-    with (
-        (store.root.parent / "filler").open("wb", buffering=0) as filler,
-        pytest.raises(OSError, match="space"),
-    ):
-        while True:
-            filler.write(bytes(4096))
+    fill_up(store.root.parent)
     with pytest.raises(StorageError, match="no space left"):
         publish(store)
     assert store.versions("tiles") == [1]
@@ -421,26 +426,21 @@ def test_a_read_only_store_can_be_read(mount: Mount) -> None:
 
 
 def test_a_store_of_somebody_else(store: Store) -> None:
-    """An unprivileged user who may not read the store is told so in one line."""
+    """An unprivileged process that may not read the store is told so in one line, whatever it asks."""
     publish(store)
-    shutil.chown(store.root.parent, 0)
-    store.root.chmod(0o700)
-    store.root.parent.chmod(0o755)
-    code = f"""
-        import os
+    code = """
         from inspector.errors import StorageError
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
         for read in (store.names, store.resolve, lambda: store.resolve("tiles")):
             try:
                 read()
             except StorageError as error:
                 print(error.message)
     """
-    for folder in store.root.parents:  # let `nobody` come as far as the store itself
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    reader = process(code, store)
-    out, err = reader.communicate(timeout=60)
+    store.root.chmod(0)
+    try:
+        out, err = process(code, store, before=without_privileges).communicate(timeout=60)
+    finally:
+        store.root.chmod(0o755)
     assert out.count("not permitted") == 3, (out, err)
     assert str(store.root) in out
 

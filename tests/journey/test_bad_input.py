@@ -46,11 +46,17 @@ def jpeg(part: slice) -> bytes:
     return images.encode_jpeg(render(7, size=SIDE).picture)[part]
 
 
+def into_a_file(folder: Path) -> None:
+    """Put a file where the folder was."""
+    folder.rmdir()
+    folder.write_text("x")
+
+
 # --- folders that nothing can be learned from -----------------------------------------------
 
 FOLDERS: dict[str, tuple[Make, str]] = {
     "missing": (lambda folder: folder.rmdir(), "does not exist"),
-    "a file": (lambda folder: (folder.rmdir(), folder.write_text("x")), "is not a folder"),
+    "a file": (into_a_file, "is not a folder"),
     "empty": (lambda _folder: None, "no picture"),
     "no pictures": (lambda folder: (folder / "readme.md").write_text("# parts"), "no picture"),
     "one picture": (lambda folder: write_picture(folder / "a.png", render(1, size=SIDE).picture), "1 usable"),
@@ -95,7 +101,9 @@ def test_evaluate_and_calibrate_refuse_a_folder(case: str, command: str, own: Fi
         shutil.rmtree(folder)
     elif case == "one text file":
         (folder / "good" / "a.png").write_text("not a picture")
-    words = ["calibrate", "flange", folder] if command == "calibrate" else ["evaluate", folder]
+    words: list[str | Path] = (
+        ["calibrate", "flange", folder] if command == "calibrate" else ["evaluate", folder]
+    )
     before = listing(tmp_path)
     ended = run(*words, store=own.store, code=4)
     complaint(ended)

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import onnxruntime
@@ -18,6 +19,8 @@ from inspector.parts import write_dataset
 from inspector.store import Store
 from tests.journey.conftest import BAD_FILES
 from tests.journey.program import FIT, PROGRAM, Fitted, complaint, environment, listing, rows, run
+
+SOME_STEPS_SECONDS = 0.7  # long enough to be in the midst of a step, short enough to be before the last
 
 
 def scores(bundle: Path, fitted: Fitted) -> list[tuple[str, float, float]]:
@@ -129,6 +132,7 @@ def interrupted(command: list[str], store: Path, at: str) -> tuple[int, str]:
         for line in process.stderr:
             said += line
             if line.startswith(at):
+                time.sleep(SOME_STEPS_SECONDS)
                 process.send_signal(signal.SIGINT)
                 break
         said += process.stderr.read()

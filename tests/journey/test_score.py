@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import inspector
 from inspector.records import ScoredImage
@@ -20,6 +21,13 @@ from tests.journey.program import SIDE, Fitted, listing, rows, run
 def without_times(row: dict[str, Any]) -> dict[str, Any]:
     """All but what the clock says."""
     return {key: value for key, value in row.items() if key != "milliseconds"}
+
+
+def pixels_of(path: Path) -> NDArray[np.uint8]:
+    """Read a picture the way OpenCV does: uint8 (H, W, 3), BGR."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return np.asarray(pixels, np.uint8)
 
 
 def test_a_broken_part_fails_with_its_components_and_regions(fitted: Fitted) -> None:
@@ -112,9 +120,10 @@ def test_python_gives_the_same_as_the_command(fitted: Fitted) -> None:
         record = json.loads(inspection.record().model_dump_json())
         assert without_times(record) == without_times(row)
         assert inspection.anomaly_map is not None
-        assert (inspection.anomaly_map.shape, inspection.anomaly_map.dtype) == ((SIDE, SIDE), np.float32)
+        assert inspection.anomaly_map.shape == (SIDE, SIDE)
+        assert inspection.anomaly_map.dtype == np.float32
         again = detector.score(path.read_bytes())
-        pixels = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        pixels = cv2.cvtColor(pixels_of(path), cv2.COLOR_BGR2RGB)
         assert again.score == detector.score(pixels).score == inspection.score
 
 
@@ -126,7 +135,7 @@ def test_heatmaps_have_the_size_of_their_pictures(fitted: Fitted, tmp_path: Path
     assert len(listing(maps)) == len(pictures)
     assert all(name.endswith("_heatmap.png") for name in listing(maps))
     for path in maps.iterdir():
-        assert cv2.imread(str(path)).shape == (SIDE, SIDE, 3)
+        assert pixels_of(path).shape == (SIDE, SIDE, 3)
 
 
 def test_model_can_be_named_in_four_ways(fitted: Fitted) -> None:
@@ -141,8 +150,8 @@ def test_model_can_be_named_in_four_ways(fitted: Fitted) -> None:
 
 def test_other_sizes_and_formats_are_normal_input(fitted: Fitted, tmp_path: Path) -> None:
     """Grey, RGBA, JPEG, WebP, BMP, TIFF, 16 bit and other sizes are scored, not refused."""
-    picture = cv2.imread(str(fitted.good_part))
-    variants = {
+    picture = pixels_of(fitted.good_part)
+    variants: dict[str, NDArray[Any]] = {
         "grey.png": cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY),
         "alpha.png": cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA),
         "deep.png": picture.astype(np.uint16) * 257,

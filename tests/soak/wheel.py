@@ -1,4 +1,4 @@
-"""The built wheel outside of the checkout: the base install scores and says what a fit needs; `train` fits."""
+"""The built wheel outside of the checkout: the base scores and says what a fit needs; `train` fits."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _build(folder: Path) -> Path:
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "wheel", *QUIET, "--no-deps", "--wheel-dir", folder / "dist"]
-    _program([*pip, source], folder)
+    pip = [sys.executable, "-m", "pip", "wheel", *QUIET, "--no-deps"]
+    _program([*pip, "--wheel-dir", folder / "dist", source], folder)
     (wheel,) = (folder / "dist").glob("wae_inspector-*.whl")
     say(f"built {wheel.name}, {wheel.stat().st_size / 1e3:.0f} kB")
     return wheel

@@ -1,0 +1,265 @@
+"""The edge of the command line: every error becomes one line, one hint and one exit code."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+import typer
+
+from inspector import errors
+from inspector.commands import exits
+from inspector.commands import main as edge
+from inspector.errors import InspectorError, UsageError
+from inspector.store import Store
+from tests.inspector.conftest import Command
+from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
+
+
+def leaves(kind: type[InspectorError]) -> list[type[InspectorError]]:
+    """A class and everything below it."""
+    return [kind, *(leaf for below in kind.__subclasses__() for leaf in leaves(below))]
+
+
+def edge_of(exc: BaseException, debug: bool = False) -> int:
+    """Let the edge meet an exception."""
+
+    def run() -> int:
+        raise exc
+
+    return edge._edge(run, debug)
+
+
+# --- the table ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", leaves(InspectorError)[1:], ids=lambda kind: kind.__name__)
+def test_every_error_has_the_exit_code_of_its_branch(kind: type[InspectorError]) -> None:
+    """Each class of the tree lies in a branch of the table; nothing is left for `unexpected`."""
+    branch = next(base for base in kind.__mro__ if base.__base__ is InspectorError)
+    assert exits.exit_code(kind("x")) == exits.BRANCHES[branch]
+
+
+def test_branches_have_codes_of_their_own() -> None:
+    """Two branches never share a code, and none has one that means a verdict."""
+    codes = list(exits.BRANCHES.values())
+    assert len(set(codes)) == len(codes)
+    assert exits.PASSED not in codes
+    assert exits.FAILED not in codes
+    assert set(exits.BRANCHES) == set(InspectorError.__subclasses__())
+
+
+def test_the_drawn_tree_is_the_tree() -> None:
+    """Every class is drawn in the docstring of the module that defines it."""
+    drawn = errors.__doc__ or ""
+    assert not [kind.__name__ for kind in leaves(InspectorError) if f" {kind.__name__}" not in drawn]
+
+
+# --- from exceptions to lines ---------------------------------------------------------------
+
+
+def test_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of ours is `error:` and `hint:` on stderr, and nothing on stdout."""
+    assert edge_of(UsageError("--x is 3; allowed is 1 or 2", hint="choose 1")) == 2
+    said = capsys.readouterr()
+    assert said.err == "error: --x is 3; allowed is 1 or 2\nhint: choose 1\n"
+    assert not said.out
+
+
+def test_a_message_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends, control characters and broken bytes in a message cannot forge another line."""
+    edge_of(UsageError("a\nerror: \x1b[31mb\udcff \u2028c", hint="d\r\ne"))
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == r"error: a error: \x1b[31mb\udcff  c"
+    assert hint == "hint: d e"
+
+
+def test_the_unexpected_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bug ends with 70 and asks for `--debug`; it shows no traceback by itself."""
+    assert edge_of(ValueError("odd")) == exits.UNEXPECTED
+    said = capsys.readouterr().err
+    assert said.startswith("error: unexpected ValueError: odd\nhint: ")
+    assert "--debug" in said
+    assert "Traceback" not in said
+
+
+def test_debug_shows_the_traceback_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--debug`, or `INSPECTOR_DEBUG`, the traceback comes before the two lines."""
+    edge_of(ValueError("odd"), debug=True)
+    monkeypatch.setenv("INSPECTOR_DEBUG", "1")
+    edge_of(ValueError("odd"))
+    said = capsys.readouterr().err
+    assert said.count("Traceback (most recent call last)") == 2
+    assert said.splitlines()[-2].startswith("error: ")
+
+
+def test_the_operating_system_speaks_as_storage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """An `OSError` that nobody expected names its file and is a storage error."""
+    assert edge_of(PermissionError(13, "Permission denied", str(tmp_path / "a"))) == 6
+    assert edge_of(OSError(28, "No space left on device")) == 6
+    said = capsys.readouterr().err
+    assert f"error: not permitted: {tmp_path / 'a'}" in said
+    assert "error: reading or writing failed: [Errno 28] No space left on device" in said
+
+
+def test_a_missing_extra_is_told_wherever_it_shows(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An import that fails deep inside a command says what to install; any other is a bug."""
+    import inspector
+
+    def fail(name: str) -> None:
+        def open_model(*_: object, **__: object) -> None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        monkeypatch.setattr(inspector, "open_model", open_model)
+
+    picture = write_picture(tmp_path / "a.png", good_picture())
+    fail("torch.nn")
+    ended = command("score", picture)
+    assert ended.code == 7
+    assert ended.err.startswith("error: 'inspector score' needs torch")
+    fail("nonsense")
+    assert command("score", picture).code == exits.UNEXPECTED
+
+
+def test_stopped_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C and a refused question end with 130 and one word."""
+    assert edge_of(KeyboardInterrupt()) == edge_of(typer.Abort()) == exits.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\ninterrupted\n"
+
+
+# --- usage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scoer"], "there is no command 'scoer'"),
+        (["xyzzy"], "there is no command 'xyzzy'"),
+        (["--frobnicate"], "no such option: --frobnicate"),
+        (["score"], "missing argument 'PATH'"),
+        (["score", "--format", "xml", "a"], "'xml' is not one of 'table', 'json', 'jsonl', 'csv'"),
+        (["score", "--threads", "many", "a"], "'many'"),
+        (["score", "--threads", "-1", "a"], "'-1'"),
+        (["score", "--heatmaps"], "'--heatmaps' requires an argument"),
+        (["models", "frobnicate"], "'frobnicate'"),
+        (["models", "remove"], "missing argument"),
+    ],
+    ids=" ".join,
+)
+def test_usage_errors_name_the_value(
+    command: Command, store: Store, arguments: list[str], message: str
+) -> None:
+    """What is wrong on the command line is one line with the value, a hint, and exit code 2."""
+    ended = command(*arguments)
+    assert ended.code == exits.USAGE
+    assert not ended.out
+    error, hint = ended.err.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert hint.startswith("hint: ")
+
+
+def test_a_typo_gets_a_suggestion(command: Command) -> None:
+    """The hint names the command that was probably meant."""
+    assert "'score'" in command("scoer").err
+    assert "fit, score" in command("xyzzy").err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["models"], ["score", "--help"]])
+def test_help_is_data(command: Command, arguments: list[str]) -> None:
+    """Help, also that for no arguments at all, goes to stdout with an example and ends with 0."""
+    ended = command(*arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert "Usage: inspector" in ended.out
+    assert "Example:" in ended.out
+
+
+def test_version(command: Command) -> None:
+    """`--version` says which one this is."""
+    from inspector import __version__
+
+    assert command("--version").out == f"inspector {__version__}\n"
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_debug_is_taken_anywhere(command: Command, store: Store, place: int) -> None:
+    """`--debug` works before and after a command, but not behind `--`."""
+    arguments = ["score", "nothing.png"]
+    arguments.insert(place, "--debug")
+    assert "Traceback" in command(*arguments).err
+    assert "--debug does not exist" in command("score", "--", "--debug").err
+
+
+# --- a process of its own -------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(store: Store, tmp_path: Path) -> Path:
+    """A model, and more pictures than a pipe holds rows."""
+    store.publish("tiny", tiny_fill())
+    first = write_picture(tmp_path / "many" / "0.png", good_picture())
+    for i in range(1, 400):
+        (tmp_path / "many" / f"{i}.png").hardlink_to(first)
+    return tmp_path / "many"
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Start the program; gives it and its stdout."""
+    program = [sys.executable, "-m", "inspector", *map(str, arguments)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield process, process.stdout
+
+
+def test_a_reader_that_leaves_is_no_error(many: Path) -> None:
+    """`inspector score … | head -1` ends without a word, with the code of a broken pipe."""
+    with started("score", many) as (program, rows):
+        assert rows.readline().startswith(b"{")
+        rows.close()
+        assert program.wait(timeout=60) == exits.BROKEN_PIPE
+        assert program.stderr is not None
+        assert program.stderr.read() == b""
+
+
+def test_ctrl_c_is_one_word(many: Path) -> None:
+    """SIGINT in the middle of scoring ends with 130 and one word; the rows so far are whole."""
+    with started("score", many, "--format", "jsonl") as (program, rows):
+        first = rows.readline()
+        program.send_signal(signal.SIGINT)
+        rest, err = program.communicate(timeout=60)
+    assert program.returncode == exits.INTERRUPTED
+    assert err == b"interrupted\n"
+    assert (first + rest).endswith(b"}\n")
+
+
+def test_stdout_on_a_full_disk(many: Path) -> None:
+    """Where the rows cannot be written, the exit code says so instead of a verdict."""
+    program = [sys.executable, "-m", "inspector", "score", str(many / "0.png")]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == 6
+    assert ended.stderr.startswith(b"error: reading or writing failed")
+    assert b"Traceback" not in ended.stderr
+    assert b"Exception ignored" not in ended.stderr
+
+
+def test_help_is_quick() -> None:
+    """`inspector --help` takes at most half a second, at the best of five times."""
+    seconds = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "inspector", "--help"], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) <= 0.5

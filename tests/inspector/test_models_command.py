@@ -1,0 +1,131 @@
+"""`inspector models`: what people and scripts see of the store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inspector.bundle import Bundle
+from inspector.store import Store
+from tests.inspector.conftest import Command
+from tests.inspector.tiny_bundle import tiny_fill
+
+
+@pytest.fixture
+def models(store: Store) -> Store:
+    """Two versions of one model, and one of another, which is current."""
+    store.publish("tiles", tiny_fill(threshold=10.0))
+    store.publish("tiles", tiny_fill(threshold=20.0))
+    store.publish("gears", tiny_fill(threshold=30.0))
+    return store
+
+
+def test_list_marks_promoted_and_current(command: Command, models: Store) -> None:
+    """Every version has a line; * is the promoted one, and > the current model."""
+    models.promote("tiles", 1)
+    header, *lines = command("models", "list").out.splitlines()
+    assert header.split() == ["model", "created", "threshold", "promised", "MB"]
+    assert [line[:11].rstrip() for line in lines] == [" * gears@1", "   tiles@2", ">* tiles@1"]
+    assert "5.00%" in lines[0]
+
+
+def test_list_as_json(command: Command, models: Store) -> None:
+    """Programs get the same with names for everything."""
+    rows = json.loads(command("models", "list", "--format", "json").out)
+    assert [(row["name"], row["version"], row["promoted"], row["current"]) for row in rows] == [
+        ("gears", 1, True, True),
+        ("tiles", 2, True, False),
+        ("tiles", 1, False, False),
+    ]
+    assert rows[0]["digest"] == Bundle.open(models.resolve()).digest
+    assert rows[0]["error"] is None
+
+
+def test_a_damaged_version_is_listed_as_such(command: Command, models: Store) -> None:
+    """One damaged model hides no other from the list."""
+    (models.path("tiles", 2) / "manifest.json").write_text("{}")
+    ended = command("models", "list")
+    assert ended.code == 0
+    assert "damaged: " in ended.out
+    rows = json.loads(command("models", "list", "--format", "json").out)
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+
+
+def test_an_empty_store_says_how_to_fill_it(command: Command, store: Store) -> None:
+    """No model is no error; stdout stays data, and stderr tells what to do."""
+    ended = command("models", "list")
+    assert (ended.code, ended.out) == (0, "")
+    assert "inspector fit" in ended.err
+    assert json.loads(command("models", "list", "--format", "json").out) == []
+
+
+def test_show(command: Command, models: Store) -> None:
+    """The current model, or the one named, with its promise and the path of its report."""
+    facts = json.loads(command("models", "show", "--format", "json").out)
+    assert (facts["name"], facts["version"], facts["threshold"]) == ("gears", 1, 30.0)
+    assert facts["promised_false_reject_rate"] == 0.05
+    assert Path(facts["report"]).is_file()
+    text = command("models", "show", "tiles@1").out
+    assert "threshold" in text
+    assert "10.0" in text
+    assert command("models", "show", models.path("tiles", 1)).out == text
+
+
+def test_promote_and_rollback(command: Command, models: Store) -> None:
+    """Promoting makes current; rolling back promotes the version before."""
+    assert command("models", "promote", "tiles@2").err == "promoted tiles@2\n"
+    assert models.current() == "tiles"
+    assert command("models", "rollback", "tiles").err == "promoted tiles@1\n"
+    assert models.promoted("tiles") == 1
+    assert command("models", "rollback", "tiles").code == 6
+    ended = command("models", "rollback", "tiles@2")
+    assert ended.code == 2
+    assert "models promote tiles@2" in ended.err
+    assert command("models", "promote", "nothing").code == 6
+
+
+def test_remove(command: Command, models: Store) -> None:
+    """The promoted version needs `--force`; a name goes with all its versions."""
+    assert command("models", "remove", "tiles@2").code == 6
+    assert command("models", "remove", "tiles@2", "--force").err == "removed tiles@2\n"
+    assert command("models", "remove", "tiles").err == "removed tiles@1\n"
+    assert models.names() == ["gears"]
+    assert command("models", "remove", "tiles").code == 6
+
+
+def test_verify(command: Command, models: Store) -> None:
+    """An honest model is verified; a changed byte ends with 5 and names the file."""
+    assert (
+        command("models", "verify", "tiles").err == "tiles@2: 10 files unchanged, golden images reproduced\n"
+    )
+    assert command("models", "verify").code == 0
+    graph = models.path("tiles", 2) / "decoder.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"!")
+    ended = command("models", "verify", "tiles")
+    assert ended.code == 5
+    assert "decoder.onnx was changed" in ended.err
+
+
+def test_export_and_import(
+    command: Command, models: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model goes from one store to another as one file whose path is printed."""
+    monkeypatch.chdir(tmp_path)
+    assert command("models", "export", "tiles@1").out == "tiles-v1.inspector\n"
+    assert command("models", "export", "tiles", "--output", "usb/t.inspector").out == "usb/t.inspector\n"
+    assert command("models", "import", "usb/t.inspector").err == (
+        "tiles@2 is already there; nothing was changed\n"
+    )
+    monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "line-pc"))
+    assert command("models", "import", "usb/t.inspector").err == "imported tiles@2\n"
+    there = Store(tmp_path / "line-pc")
+    assert (there.current(), there.versions("tiles")) == ("tiles", [2])
+    assert command("models", "import", "nothing.inspector").code == 2
+    ended = command("score", "a.png", "--model", "tiles-v1.inspector")
+    assert ended.code == 2
+    (tmp_path / "a.png").write_bytes(b"")
+    ended = command("score", "a.png", "--model", "tiles-v1.inspector")
+    assert ended.code == 6
+    assert "models import tiles-v1.inspector" in ended.err
