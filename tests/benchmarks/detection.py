@@ -66,9 +66,10 @@ def row(found: dict[str, Any]) -> str:
     shown = [f"{pixel[key]:5.3f}" if pixel else "    -" for key in ("auroc", "aupro")]
     rejects = f"{found['false_rejects']}/{found['good']}"
     parts = ", ".join(f"{name} {part['auroc']:.3f}" for name, part in found["components"].items())
+    effort = f"{found['steps']} steps in {found['fit_seconds']:.0f} s"
     return (
         f"{found['set']:<12} {image['auroc']:5.3f} {low:5.3f}-{high:5.3f} {shown[0]} {shown[1]} {rejects:>9} "
-        f"{found['false_rejects_at_most']:>7}   {found['steps']} steps in {found['fit_seconds']:.0f} s; {parts}"
+        f"{found['false_rejects_at_most']:>7}   {effort}; {parts}"
     )
 
 
