@@ -18,7 +18,7 @@ JOBS ?= 2
 TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help venv demo test check bench format docs wheel clean
+.PHONY: help venv demo test check bench soak format docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ BUDGET ?= 5m
 bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER BUDGET=5m
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --budget "$(BUDGET)"
+
+soak: $(STAMP) ## long proofs: start-up, wheel, kill -9, memory
+	@for name in startup wheel kill memory; do $(BIN)/python -m tests.soak.$$name; done
 
 format: $(STAMP) ## format the code and mend what can be mended
 	$(BIN)/ruff format .

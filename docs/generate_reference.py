@@ -50,6 +50,7 @@ def row(parameter: Any, context: typer.Context) -> str:
     extra = re.search(r" *\[((?:default: |required|\d|x|-?\d).*)\]$", text)
     notes = extra.group(1).split("; ") if extra else []
     notes = [re.sub(r"^(\S+)<=x<=(\S+)$", r"\1 to \2", note) for note in notes]
+    notes = [re.sub(r"^x>=(\S+)$", r"\1 or more", note) for note in notes]
     shown = [f"`{note.removeprefix('default: ')}`" if "default: " in note else note for note in notes]
     cells = [f"`{names}`", text[: extra.start()] if extra else text, ", ".join(shown)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -280,11 +280,8 @@ class Store:
         return [version]
 
     def workspace(self, name: str) -> Path:
-        """Folder for what a fit has to remember between two runs; made if it is not there."""
-        folder = self._folder(name) / "work"
-        with storage.storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """Return the folder for what a fit has to remember between two runs; it need not exist."""
+        return self._folder(name) / "work"
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from inspector import workshop
 from inspector.bundle import refuse_existing, write_bundle
 from inspector.errors import ResumeError, StoreBusyError
+from inspector.files import printable
 from inspector.records import Manifest
 from inspector.settings import Settings
 from inspector.storage import storage_errors
@@ -40,6 +41,7 @@ def fit(
     output: Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Path:
     """Learn a model from pictures of good parts alone.
@@ -58,6 +60,8 @@ def fit(
         Go on where an interrupted fit of the same request stopped.
     progress : callable, optional
         Called as `progress(stage, done, total)`; a total of 0 is not known yet.
+    note : callable, optional
+        Called with one line for each file that was left out, and why.
     **options
         The fields of `models.preset.FitOptions`.
 
@@ -84,7 +88,9 @@ def fit(
     else:
         workspace = target_store.workspace(model_name)
     with _workspace(workspace, model_name):
-        run = _Run(folder, model_name, chosen, settings, workspace, resume, progress or _silent, started)
+        run = _Run(
+            folder, model_name, chosen, settings, workspace, resume, progress or _silent, note, started
+        )
         if output is not None:
             path = write_bundle(output, run.prepare()).path
         else:
@@ -97,9 +103,14 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
+def _unheard(line: str) -> None:
+    """Tell nobody."""
+
+
 @contextmanager
 def _workspace(folder: Path, name: str) -> Iterator[None]:
     """Hold the folder of an unfinished fit for this process; the lock dies with it."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
@@ -117,8 +128,9 @@ def _workspace(folder: Path, name: str) -> Iterator[None]:
             lock.release()
             if not (folder / CHECKPOINT).exists():  # nothing to go on from: leave nothing behind
                 shutil.rmtree(folder, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    folder.parent.rmdir()
+                with contextlib.suppress(OSError):  # a folder that holds something else by now stays
+                    for place in made[1:]:
+                        place.rmdir()
 
 
 @dataclass
@@ -132,6 +144,7 @@ class _Run:
     workspace: Path
     resume: bool
     progress: Progress
+    note: Callable[[str], None]
     started: float
 
     def prepare(self) -> Callable[[Path], Manifest]:
@@ -146,6 +159,9 @@ class _Run:
             max_bytes=self.settings.max_bytes,
             report=self.progress,
         )
+        for name, reason in pictures.skipped if self.note else ():
+        for name, reason in pictures.skipped:
+            self.note(f"left out: {printable(name)} ({reason})")
         groups = data.near_duplicate_groups(pictures.thumbnails)
         conformal = workshop.room("calibration.conformal")
         count = conformal.heldout_count(len(pictures), options.max_false_reject)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -121,12 +124,8 @@ def train(
             _load(state, checkpoint)
         state.network.train()
         state.planned = state.planned or plan.steps
-        try:
-            _loop(state, sampler, options, plan, checkpoint, progress)
-        except KeyboardInterrupt:
-            if state.planned is not None:
-                _save(state, checkpoint)
-            raise
+        with _deferred_interrupt() as asked_to_stop:
+            _loop(state, sampler, options, plan, checkpoint, progress, asked_to_stop)
         _save(state, checkpoint)
     network = InspectionNetwork(options.width, options.latent_dim)
     network.load_state_dict(state.average.module.state_dict())
@@ -141,6 +140,26 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Let Ctrl-C wait for the end of the step, so that the checkpoint is of one; a second one does not."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start(options: TrainOptions) -> _State:
@@ -167,6 +186,7 @@ def _loop(
     plan: Plan,
     checkpoint: Path,
     progress: Progress | None,
+    asked_to_stop: threading.Event,
 ) -> None:
     """Run the remaining steps; the next batch is drawn while this one is learned."""
     started = time.monotonic()
@@ -187,6 +207,10 @@ def _loop(
                 state.planned = _planned_steps(state, plan, paces)
             if progress is not None:
                 progress("training", state.step, state.planned or 0)
+            if asked_to_stop.is_set():
+                if state.planned is not None:
+                    _save(state, checkpoint)
+                raise KeyboardInterrupt
             if plan.seconds is not None and now - started > plan.seconds + plan.grace_seconds:
                 break  # the machine became slower than it was during the timing
             if state.planned is not None and now - saved > CHECKPOINT_SECONDS:

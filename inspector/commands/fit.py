@@ -22,6 +22,8 @@ inspector fit good-parts/ --max-false-reject 0.01 --output models/gears
 inspector fit good-parts/ --resume
 """
 
+NAMED_FILES = 10
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -111,6 +113,7 @@ def fit(
     from inspector import workshop
 
     models = workshop.models("inspector fit")
+    notes: list[str] = []
     try:
         with shown_progress() as progress:
             path = models.fit(
@@ -131,11 +134,21 @@ def fit(
                 resume=resume,
                 strict=strict,
                 progress=progress,
+                note=notes.append,
             )
     except KeyboardInterrupt:
         typer.echo("stopped; the same command with --resume goes on from here", err=True)
         raise
+    _print_notes(notes)
     _print_outcome(path, as_json=as_json)
+
+
+def _print_notes(notes: list[str]) -> None:
+    """Name the files that were left out, and count those that there is no room for."""
+    for line in notes[:NAMED_FILES]:
+        typer.echo(line, err=True)
+    if len(notes) > NAMED_FILES:
+        typer.echo(f"left out: {len(notes) - NAMED_FILES} more, all named in the report", err=True)
 
 
 def _print_outcome(path: Path, *, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(sampler: CropSampler
 
     def interrupt(stage: str, step: int, steps: int) -> None:
         if step == 5:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         run(sampler, tmp_path, progress=interrupt)

@@ -91,7 +91,7 @@ def _refused(folder: Path) -> None:
     lines = done.stderr.splitlines()
     demand(done.returncode == 7, f"fit ended with {done.returncode}: {done.stderr}")
     demand(
-        len(lines) == 2 and "needs torch" in lines[0] and "wae-inspector[train]" in lines[1],
+        len(lines) == 2 and "which is not installed" in lines[0] and "wae-inspector[train]" in lines[1],
         f"fit said {done.stderr}",
     )
     demand(not (folder / "store").exists(), "the refused fit made a store")
