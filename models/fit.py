@@ -159,7 +159,6 @@ class _Run:
             max_bytes=self.settings.max_bytes,
             report=self.progress,
         )
-        for name, reason in pictures.skipped if self.note else ():
         for name, reason in pictures.skipped:
             self.note(f"left out: {printable(name)} ({reason})")
         groups = data.near_duplicate_groups(pictures.thumbnails)
