@@ -89,7 +89,15 @@ def fit(
         workspace = target_store.workspace(model_name)
     with _workspace(workspace, model_name):
         run = _Run(
-            folder, model_name, chosen, settings, workspace, resume, progress or _silent, note, started
+            folder,
+            model_name,
+            chosen,
+            settings,
+            workspace,
+            resume,
+            progress or _silent,
+            note or _unheard,
+            started,
         )
         if output is not None:
             path = write_bundle(output, run.prepare()).path
