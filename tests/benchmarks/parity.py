@@ -1,0 +1,85 @@
+"""Compares torch with ONNX Runtime on all test pictures of a set: `python -m tests.benchmarks.parity SET`.
+
+A fit compares both on its held-out pictures; this one trains as a fit does, and also looks at what a model
+has to judge later: defects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from calibration.calibrate import make_calibration
+from calibration.conformal import heldout_count
+from inspector.commands.fit import seconds
+from inspector.commands.progress import shown_progress
+from inspector.detector import Graph
+from models import data, export
+from models.crops import CropSampler
+from models.filling import FUSED
+from models.fit import BATCH, CROP
+from models.graph import COLUMNS
+from models.preset import FitOptions
+from models.train import Plan, TrainOptions, train
+
+
+def measure(folder: Path, work: Path, budget_seconds: float) -> str:
+    """Train on `train/good`, score everything under `test` twice, and say how far apart the scores are."""
+    options = FitOptions()
+    learned = _read(folder / "train" / "good", work / "train", options)
+    groups = data.near_duplicate_groups(learned.thumbnails)
+    count = heldout_count(len(learned), options.max_false_reject)
+    training, heldout = data.split(learned.digests, groups, count)
+    flips = data.valid_flips(learned.thumbnails[training], groups[training])
+    sampler = CropSampler(learned.pixels, training, crop=CROP, batch=BATCH, flips=flips, seed=0)
+    with shown_progress() as progress:
+        trained = train(
+            sampler, TrainOptions(), Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
+        )
+    graphs = export.assemble(trained.network, sampler.target_mean, learned.pixels, training, 0)
+    export.write_graphs(graphs, work, options.image_size)
+    graph = Graph(work / "detector.onnx", 0)
+    normal = export.score_rows(graph, learned.pixels, training)
+    fresh = export.score_rows(graph, learned.pixels, heldout)
+    calibration = make_calibration(
+        normal.statistics,
+        fresh.statistics,
+        fresh.anomaly_map[:, 0, 0],
+        COLUMNS,
+        max_false_reject=options.max_false_reject,
+        max_review=None,
+        fused=FUSED,
+        source="held-out pictures",
+    )
+    unseen = _read(folder / "test", work / "test", options)
+    rows = np.arange(len(unseen))
+    exported = export.score_rows(graph, unseen.pixels, rows)
+    found = export.check_parity(graphs, exported, unseen.pixels, rows, calibration)
+    return (
+        f"{found.images} test pictures after {trained.steps} steps: largest relative difference "
+        f"{found.largest_relative_difference:.2g}, at most {found.tolerance:g}; {found.verdict_flips} flips"
+    )
+
+
+def _read(folder: Path, work: Path, options: FitOptions) -> data.PictureSet:
+    work.mkdir()
+    return data.read_folder(folder, work, options.image_size, strict=True)
+
+
+def main() -> int:
+    """Measure one set; an error where they differ by too much."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="a set, with train/good and test")
+    parser.add_argument("--budget", default="2m", help="for the training")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        print(measure(arguments.folder, Path(work), seconds(arguments.budget)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
