@@ -41,7 +41,7 @@ def demo(
     ] = 320,
     time_budget: Annotated[
         str, typer.Option(metavar="TIME", help="Bounds the learning, such as 90s or 5m.")
-    ] = "3m",
+    ] = "4m",
     steps: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Train exactly so many steps, whatever time they take."),
