@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from calibration.calibrate import check_rates, set_thresholds
 from calibration.report import ReportContent, UnusualPicture, write_report
 from inspector import decision, heatmap
-from inspector.bundle import CALIBRATION, Bundle, Fill, file_sha256, refuse_existing, write_bundle
+from inspector.bundle import (
+    CALIBRATION,
+    HELDOUT_LATENTS,
+    REFERENCE,
+    Bundle,
+    Fill,
+    file_sha256,
+    refuse_existing,
+    write_bundle,
+)
 from inspector.detector import Detector
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
 from inspector.files import list_images, printable
@@ -27,7 +36,7 @@ FEWEST_PICTURES = 5
 SHOWN_PICTURES = 6
 SHOWN_RECONSTRUCTIONS = 8
 REPORT = "report.html"
-REWRITTEN = frozenset({CALIBRATION, REPORT})
+REWRITTEN = frozenset({CALIBRATION, REFERENCE, REPORT})
 LEARNED = "learned from"
 COPY = "exact copy"
 
@@ -53,11 +62,12 @@ class Recalibration:
 
 @dataclass(frozen=True)
 class _Normals:
-    """The new normals: their files, raw statistics (n, columns), and map peaks (n,)."""
+    """The new normals: their files, raw statistics (n, columns), map peaks (n,) and codes (n, d)."""
 
     paths: list[Path]
     statistics: NDArray[np.float32]
     peaks: NDArray[np.float32]
+    latents: NDArray[np.float32]
     skipped: tuple[tuple[str, str], ...]
 
 
@@ -150,6 +160,7 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
     skipped: list[tuple[str, str]] = []
     statistics: list[NDArray[np.float32]] = []
     peaks: list[np.float32] = []
+    latents: list[NDArray[np.float32]] = []
     for done, path in enumerate(files, start=1):
         reason, pixels = _prepare(detector, path, known)
         if pixels is None:
@@ -159,10 +170,11 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
             paths.append(path)
             statistics.append(raw.statistics[0])
             peaks.append(raw.anomaly_map[0].max())
+            latents.append(raw.latent[0])
         if progress:
             progress(done, len(files))
     _check(folder, len(paths), skipped, strict)
-    return _Normals(paths, np.stack(statistics), np.array(peaks), tuple(skipped))
+    return _Normals(paths, np.stack(statistics), np.array(peaks), np.stack(latents), tuple(skipped))
 
 
 def _prepare(detector: Detector, path: Path, known: dict[int, str]) -> tuple[str, NDArray[np.uint8] | None]:
@@ -184,7 +196,7 @@ def content_digest(path: Path) -> int:
 
 
 def _training_digests(bundle: Bundle) -> dict[int, str]:
-    with np.load(bundle.path / "reference.npz", allow_pickle=False) as reference:
+    with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
         if "training_digests" not in reference:
             raise BundleError(
                 f"{bundle.path / 'reference.npz'} does not say which pictures the model learned from",
@@ -230,6 +242,7 @@ def _filler(
                 link_or_copy(bundle.path / name, folder / name)
         text = calibration.model_dump_json(indent=2) + "\n"
         (folder / CALIBRATION).write_text(text, encoding="utf-8")
+        _write_reference(bundle, folder / REFERENCE, normals.latents)
         manifest = bundle.manifest.model_copy(update={"version": _next_version(bundle, target)})
         content = ReportContent(
             manifest=manifest,
@@ -242,6 +255,13 @@ def _filler(
         return manifest
 
     return fill
+
+
+def _write_reference(bundle: Bundle, target: Path, latents: NDArray[np.float32]) -> None:
+    """From now on drift is measured against the new normals; the rest stays."""
+    with np.load(bundle.path / REFERENCE, allow_pickle=False) as before:
+        kept = {name: before[name] for name in before.files}
+    np.savez(target, allow_pickle=False, **{**kept, HELDOUT_LATENTS: latents})
 
 
 def _next_version(bundle: Bundle, target: Store | Path) -> int:

@@ -26,12 +26,14 @@ from inspector.storage import staged_folder, storage_errors, write_bytes
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
+REFERENCE = "reference.npz"
+HELDOUT_LATENTS = "heldout_latents"  # in it: float32 (n, d), what drift is measured against
 REQUIRED = (
     "encoder.onnx",
     "decoder.onnx",
     "detector.onnx",
     CALIBRATION,
-    "reference.npz",
+    REFERENCE,
     "golden/golden.json",
     "report.html",
 )

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from inspector import decision, heatmap, images, workshop
+from inspector.bundle import HELDOUT_LATENTS, REFERENCE
 from inspector.detector import Graph, RawScores
 from inspector.golden import write_golden
 from inspector.records import SCHEMA_VERSION, Calibration, ImageContract, Manifest, TrainingSummary
@@ -148,12 +149,12 @@ def _write_reference(
 ) -> None:
     """Latents for drift (held-out pictures only), landmarks, and which files were trained on."""
     digests = np.array([int(material.pictures.digests[i][:16], 16) for i in material.training], np.uint64)
-    np.savez(
-        target / "reference.npz",
-        heldout_latents=scored.heldout.latent,
-        landmarks=landmarks,
-        training_digests=digests,
-    )
+    arrays: dict[str, NDArray[np.generic]] = {
+        HELDOUT_LATENTS: scored.heldout.latent,
+        "landmarks": landmarks,
+        "training_digests": digests,
+    }
+    np.savez(target / REFERENCE, allow_pickle=False, **arrays)
 
 
 def _write_report(

@@ -146,7 +146,8 @@ def _threads(count: int) -> Iterator[None]:
 def _deferred_interrupt() -> Iterator[threading.Event]:
     """Let Ctrl-C wait for the end of the step, so that the checkpoint is of one; a second one does not."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell does so for jobs in the background
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield asked
         return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 # Shared machines are slow at times: a deadline would report the machine, not the code.
 settings.register_profile("inspector", deadline=None, derandomize=True)
 settings.load_profile("inspector")
+
+# A shell makes jobs in the background ignore Ctrl-C, and whatever they start; these tests are about Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from inspector.commands.output import FigureFormat, default_figure_format
 
 EXAMPLE = """
 inspector evaluate tiles/test --model tiles
 inspector evaluate tiles/test --format json > figures.json
 inspector evaluate tiles/test --report tiles.html
 """
-
-
-class FigureFormat(StrEnum):
-    """Values of `--format`."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def evaluate(
@@ -63,7 +56,7 @@ def evaluate(
     figures = measured.figures()
     if report is not None:
         page.write_evaluation(report, measured, detector)
-    chosen = format_ or (FigureFormat.TABLE if sys.stdout.isatty() else FigureFormat.JSON)
+    chosen = format_ or default_figure_format()
     typer.echo(json.dumps(figures) if chosen is FigureFormat.JSON else figures_table(figures))
     if report is not None:
         typer.echo(f"report: {report}", err=True)

@@ -26,6 +26,13 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class FigureFormat(StrEnum):
+    """Values of `--format` where one result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 class Writer(Protocol):
     """Takes one scored image after the other."""
 
@@ -36,6 +43,11 @@ class Writer(Protocol):
 def default_format() -> Format:
     """A table for a person at a terminal, one JSON object on each line for a program."""
     return Format.TABLE if sys.stdout.isatty() else Format.JSONL
+
+
+def default_figure_format() -> FigureFormat:
+    """A table for a person at a terminal, one JSON object for a program."""
+    return FigureFormat.TABLE if sys.stdout.isatty() else FigureFormat.JSON
 
 
 @contextmanager

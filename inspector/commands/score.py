@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inspector.commands import exits
-from inspector.commands.interrupt import certain_interrupt
 from inspector.commands.output import Format
 
 if TYPE_CHECKING:
@@ -96,15 +95,13 @@ def _score_all(
     detector: Detector, sources: Sequence[Source], write: Writer, folder: HeatmapFolder | None
 ) -> Counter[Verdict]:
     verdicts: Counter[Verdict] = Counter()
-    with certain_interrupt() as check_interrupt, _progress(sources) as shown:
+    with _progress(sources) as shown:
         for source in shown:
-            check_interrupt()
             inspection = detector.score(source.read(detector.settings.max_bytes))
             write(inspection.record().model_copy(update={"path": source.name}))
             verdicts[inspection.verdict] += 1
             if folder is not None:
                 folder.write(source.stem, inspection, detector)
-        check_interrupt()
     return verdicts
 
 

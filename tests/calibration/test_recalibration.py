@@ -25,7 +25,9 @@ def knowing(learned: list[Path]) -> Fill:
     def filled(folder: Path) -> Manifest:
         manifest = fill(folder)
         digests = np.array([content_digest(path) for path in learned], dtype=np.uint64)
-        np.savez(folder / "reference.npz", latents=np.zeros((2, 3), np.float32), training_digests=digests)
+        np.savez(
+            folder / "reference.npz", heldout_latents=np.zeros((2, 3), np.float32), training_digests=digests
+        )
         return manifest
 
     return filled
@@ -95,7 +97,7 @@ def test_files_are_shared(store: Store, normals: Path) -> None:
     """Everything but thresholds, report and manifest is the same file on disk."""
     before = opened(store)
     after = recalibrate(before, normals, store).bundle
-    own = {"calibration.json", "report.html"}
+    own = {"calibration.json", "reference.npz", "report.html"}
     for name in before.manifest.files:
         assert (before.path / name).samefile(after.path / name) == (name not in own), name
     assert Bundle.open(before.path).digest == before.digest

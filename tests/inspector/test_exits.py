@@ -18,7 +18,6 @@ import typer
 from inspector import errors
 from inspector.commands import exits
 from inspector.commands import main as edge
-from inspector.commands.interrupt import certain_interrupt
 from inspector.errors import InspectorError, UsageError
 from inspector.store import Store
 from tests.inspector.conftest import Command
@@ -244,25 +243,6 @@ def test_ctrl_c_is_one_word(many: Path) -> None:
     assert program.returncode == exits.INTERRUPTED
     assert err == b"interrupted\n"
     assert (first + rest).endswith(b"}\n")
-
-
-def test_ctrl_c_that_python_drops_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt raised in a destructor is dropped by Python, and raised by the next look."""
-    dropped: list[object] = []
-
-    class Falls:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    with certain_interrupt() as check:
-        check()
-        falls = Falls()
-        monkeypatch.setattr(sys, "unraisablehook", dropped.append)
-        del falls
-        assert dropped
-        with pytest.raises(KeyboardInterrupt):
-            check()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_stdout_on_a_full_disk(many: Path) -> None:

@@ -72,7 +72,7 @@ def tiny_fill(*, threshold: float = THRESHOLD, review_threshold: float | None = 
         graph = Graph(folder / "detector.onnx", threads=1)
         heldout = np.stack([good_picture(seed) for seed in range(19)])
         raw = graph.run(heldout)
-        np.savez(folder / "reference.npz", latents=raw.latent)
+        np.savez(folder / "reference.npz", heldout_latents=raw.latent)
         write_golden(folder, heldout[:3], graph.run(heldout[:3]))
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
         numbers = tiny_calibration(raw.statistics, threshold, review_threshold)

@@ -1,0 +1,240 @@
+"""Drift: whether new pictures still come from where the normals came from, by a kernel two-sample test."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from inspector.bundle import HELDOUT_LATENTS, REFERENCE, Bundle
+from inspector.errors import BundleError, ImageError, TooFewImagesError
+from inspector.storage import storage_errors
+
+if TYPE_CHECKING:
+    from inspector.detector import Detector, Source
+
+Floats = NDArray[np.float64]
+
+IMQ_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Those that the auto-encoder is trained with."""
+
+SIGNIFICANCE = 0.01
+"""A p-value below it counts as drift: one false alarm in a hundred tests of pictures like the normals."""
+
+_CHUNK_NUMBERS = 2_000_000  # permutations are worked through in chunks of about 16 MB
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class MmdTest:
+    """Outcome of a two-sample test.
+
+    Attributes
+    ----------
+    statistic : float
+        Unbiased squared MMD; it rises with the distance of the two samples, and is about 0, also
+        below, where they come from one distribution.
+    p_value : float
+        `(1 + #{permuted >= statistic}) / (n_permutations + 1)`; it falls as the distance rises.
+    reference_rows, rows : int
+        Sizes of the two samples.
+    """
+
+    statistic: float
+    p_value: float
+    reference_rows: int
+    rows: int
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the p-value lies below 0.01."""
+        return self.p_value < SIGNIFICANCE
+
+
+def mmd_test(x: ArrayLike, y: ArrayLike, *, n_permutations: int = 1000, seed: int = 0) -> MmdTest:
+    """Test whether two samples come from one distribution.
+
+    The statistic is the unbiased squared MMD with the inverse multiquadratic kernel summed over seven
+    scales, `k_s(a, b) = s·C / (s·C + ‖a − b‖²)`.  C is the median squared distance of the pooled rows:
+    codes that were averaged over a picture lie much closer together than draws of the prior, from which
+    the training takes its C.  As C does not depend on which row belongs where, the p-value is exact:
+    under exchangeability it is at most u with probability at most u.
+
+    Parameters
+    ----------
+    x, y : array-like (n, d), (m, d)
+        One row for each picture; n, m >= 2.  Places inside a picture depend on each other and must
+        not be rows.
+    n_permutations : int
+        The p-value is at least `1 / (n_permutations + 1)`.
+    seed : int
+        Of the permutations.
+
+    Returns
+    -------
+    MmdTest
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes, fewer than two rows, numbers that are not finite, or no permutation.
+
+    References
+    ----------
+    Gretton et al., "A kernel two-sample test", JMLR 13, 2012, equation 3 and section 8.1.
+    Phipson and Smyth, "Permutation p-values should never be zero", 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.normal(size=(60, 4)), rng.normal(size=(40, 4))
+    >>> mmd_test(x, y).drifted, mmd_test(x, y + 1).drifted
+    (False, True)
+    """
+    rows_x, rows_y = _rows("x", x), _rows("y", y)
+    if rows_x.shape[1] != rows_y.shape[1]:
+        raise ValueError(f"x has {rows_x.shape[1]} columns and y has {rows_y.shape[1]}; they must agree")
+    if n_permutations < 1:
+        raise ValueError(f"n_permutations is {n_permutations}; it must be at least 1")
+    n, m = len(rows_x), len(rows_y)
+    kernel = _kernel(np.concatenate([rows_x, rows_y]))  # (n + m, n + m), zero diagonal
+    belongs = np.zeros((1, n + m))
+    belongs[0, :n] = 1
+    statistic = float(_mmd(kernel, belongs, n, m)[0])
+    rng = np.random.default_rng(seed)
+    chunk = max(1, _CHUNK_NUMBERS // (n + m))
+    reached = 0
+    # Two ways of adding up the same numbers may differ in the last digits, and a tie counts as reached.
+    limit = statistic - 1e-9 * max(1.0, abs(statistic))
+    for start in range(0, n_permutations, chunk):
+        count = min(chunk, n_permutations - start)
+        shuffled = rng.permuted(np.repeat(belongs, count, axis=0), axis=1)
+        reached += int(np.count_nonzero(_mmd(kernel, shuffled, n, m) >= limit))
+    return MmdTest(statistic, (1 + reached) / (n_permutations + 1), n, m)
+
+
+def _rows(name: str, values: ArrayLike) -> Floats:
+    rows = np.asarray(values, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[0] < 2 or rows.shape[1] < 1:
+        raise ValueError(f"{name} has shape {rows.shape}; it must be (rows, columns) with at least two rows")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{name} holds numbers that are not finite")
+    return rows
+
+
+def _kernel(rows: Floats) -> Floats:
+    """Sum of the seven kernels between all rows, (N, N), with a diagonal of 0."""
+    centred = rows - rows.mean(0)  # distances stay, and their digits, too
+    square = np.einsum("ij,ij->i", centred, centred)
+    distances = np.maximum(square[:, np.newaxis] + square - 2 * centred @ centred.T, 0)
+    typical = float(np.median(distances[np.triu_indices(len(rows), 1)]))
+    if typical <= 0:  # most rows are copies of each other
+        typical = float(distances.mean()) or 1.0
+    total = np.zeros_like(distances)
+    for scale in IMQ_SCALES:
+        total += scale * typical / (scale * typical + distances)
+    np.fill_diagonal(total, 0)
+    return np.asarray(total)
+
+
+def _mmd(kernel: Floats, belongs: Floats, n: int, m: int) -> Floats:
+    """Unbiased squared MMD of each partition: `belongs` (P, n + m) is 1 for the n rows of x, else 0."""
+    within_x = np.einsum("pi,pi->p", belongs @ kernel, belongs)
+    with_all = belongs @ kernel.sum(1)
+    between = with_all - within_x
+    within_y = kernel.sum() - with_all - between
+    return np.asarray(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m))
+
+
+def reference_latents(bundle: Bundle) -> NDArray[np.float32]:
+    """Read the codes of the held-out normals, averaged over places, float32 (n, d).
+
+    Raises
+    ------
+    BundleError
+        `reference.npz` does not hold them, or holds something else.
+    """
+    where = bundle.path / REFERENCE
+    try:
+        with storage_errors(where), np.load(where, allow_pickle=False) as reference:
+            rows = reference[HELDOUT_LATENTS]
+    except (KeyError, ValueError, zipfile.BadZipFile) as exc:
+        raise BundleError(f"{where} holds no codes of held-out normals", hint="fit the model again") from exc
+    if rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all():
+        raise BundleError(
+            f"{where}: {HELDOUT_LATENTS} is {rows.dtype} {rows.shape}; allowed is finite float32 (n, d)",
+            hint="fit the model again",
+        )
+    return np.asarray(rows)
+
+
+def latents(
+    detector: Detector, sources: Sequence[Source], progress: Callable[[int, int], None] | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """Codes of pictures, averaged over places.
+
+    Parameters
+    ----------
+    detector : Detector
+    sources : sequence of path, bytes or array
+    progress : callable, optional
+        Called as `progress(done, total)`.
+
+    Returns
+    -------
+    float32 (n, d), int
+        One row for each picture that could be read, and how many could not.
+    """
+    found: list[NDArray[np.float32]] = []
+    batch: list[NDArray[np.uint8]] = []
+    invalid = 0
+    for done, source in enumerate(sources, 1):
+        try:
+            batch.append(detector.prepare(source)[1])
+        except ImageError:
+            invalid += 1
+        if batch and (len(batch) == _BATCH or done == len(sources)):
+            found.append(detector.raw(np.stack(batch)).latent)
+            batch.clear()
+        if progress is not None:
+            progress(done, len(sources))
+    rows = np.concatenate(found) if found else np.empty((0, detector.manifest.latent_dim), np.float32)
+    return rows, invalid
+
+
+def compare(detector: Detector, rows: NDArray[np.floating]) -> MmdTest:
+    """Test codes (n, d) against those of the held-out normals that the model was calibrated with.
+
+    Raises
+    ------
+    TooFewImagesError
+        There are so few pictures that no outcome could count as drift.
+    """
+    reference = reference_latents(detector.bundle)
+    least = fewest(len(reference))
+    if least is None or len(rows) < least:
+        wanted = "more held-out normals" if least is None else f"at least {least} pictures"
+        raise TooFewImagesError(
+            f"{len(rows)} readable pictures against {len(reference)} held-out normals cannot show drift; "
+            f"{wanted} are needed",
+            hint="add pictures" if least else "calibrate the model with more normal pictures",
+        )
+    return mmd_test(reference, rows)
+
+
+def fewest(reference: int) -> int | None:
+    """Return the fewest pictures that can show drift against so many normals; None where 1,000 cannot.
+
+    Among all ways to split the pooled pictures, the observed one must be rarer than 1 in 200: twice as
+    rare as the p-value that counts as drift.
+    """
+    if reference < 2:
+        return None
+    allowed = (k for k in range(2, 1001) if math.comb(reference + k, k) * SIGNIFICANCE >= 2)
+    return next(allowed, None)
