@@ -82,7 +82,8 @@ class Inspection:
     """One inspected picture: its verdict, the numbers behind it, and where to look.
 
     The fields are those of the JSON object.  `picture` (uint8 (H, W, 3)) and `anomaly_map` (float32
-    (H, W)) are in the picture's own pixels, and None when the verdict is `invalid`.
+    (H, W)) are in the picture's own pixels, `latent` (float32 (d,)) is the code averaged over places; all
+    three are None when the verdict is `invalid`.
     """
 
     path: str | None
@@ -98,6 +99,7 @@ class Inspection:
     reason: str | None
     _pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
     _coarse_map: NDArray[np.float32] | None = field(default=None, repr=False)
+    latent: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @cached_property
     def anomaly_map(self) -> NDArray[np.float32] | None:
@@ -243,4 +245,5 @@ class Detector:
             reason=None,
             _pixels=picture.pixels,
             _coarse_map=raw.anomaly_map[0],
+            latent=raw.latent[0],
         )

@@ -53,6 +53,7 @@ class TrainingSummary(Record):
     seconds: float
     seed: int
     threads: int
+    one_thread_from: int | None = None
     device: str
     images: int
     heldout_images: int

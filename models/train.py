@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import os
 import signal
+import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,7 +30,10 @@ from models.losses import Objective
 from models.networks import InspectionNetwork
 
 WARMUP_STEPS = 50
-TIMING_STEPS = 12  # the pace of a fit is read from these, the first two left out
+TIMING_STEPS = 8  # the pace with a number of threads is read from these, the first two left out
+WORTH = 1.3  # more threads must be so much faster: where cores are shared, they wait for each other
+SLOWED = 2.0  # when steps take so much longer than planned, one thread goes on
+RECENT_STEPS = 12
 MIN_STEPS = 30  # fewer teach nothing
 EMA_DECAY = 0.99
 CHECKPOINT_SECONDS = 20.0
@@ -68,6 +74,8 @@ class Trained:
     steps: int
     seconds: float
     curves: dict[str, list[tuple[int, float]]]
+    threads: int
+    one_thread_from: int | None  # the step from which one thread went on, because others took the cores
 
 
 @dataclass
@@ -80,6 +88,8 @@ class _State:
     planned: int | None = None
     seconds: float = 0.0
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    threads: int = 1
+    one_thread_from: int | None = None
 
 
 def train(
@@ -101,7 +111,9 @@ def train(
     sampler : CropSampler
     options : TrainOptions
     plan : Plan
-        A number of steps, or seconds from which it is worked out after a short timing.
+        A number of steps, or seconds from which it is worked out after a short timing.  The timing also
+        chooses the number of threads, unless the options fix it, and steps that become twice as slow
+        later go on with one thread: threads that share their cores with other programs wait for each other.
     checkpoint : Path
         Written every 20 seconds and on interruption, atomically.
     resume : bool
@@ -118,8 +130,10 @@ def train(
     ------
     BudgetError, DivergedError, ResumeError
     """
-    with _threads(options.threads):
+    with _kept_threads():
         state = _start(options)
+        state.threads = options.threads or os.cpu_count() or 1
+        torch.set_num_threads(state.threads)
         if resume:
             _load(state, checkpoint)
         state.network.train()
@@ -129,13 +143,14 @@ def train(
         _save(state, checkpoint)
     network = InspectionNetwork(options.width, options.latent_dim)
     network.load_state_dict(state.average.module.state_dict())
-    return Trained(network.eval(), state.step, state.seconds, state.curves)
+    return Trained(
+        network.eval(), state.step, state.seconds, state.curves, state.threads, state.one_thread_from
+    )
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _kept_threads() -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(count or os.cpu_count() or 1)
     try:
         yield
     finally:
@@ -193,35 +208,86 @@ def _loop(
     started = time.monotonic()
     before = state.seconds
     saved = started
-    paces: list[float] = []
+    paces: dict[int, float] = {}
+    if plan.seconds is not None:
+        paces = _timing(state, sampler, options)
+        state.threads = _worthwhile(paces)
+        torch.set_num_threads(state.threads)
+        state.seconds = before + time.monotonic() - started
+        state.planned = state.planned or _planned_steps(state, plan, paces[state.threads])
+    assert state.planned is not None
+    recent: deque[float] = deque(maxlen=RECENT_STEPS)
     with ThreadPoolExecutor(1) as pool:
         upcoming: Future[Batch] = pool.submit(sampler.draw, state.step)
-        while state.planned is None or state.step < state.planned:
+        while state.step < state.planned:
             batch = upcoming.result()
             upcoming = pool.submit(sampler.draw, state.step + 1)
             tick = time.monotonic()
             _step(state, batch, options)
             now = time.monotonic()
-            paces.append(now - tick)
+            recent.append(now - tick)
             state.seconds = before + now - started
-            if state.planned is None and len(paces) >= TIMING_STEPS:
-                state.planned = _planned_steps(state, plan, paces)
+            if _slowed(state, recent, paces):
+                state.one_thread_from = state.step
+                torch.set_num_threads(1)
+                left = plan.seconds - state.seconds if plan.seconds else 0.0
+                state.planned = min(state.planned, state.step + max(1, int(left / paces[1])))
             if progress is not None:
-                progress("training", state.step, state.planned or 0)
+                progress("training", state.step, state.planned)
             if asked_to_stop.is_set():
-                if state.planned is not None:
-                    _save(state, checkpoint)
+                _save(state, checkpoint)
                 raise KeyboardInterrupt
             if plan.seconds is not None and now - started > plan.seconds + plan.grace_seconds:
                 break  # the machine became slower than it was during the timing
-            if state.planned is not None and now - saved > CHECKPOINT_SECONDS:
+            if now - saved > CHECKPOINT_SECONDS:
                 _save(state, checkpoint)
                 saved = now
 
 
-def _planned_steps(state: _State, plan: Plan, paces: list[float]) -> int:
+def _timing(state: _State, sampler: CropSampler, options: TrainOptions) -> dict[int, float]:
+    """Measure the seconds of a step with several numbers of threads, on a copy of the state."""
+    cores = os.cpu_count() or 1
+    counts = [options.threads] if options.threads else sorted({1, max(1, cores // 2), cores})
+    scratch = copy.deepcopy(state)
+    paces = {}
+    for count in counts:
+        torch.set_num_threads(count)
+        seconds = []
+        with ThreadPoolExecutor(1) as pool:
+            upcoming = pool.submit(sampler.draw, 0)
+            for step in range(TIMING_STEPS):
+                batch, upcoming = upcoming.result(), pool.submit(sampler.draw, step + 1)
+                tick = time.monotonic()
+                _step(scratch, batch, options)
+                seconds.append(time.monotonic() - tick)
+        paces[count] = statistics.median(seconds[2:]) * 1.03  # the drawing of batches is not wholly hidden
+    return paces
+
+
+def _worthwhile(paces: dict[int, float]) -> int:
+    """Return the number of threads to train with: more only where they are clearly faster.
+
+    Examples
+    --------
+    >>> _worthwhile({1: 0.20, 2: 0.13}), _worthwhile({1: 0.20, 2: 0.17}), _worthwhile({1: 0.2, 2: 1.1})
+    (2, 1, 1)
+    """
+    best = min(paces)
+    for count in sorted(paces):
+        if paces[count] * WORTH < paces[best]:
+            best = count
+    return best
+
+
+def _slowed(state: _State, recent: deque[float], paces: dict[int, float]) -> bool:
+    """Whether the steps have become so slow that the threads must be waiting for each other."""
+    if 1 not in paces or state.threads == 1 or state.one_thread_from is not None:
+        return False
+    return len(recent) == RECENT_STEPS and statistics.median(recent) > SLOWED * paces[state.threads]
+
+
+def _planned_steps(state: _State, plan: Plan, pace: float) -> int:
     """Return the steps that fit into the budget at the pace of the timing steps."""
-    pace = sorted(paces[2:])[len(paces[2:]) // 2] * 1.03  # the drawing of batches is not wholly hidden
     assert plan.seconds is not None
     steps = state.step + int((plan.seconds - state.seconds) / pace)
     if steps < MIN_STEPS:

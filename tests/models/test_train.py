@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
 from models.crops import CropSampler
 from models.preset import FitOptions
-from models.train import Plan, Trained, TrainOptions, train
+from models.train import RECENT_STEPS, Plan, Trained, TrainOptions, _slowed, _start, train
 
 OPTIONS = TrainOptions(width=4, latent_dim=8, threads=1)
 
@@ -62,8 +63,24 @@ def test_a_budget_fixes_the_steps(sampler: CropSampler, tmp_path: Path) -> None:
     result = train(
         sampler, OPTIONS, Plan(seconds=8.0), checkpoint, progress=lambda _, __, steps: plans.add(steps)
     )
-    assert plans == {0, result.steps}
+    assert plans == {result.steps}
     assert 3.0 < result.seconds < 14.0
+
+
+def test_threads_that_wait_for_each_other_are_given_up() -> None:
+    """Twelve steps in a row, twice as slow as planned, end the work of several threads; one stays one."""
+    paces = {1: 0.2, 2: 0.1}
+
+    def slowed(threads: int, seconds: list[float], one_thread_from: int | None = None) -> bool:
+        state = _start(OPTIONS)
+        state.threads, state.one_thread_from = threads, one_thread_from
+        return _slowed(state, deque(seconds, maxlen=RECENT_STEPS), paces)
+
+    assert slowed(2, [0.25] * 12)
+    assert not slowed(2, [0.25] * 11)
+    assert not slowed(2, [0.15] * 7 + [0.9] * 5)
+    assert not slowed(2, [0.25] * 12, one_thread_from=40)
+    assert not slowed(1, [0.9] * 12)
 
 
 def test_a_budget_too_short_is_refused(sampler: CropSampler, tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""`inspector serve`: the HTTP daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = """
+inspector serve
+inspector serve --model tiles --port 9000
+inspector serve --host 0.0.0.0 --api-keys-file /etc/inspector/keys
+"""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 is any free one.  [default: 8080]")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings as TOML; flags and environment go before it."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, max=256, help="Threads that score; 0 is one for each core.")
+    ] = None,
+    queue_size: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Requests that may wait.  [default: 64]")
+    ] = None,
+    max_models: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Models that stay in memory.  [default: 8]")
+    ] = None,
+    api_keys_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Lines of SCOPE:KEY; scopes are score and admin.")
+    ] = None,
+    metrics_open: Annotated[
+        bool | None, typer.Option("--metrics-open", help="Let /metrics be read without a key.")
+    ] = None,
+    allow_anonymous: Annotated[
+        bool | None, typer.Option("--allow-anonymous", help="Let other computers in without keys.")
+    ] = None,
+) -> None:
+    """Score pictures over HTTP, until SIGTERM or Ctrl-C.
+
+    Each flag can be set as INSPECTOR_NAME in the environment, too: INSPECTOR_PORT, INSPECTOR_API_KEYS, ...
+    """
+    from inspector.settings import ServeSettings
+
+    flags = {
+        "host": host,
+        "port": port,
+        "model": model,
+        "workers": workers,
+        "queue_size": queue_size,
+        "max_models": max_models,
+        "api_keys_file": api_keys_file,
+        "metrics_open": metrics_open,
+        "allow_anonymous": allow_anonymous,
+    }
+    settings = ServeSettings.from_environment(file=config).model_copy(
+        update={name: value for name, value in flags.items() if value is not None}
+    )
+    from inspector.daemon import server
+
+    server.serve(settings)

@@ -1,0 +1,381 @@
+"""The application: routes over the fleet of models and the engine that runs them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Event, Thread
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+
+from inspector import __version__, images
+from inspector.daemon.body import Upload, read_uploads
+from inspector.daemon.description import (
+    BATCH_BODY,
+    ERRORS,
+    MODEL_REPLIES,
+    SCORE_BODY,
+    BatchReply,
+    ModelReply,
+    Reply,
+    docs_page,
+)
+from inspector.daemon.edge import Edge
+from inspector.daemon.engine import Engine, FullError
+from inspector.daemon.fleet import Fleet
+from inspector.daemon.key import Keys
+from inspector.daemon.log import say
+from inspector.daemon.problem import Problem, code_of, problem_of, reason_status
+from inspector.daemon.window import DriftWatch
+from inspector.detector import Detector, Inspection
+from inspector.drift import MmdTest
+from inspector.errors import InspectorError
+from inspector.metrics import CONTENT_TYPE, Metrics
+from inspector.settings import ServeSettings
+
+WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
+UPLOADS_PER_PLACE = 2  # bodies that may arrive at once, for each place in the queue
+TITLE = "inspector"
+
+
+class MapFormat(StrEnum):
+    """Values of `?map=`."""
+
+    NONE = "none"
+    PNG = "png"
+    NPY = "npy"
+
+
+ModelQuery = Annotated[
+    str | None, Query(description="NAME or NAME@VERSION; the current model without it.", max_length=100)
+]
+MapQuery = Annotated[
+    MapFormat, Query(description="Add the anomaly map, in the picture's own pixels, as base64.")
+]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One scored picture, already as JSON."""
+
+    inspection: Inspection
+    content: bytes
+
+
+class Service:
+    """All that the routes share.
+
+    Parameters
+    ----------
+    settings : ServeSettings
+    keys : Keys
+        None of them means that everything is open.
+    """
+
+    def __init__(self, settings: ServeSettings, keys: Keys) -> None:
+        self.settings, self.keys = settings, keys
+        self.engine = Engine(settings.workers, settings.queue_size)
+        self.metrics: Metrics
+        self.fleet = Fleet(
+            settings, settings.model, max_models=settings.max_models, listener=self._opened_or_refused
+        )
+        self.uploads = 0
+        self.draining = False
+        self.drift = DriftWatch(self._note_drift)
+        self._stop = Event()
+        self._watcher = Thread(target=self._watch, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look after the models."""
+        self._watcher.start()
+        self.drift.start()
+
+    def stop(self) -> None:
+        """End after the work that was accepted."""
+        self.draining = True
+        self._stop.set()
+        self._watcher.join()
+        self.drift.stop()
+        self.engine.close()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self.fleet.refresh()
+                self.metrics.set_models(self.fleet.opened())
+            except Exception:  # this thread has to outlive whatever happens to the disk
+                logging.getLogger("inspector.daemon").exception("the store could not be looked at")
+            if self._stop.wait(WATCH_SECONDS):
+                return
+
+    def _opened_or_refused(
+        self, result: str, detector: Detector | None, error: InspectorError | None
+    ) -> None:
+        self.metrics.reloads.labels(result).inc()
+        if detector is not None:
+            self.metrics.add_model(detector)
+            say("model opened", model=detector.model.name, version=detector.model.version)
+        elif error is not None:
+            say(
+                "model refused",
+                logging.ERROR,
+                code=code_of(type(error)),
+                reason=error.message,
+                hint=error.hint,
+            )
+
+    def _note_drift(self, name: str, outcome: MmdTest) -> None:
+        self.metrics.note_drift(name, outcome.statistic, outcome.p_value)
+        if outcome.drifted:
+            say("drift", logging.WARNING, model=name, p_value=outcome.p_value, statistic=outcome.statistic)
+
+    # --- scoring ----------------------------------------------------------------------------
+
+    async def uploads_of(self, request: Request) -> list[Upload]:
+        """Read a request's pictures, unless there is no room for them."""
+        self.engine.check()
+        if self.uploads >= UPLOADS_PER_PLACE * self.engine.capacity:
+            raise FullError(1)
+        self.uploads += 1
+        try:
+            return await read_uploads(
+                request, max_bytes=self.settings.max_bytes, seconds=self.settings.body_seconds
+            )
+        finally:
+            self.uploads -= 1
+
+    async def score(self, uploads: list[Upload], model: str | None, map_: MapFormat) -> list[_Answer]:
+        """Score pictures one after the other; the whole request holds one place."""
+        with self.engine.place():
+            answers = []
+            for upload in uploads:
+                answer, waited = await self.engine.run(lambda upload=upload: self._score(upload, model, map_))  # type: ignore[misc]
+                self.metrics.count(answer.inspection, waited)
+                answers.append(answer)
+        return answers
+
+    def _score(self, upload: Upload, model: str | None, map_: MapFormat) -> _Answer:
+        detector = self.fleet.get(model)
+        inspection = detector.score(upload.data)
+        if inspection.latent is not None:
+            self.drift.add(detector, inspection.latent)
+        record = inspection.record().model_copy(update={"path": upload.name})
+        if map_ is MapFormat.NONE:
+            return _Answer(inspection, record.model_dump_json().encode())
+        content = record.model_dump(mode="json") | {"map": encoded_map(detector, inspection, map_)}
+        return _Answer(inspection, json.dumps(content).encode())
+
+
+def encoded_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> dict[str, str] | None:
+    """The map in the picture's own pixels: float32 as npy, or grey from 0 to the model's ceiling as PNG."""
+    anomaly_map = inspection.anomaly_map
+    if anomaly_map is None:
+        return None
+    if format_ is MapFormat.NPY:
+        buffer = io.BytesIO()
+        np.save(buffer, anomaly_map, allow_pickle=False)
+        data = buffer.getvalue()
+    else:
+        grey = np.clip(anomaly_map * (255 / detector.calibration.map_ceiling), 0, 255).astype(np.uint8)
+        data = images.encode_png(np.repeat(grey[..., np.newaxis], 3, axis=2))
+    return {"format": format_.value, "data": base64.b64encode(data).decode("ascii")}
+
+
+def create_app(service: Service) -> FastAPI:
+    """Build the application.
+
+    Parameters
+    ----------
+    service : Service
+        Started and stopped with the application.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title=TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+    )
+    _add_errors(app, service)
+    _add_scoring(app, service)
+    _add_state(app, service)
+    routes = [str(getattr(route, "path", "")) for route in app.routes]
+    codes = sorted({code_of(kind) for kind in _leaves(InspectorError)} | set(ERRORS))
+    service.metrics = Metrics(codes, routes, lambda: service.engine.waiting)
+    counted = service.metrics.requests
+    app.add_middleware(Edge, count=lambda route, status: counted.labels(route, str(status)).inc())
+    return app
+
+
+def _leaves(kind: type[InspectorError]) -> list[type[InspectorError]]:
+    return [kind, *(leaf for below in kind.__subclasses__() for leaf in _leaves(below))]
+
+
+def _add_errors(app: FastAPI, service: Service) -> None:
+    def answer(problem: Problem) -> Response:
+        service.metrics.errors.labels(problem.code).inc()
+        return problem.response()
+
+    @app.exception_handler(Problem)
+    async def _problem(_request: Request, exc: Problem) -> Response:
+        return answer(exc)
+
+    @app.exception_handler(InspectorError)
+    async def _ours(_request: Request, exc: InspectorError) -> Response:
+        return answer(problem_of(exc))
+
+    @app.exception_handler(FullError)
+    async def _full(_request: Request, exc: FullError) -> Response:
+        wait = str(exc.retry_after_seconds)
+        text = f"all {service.engine.capacity} places are taken"
+        return answer(Problem(503, "full", text, f"try again in {wait} s", {"Retry-After": wait}))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, exc: RequestValidationError) -> Response:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return answer(Problem(400, "malformed", f"{where}: {first['msg']}", "see /docs"))
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, exc: HTTPException) -> Response:
+        code = {404: "no_route", 405: "method_not_allowed"}.get(exc.status_code, "malformed")
+        return answer(Problem(exc.status_code, code, str(exc.detail), "see /docs", exc.headers))
+
+
+def _allowed(service: Service, *, scope: str, is_open: Callable[[], bool] = lambda: False) -> Any:
+    """Make the dependency that lets a request pass only with a key of this scope."""
+
+    async def check(request: Request) -> None:
+        if not service.keys or is_open():
+            return
+        found = service.keys.scope(request.headers.get("authorization"))
+        if found is None:
+            raise Problem(
+                401,
+                "unauthorized",
+                "there is no known key in the header Authorization",
+                "send 'Authorization: Bearer KEY'",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        if found != scope and found != "admin":
+            raise Problem(403, "forbidden", f"the key has the scope '{found}'", f"use one with '{scope}'")
+
+    return Depends(check)
+
+
+def _add_scoring(app: FastAPI, service: Service) -> None:
+    may_score = _allowed(service, scope="score")
+
+    @app.post(
+        "/v1/score",
+        dependencies=[may_score],
+        response_model=Reply,
+        responses=MODEL_REPLIES,
+        openapi_extra=SCORE_BODY,
+        summary="Score one picture",
+    )
+    async def score(request: Request, model: ModelQuery = None, map: MapQuery = MapFormat.NONE) -> Response:  # noqa: A002
+        """Give a verdict for one picture: the raw body, or the multipart field `image`."""
+        uploads = await service.uploads_of(request)
+        if len(uploads) > 1:
+            raise Problem(
+                400, "malformed", f"{len(uploads)} pictures were sent", "send several to /v1/score/batch"
+            )
+        (answer,) = await service.score(uploads, model, map)
+        _note(request, [answer])
+        _raise_if_unreadable(answer.inspection)
+        return Response(answer.content, media_type="application/json")
+
+    @app.post(
+        "/v1/score/batch",
+        dependencies=[may_score],
+        response_model=BatchReply,
+        responses=MODEL_REPLIES,
+        openapi_extra=BATCH_BODY,
+        summary="Score several pictures",
+    )
+    async def batch(request: Request, model: ModelQuery = None, map: MapQuery = MapFormat.NONE) -> Response:  # noqa: A002
+        """Give a verdict for each multipart field `image`, in order; a bad one is `invalid`."""
+        uploads = await service.uploads_of(request)
+        answers = await service.score(uploads, model, map)
+        _note(request, answers)
+        content = b'{"results":[' + b",".join(answer.content for answer in answers) + b"]}"
+        return Response(content, media_type="application/json")
+
+
+def _note(request: Request, answers: list[_Answer]) -> None:
+    """Put what was found into the request's log line."""
+    model = answers[0].inspection.model
+    request.state.log.update(
+        model=f"{model.name}@{model.version}", verdicts=[answer.inspection.verdict for answer in answers]
+    )
+
+
+def _raise_if_unreadable(inspection: Inspection) -> None:
+    """What cannot be decoded is an error of the request; what can, but is at fault, has a verdict."""
+    if inspection.verdict != "invalid":
+        return
+    reason, _, message = (inspection.reason or "").partition(": ")
+    status = reason_status(reason)
+    if status != 200:
+        raise Problem(status, reason, message, "send a PNG, JPEG, WebP, BMP or TIFF file as it was written")
+
+
+def _add_state(app: FastAPI, service: Service) -> None:
+    may_score = _allowed(service, scope="score")
+    may_scrape = _allowed(service, scope="score", is_open=lambda: service.settings.metrics_open)
+
+    @app.get("/v1/models", dependencies=[may_score], responses=MODEL_REPLIES, summary="Models in memory")
+    async def models() -> list[ModelReply]:
+        """List the models that are in memory, by name and version."""
+        return [ModelReply.of(detector, service.fleet.default) for detector in service.fleet.opened()]
+
+    @app.get("/v1/models/{name}", dependencies=[may_score], responses=MODEL_REPLIES, summary="One model")
+    async def model(name: str) -> ModelReply:
+        """Describe `NAME` or `NAME@VERSION`; it is opened if it is not in memory yet."""
+        with service.engine.place():
+            detector, _ = await service.engine.run(lambda: service.fleet.get(name))
+        return ModelReply.of(detector, service.fleet.default)
+
+    @app.get("/livez", summary="Alive")
+    async def livez() -> dict[str, str]:
+        """Answer while the process can answer."""
+        return {"status": "alive"}
+
+    @app.get("/readyz", summary="Ready", responses={503: ERRORS["not_ready"]})
+    async def readyz() -> dict[str, str]:
+        """Answer 200 only after the golden images of the model reproduced their scores."""
+        if service.draining or service.fleet.default is None:
+            error = service.fleet.problem
+            text = "it is going down" if service.draining else error.message if error else "it is starting"
+            raise Problem(503, "not_ready", text, error.hint if error else "", {"Retry-After": "1"})
+        return {"status": "ready"}
+
+    @app.get("/metrics", dependencies=[may_scrape], include_in_schema=False)
+    async def metrics() -> Response:
+        """Prometheus text."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/openapi.json", dependencies=[may_score], include_in_schema=False)
+    async def openapi() -> dict[str, Any]:
+        """Describe the routes."""
+        return app.openapi()
+
+    @app.get("/docs", dependencies=[may_score], include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        """Show the description as a page that needs no network."""
+        return HTMLResponse(docs_page(app.openapi()))

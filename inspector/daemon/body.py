@@ -1,0 +1,119 @@
+"""The bytes of a request: bounded in size and time, and never on a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from python_multipart.exceptions import MultipartParseError
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from inspector.daemon.problem import Problem
+
+FIELD = "image"
+MOST_PICTURES = 256
+_ENVELOPE_BYTES = 65_536  # what the form around the pictures may take
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One picture as it was sent.
+
+    Attributes
+    ----------
+    name : str or None
+        The name that the sender gave it; never used as a path.
+    data : bytes
+    """
+
+    name: str | None
+    data: bytes
+
+
+class _InMemory(MultiPartParser):
+    """Starlette writes large parts into temporary files; here they stay in memory, within the bound."""
+
+    spool_max_size = 2**62
+
+
+async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> list[Upload]:
+    """Read the pictures of a request: the raw body, or the multipart fields `image`.
+
+    Parameters
+    ----------
+    request : Request
+    max_bytes : int
+        Of the body; more is refused as soon as it is known.
+    seconds : float
+        After which a sender that has not finished is given up.
+
+    Raises
+    ------
+    Problem
+        400, 408 or 413.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+                return await _form(request, max_bytes + _ENVELOPE_BYTES)
+            data = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
+    except TimeoutError as exc:
+        raise Problem(
+            408,
+            "request_timeout",
+            f"the body did not arrive within {seconds:g} s",
+            "send it faster, or raise INSPECTOR_BODY_SECONDS",
+            {"Connection": "close"},
+        ) from exc
+    except ClientDisconnect as exc:
+        raise Problem(400, "disconnected", "the sender left before the body was complete") from exc
+    if not data:
+        raise Problem(400, "empty", "the body is empty", "send an image file as the body")
+    return [Upload(None, data)]
+
+
+async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    _check(int(length) if (length := request.headers.get("content-length", "")).isdigit() else 0, max_bytes)
+    total = 0
+    async for chunk in request.stream():
+        total += len(chunk)
+        _check(total, max_bytes)
+        yield chunk
+
+
+def _check(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise Problem(
+            413,
+            "too_large",
+            f"the body has more than {max_bytes} bytes",
+            "send a smaller file, or raise INSPECTOR_MAX_BYTES",
+            {"Connection": "close"},  # the rest is not read
+        )
+
+
+async def _form(request: Request, max_bytes: int) -> list[Upload]:
+    parser = _InMemory(
+        request.headers, _bounded(request, max_bytes), max_files=MOST_PICTURES, max_fields=MOST_PICTURES
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, MultipartParseError, KeyError, UnicodeDecodeError) as exc:
+        raise Problem(
+            400, "malformed", f"the form cannot be read: {exc}", f"send multipart/form-data with '{FIELD}'"
+        ) from exc
+    try:
+        parts = [part for part in form.getlist(FIELD) if not isinstance(part, str)]
+        if not parts:
+            named = ", ".join(sorted(form)[:5]) or "none"
+            raise Problem(
+                400,
+                "malformed",
+                f"the form has no file field '{FIELD}'; its fields: {named}",
+                f"name the file's field '{FIELD}', as curl -F {FIELD}=@part.png does",
+            )
+        return [Upload(part.filename or None, await part.read()) for part in parts]
+    finally:
+        await form.close()

@@ -1,0 +1,157 @@
+"""The models in memory: opened on demand, proved before use, and replaced when another is promoted."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from inspector import golden
+from inspector.bundle import Bundle
+from inspector.detector import Detector
+from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
+from inspector.settings import Settings
+from inspector.store import Store
+
+Listener = Callable[[str, Detector | None, InspectorError | None], None]
+
+
+class Fleet:
+    """Opened models by reference; safe to use from several threads.
+
+    Parameters
+    ----------
+    settings : Settings
+        With the store.
+    default : str, optional
+        `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model, whichever that is at
+        the time, without it.
+    max_models : int
+        Models that stay in memory; the one that was not used for longest makes room.
+    listener : callable, optional
+        Called as `listener(result, detector, error)` when a model was opened (`ok`) or refused (`failed`).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        default: str | None = None,
+        *,
+        max_models: int = 8,
+        listener: Listener | None = None,
+    ) -> None:
+        self._settings, self._store = settings, Store(settings.store)
+        self._wanted, self._max_models = default, max_models
+        self._listener = listener or (lambda _result, _detector, _error: None)
+        self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
+        self._refused: dict[str, str] = {}  # reference -> path of the bundle that could not be used
+        self._default: str | None = None
+        self.problem: InspectorError | None = None
+
+    # --- for requests -----------------------------------------------------------------------
+
+    def get(self, reference: str | None = None) -> Detector:
+        """Return an opened model, the default one without a reference.
+
+        Parameters
+        ----------
+        reference : str, optional
+            `NAME` or `NAME@VERSION`; never a path, because requests come from elsewhere.
+
+        Raises
+        ------
+        ModelNotFoundError, NoCurrentModelError, BundleError
+        """
+        key = reference or self._default
+        if key is None:
+            raise self.problem or NoCurrentModelError(
+                "the daemon has no model yet", hint="fit or import one, and it is picked up"
+            )
+        with self._lock:
+            if key in self._models:
+                self._models.move_to_end(key)
+                return self._models[key]
+        self._store.parse(key)
+        return self._open(key)
+
+    def opened(self) -> list[Detector]:
+        """Return the models in memory, each once, by name and version."""
+        with self._lock:
+            found = {detector.model.digest: detector for detector in self._models.values()}
+        return sorted(found.values(), key=lambda detector: (detector.model.name, detector.model.version))
+
+    @property
+    def default(self) -> Detector | None:
+        """The model of requests that name none; None before it was opened and proved."""
+        with self._lock:
+            return self._models.get(self._default) if self._default else None
+
+    # --- for the watcher --------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look at the store again: open what was promoted, and drop what is gone.
+
+        A model that cannot be used is refused once, and the one before goes on.
+        """
+        try:
+            wanted = self._wanted or self._store.current()
+            if wanted is None:
+                raise NoCurrentModelError(
+                    f"there is no model in {self._store.root}", hint="fit or import one, and it is picked up"
+                )
+            self._follow(wanted)
+            self._default, self.problem = wanted, None
+        except InspectorError as error:
+            self.problem = error
+        with self._lock:
+            others = [key for key in self._models if key != self._default]
+        for key in others:
+            try:
+                self._follow(key)
+            except ModelNotFoundError:
+                with self._lock:
+                    self._models.pop(key, None)
+            except InspectorError:
+                continue  # told by `_open`; the one before goes on
+
+    def _follow(self, key: str) -> None:
+        """Open what a reference stands for now, unless it is open or was refused already."""
+        path = self._store.resolve(key)
+        with self._lock:
+            before = self._models.get(key)
+        if before is not None and (before.bundle.path == path or self._refused.get(key) == str(path)):
+            return
+        if before is None and self._refused.get(key) == str(path) and self.problem is not None:
+            raise self.problem
+        try:
+            self._open(key)
+        except StoreError:
+            raise
+        except InspectorError:
+            self._refused[key] = str(path)
+            if before is None:
+                raise
+
+    def _open(self, key: str) -> Detector:
+        """Open and prove a model, then let it take the place of the one before."""
+        with self._opening:  # one at a time: opening takes all cores for a moment
+            path = self._store.resolve(key)
+            with self._lock:
+                before = self._models.get(key)
+            if before is not None and before.bundle.path == path:
+                return before
+            try:
+                detector = Detector(Bundle.open(path), self._settings)
+                golden.prove(detector)
+            except InspectorError as error:
+                self._listener("failed", None, error)
+                raise
+            with self._lock:
+                self._models[key] = detector
+                self._models.move_to_end(key)
+                while len(self._models) > self._max_models:
+                    oldest = next(name for name in self._models if name not in {self._default, key})
+                    del self._models[oldest]
+            self._listener("ok", detector, None)
+            return detector

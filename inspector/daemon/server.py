@@ -1,0 +1,85 @@
+"""The process: socket, limits and signals around the application."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from inspector.daemon import log
+from inspector.daemon.app import Service, create_app
+from inspector.daemon.connection import Connection
+from inspector.daemon.key import read_keys
+from inspector.errors import UsageError
+from inspector.settings import ServeSettings
+
+DRAIN_SECONDS = 9
+BACKLOG = 512
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serve until SIGTERM or Ctrl-C; what was accepted is answered before it ends.
+
+    Raises
+    ------
+    UsageError
+        The address cannot be used, or is reachable from elsewhere without a key being asked for.
+    """
+    keys = read_keys(settings.api_keys, settings.api_keys_file)
+    if not keys and not settings.allow_anonymous and not _is_loopback(settings.host):
+        raise UsageError(
+            f"--host {settings.host} can be reached from elsewhere, and no API keys are set",
+            hint="set INSPECTOR_API_KEYS or --api-keys-file, or say --allow-anonymous",
+        )
+    listening = _listen(settings.host, settings.port)
+    log.configure()
+    service = Service(settings, keys)
+    config = uvicorn.Config(
+        create_app(service),
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=BACKLOG,
+    )
+    host, port = listening.getsockname()[:2]
+    log.say("listening", host=host, port=port, workers=service.engine.workers, keys=len(keys.digests))
+    signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, and then raises the signal once more
+    try:
+        with listening:
+            uvicorn.Server(config).run([listening])
+    finally:
+        log.say("ended")
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as exc:
+        listening.close()
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {exc}", hint="choose another --host or --port"
+        ) from exc
+    return listening

@@ -1,0 +1,81 @@
+"""Drift of what the daemon sees: the test of `inspector drift` over each model's recent pictures."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector import drift
+from inspector.detector import Detector
+from inspector.errors import InspectorError
+
+RECENT = 200  # pictures of one model that are looked at
+FEWEST = 50  # before that nothing is said
+FRESH = 10  # new pictures that are worth a new test
+SECONDS = 5.0
+
+Report = Callable[[str, drift.MmdTest], None]
+
+
+class DriftWatch:
+    """Tests each model's recent codes against its normals, in a thread of its own.
+
+    Parameters
+    ----------
+    report : callable
+        Called as `report(name, outcome)` after each test.
+
+    Notes
+    -----
+    Windows overlap, so the p-values of one model depend on each other: one alone below 0.01 is expected
+    now and then, and an alert should wait for it to stay there.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._recent: dict[str, tuple[Detector, deque[NDArray[np.float32]]]] = {}
+        self._fresh: dict[str, int] = {}
+        self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        self._thread.join()
+
+    def add(self, detector: Detector, latent: NDArray[np.float32]) -> None:
+        """Take note of one picture's code (d,); another version of a model begins anew."""
+        name = detector.model.name
+        with self._lock:
+            known = self._recent.get(name)
+            if known is None or known[0].model.digest != detector.model.digest:
+                known = self._recent[name] = (detector, deque(maxlen=RECENT))
+                self._fresh[name] = 0
+            known[1].append(latent)
+            self._fresh[name] += 1
+
+    def _run(self) -> None:
+        while not self._stop.wait(SECONDS):
+            for name, detector, rows in self._due():
+                try:
+                    self._report(name, drift.compare(detector, rows))
+                except InspectorError as error:
+                    logging.getLogger("inspector.daemon").warning("no drift test: %s", error.message)
+
+    def _due(self) -> list[tuple[str, Detector, NDArray[np.float32]]]:
+        with self._lock:
+            due = []
+            for name, (detector, codes) in self._recent.items():
+                if len(codes) >= FEWEST and self._fresh[name] >= FRESH:
+                    self._fresh[name] = 0
+                    due.append((name, detector, np.stack(codes)))
+            return due

@@ -1,0 +1,483 @@
+"""The daemon as an integrator and an SRE meet it: a real process, real sockets, real models."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import numpy as np
+import pytest
+
+import inspector
+from inspector import images
+from inspector.store import Store
+from tests.inspector.conftest import Command
+from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+
+KEY, ADMIN = "0123456789abcdef-score", "0123456789abcdef-admin"
+GOOD, BAD = images.encode_png(good_picture()), images.encode_png(bad_picture())
+
+
+@dataclass
+class Daemon:
+    """A running `inspector serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    lines: list[dict[str, Any]]
+
+    def follow(self, stream: IO[str]) -> None:
+        """Keep its log lines, until it ends."""
+
+        def read() -> None:
+            with stream:
+                self.lines.extend(json.loads(line) for line in stream)
+
+        self.reader = threading.Thread(target=read)
+        self.reader.start()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client for it."""
+        return httpx.Client(base_url=self.url, timeout=30, **options)
+
+    def metric(self, series: str, **headers: str) -> float:
+        """The value of one series."""
+        text = httpx.get(f"{self.url}/metrics", headers=headers).text
+        (line,) = [line for line in text.splitlines() if line.rpartition(" ")[0] == series]
+        return float(line.rpartition(" ")[2])
+
+    def socket(self) -> socket.socket:
+        """A connection without HTTP."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return socket.create_connection((host, int(port)), timeout=30)
+
+
+Start = Callable[..., Daemon]
+
+
+@pytest.fixture
+def start(store: Store) -> Iterator[Start]:
+    """Start daemons on free ports; they end with the test, and end well."""
+    started: list[Daemon] = []
+
+    def begin(*arguments: str | Path, ready: bool = True, **environment: str) -> Daemon:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "inspector", "serve", "--port", "0", *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        daemon = Daemon(process, f"http://127.0.0.1:{first['port']}", [first])
+        daemon.follow(process.stderr)
+        started.append(daemon)
+        if ready:
+            until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 200)
+        return daemon
+
+    yield begin
+    for daemon in started:
+        if daemon.process.poll() is None:
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(15) == 0
+        daemon.reader.join()
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if holds():
+                return
+        except httpx.TransportError:  # it does not listen yet
+            pass
+        assert time.monotonic() < end, "it did not become true"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def daemon(store: Store, start: Start) -> Daemon:
+    """One with a model."""
+    store.publish("tiny", tiny_fill())
+    return start()
+
+
+# --- scoring --------------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_command_line(daemon: Daemon, command: Command, tmp_path: Path) -> None:
+    """The answer is the object that `inspector score` prints, but for path and times."""
+    for number, data in enumerate((GOOD, BAD)):
+        (tmp_path / f"{number}.png").write_bytes(data)
+        offline = json.loads(command("score", tmp_path / f"{number}.png", "--format", "jsonl").out)
+        for sent in ({"content": data}, {"files": {"image": ("part.png", data)}}):
+            online = httpx.post(f"{daemon.url}/v1/score", **sent)
+            assert online.status_code == 200
+            mine, theirs = online.json(), dict(offline)
+            for row in (mine, theirs):
+                del row["milliseconds"]
+            assert mine.pop("path") == (None if "content" in sent else "part.png")
+            assert theirs.pop("path").endswith(f"{number}.png")
+            assert mine == theirs
+
+
+def test_a_batch_keeps_its_order_and_one_bad_picture_spoils_no_other(daemon: Daemon) -> None:
+    """Good, not a picture, bad: pass, invalid with a reason, fail."""
+    files = [("image", (name, data)) for name, data in (("a", GOOD), ("b", b"no picture"), ("c", BAD))]
+    results = httpx.post(f"{daemon.url}/v1/score/batch", files=files).json()["results"]
+    assert [(row["path"], row["verdict"]) for row in results] == [
+        ("a", "pass"),
+        ("b", "invalid"),
+        ("c", "fail"),
+    ]
+    assert results[1]["reason"].startswith("unknown_format: ")
+    assert results[1]["score"] is None
+
+
+def test_maps(daemon: Daemon) -> None:
+    """`map=npy` is the float map of the library, `map=png` the same in grey; without it there is none."""
+    url = f"{daemon.url}/v1/score"
+    expected = inspector.open_model("tiny").score(BAD).anomaly_map
+    assert expected is not None
+    sent = httpx.post(url, params={"map": "npy"}, content=BAD).json()["map"]
+    np.testing.assert_array_equal(np.load(io.BytesIO(base64.b64decode(sent["data"]))), expected)
+    sent = httpx.post(url, params={"map": "png"}, content=BAD).json()["map"]
+    grey = images.decode(base64.b64decode(sent["data"])).pixels
+    assert grey.shape == (*expected.shape, 3)
+    assert grey[..., 0].argmax() == np.clip(expected, None, 0.5).argmax()
+    assert "map" not in httpx.post(url, content=BAD).json()
+
+
+def test_a_small_picture_is_a_verdict(daemon: Daemon) -> None:
+    """What can be decoded, but is at fault, is answered with 200 and `invalid`."""
+    answer = httpx.post(
+        f"{daemon.url}/v1/score", content=images.encode_png(good_picture(height=20, width=90))
+    )
+    assert (answer.status_code, answer.json()["verdict"]) == (200, "invalid")
+    assert answer.json()["reason"].startswith("too_small")
+
+
+# --- errors ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        ({"content": b""}, 400, "empty"),
+        ({"content": b"no picture"}, 415, "unknown_format"),
+        ({"content": GOOD[:200]}, 422, "truncated"),
+        ({"content": b"\x89PNG" + bytes(300_000)}, 413, "too_large"),
+        ({"content": images.encode_png(np.zeros((400, 400, 3), np.uint8))}, 413, "too_large"),
+        ({"files": {"picture": GOOD}}, 400, "malformed"),
+        ({"data": {"image": "text"}}, 415, "unknown_format"),
+        ({"files": [("image", GOOD), ("image", GOOD)]}, 400, "malformed"),
+        ({"content": b"xx", "headers": {"content-type": "multipart/form-data"}}, 400, "malformed"),
+        ({"content": GOOD, "params": {"map": "tiff"}}, 400, "malformed"),
+        ({"content": GOOD, "params": {"model": "other"}}, 404, "model_not_found"),
+        ({"content": GOOD, "params": {"model": "tiny@9"}}, 404, "model_not_found"),
+        ({"content": GOOD, "params": {"model": "../tiny"}}, 404, "model_not_found"),
+        ({"content": GOOD, "params": {"model": "/etc"}}, 404, "model_not_found"),
+    ],
+)
+def test_errors_are_problems(
+    store: Store, start: Start, request_: dict[str, Any], status: int, code: str
+) -> None:
+    """Each has its status, a code, a hint and its request id; it is counted, and the daemon goes on."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(INSPECTOR_MAX_BYTES="200000", INSPECTOR_MAX_PIXELS="100000")
+    answer = httpx.post(f"{daemon.url}/v1/score", **request_)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+    assert answer.json()["hint"]
+    assert "Traceback" not in answer.text
+    assert daemon.metric(f'inspector_errors_total{{code="{code}"}}') == 1
+    assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
+
+
+def test_routes_that_are_not_there(daemon: Daemon) -> None:
+    """404 and 405 are problems, too, and unknown paths share one label."""
+    assert httpx.get(f"{daemon.url}/nothing/here").json()["code"] == "no_route"
+    assert httpx.get(f"{daemon.url}/v1/score").json()["code"] == "method_not_allowed"
+    assert daemon.metric('inspector_http_requests_total{route="unknown",status="404"}') == 1
+
+
+def test_a_slow_body_is_given_up(store: Store, start: Start) -> None:
+    """A sender that does not finish gets 408, others are served meanwhile."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(INSPECTOR_BODY_SECONDS="1")
+    with daemon.socket() as slow:
+        slow.sendall(b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
+        assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).status_code == 200
+        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_full_queue_refuses_at_once(store: Store, start: Start) -> None:
+    """Many at once: 200 or 503 with Retry-After, nothing else, and livez answers throughout."""
+    store.publish("tiny", tiny_fill())
+    daemon = start("--workers", "1", "--queue-size", "1")
+    big = images.encode_png(good_picture(height=1500, width=1500))
+    with ThreadPoolExecutor(16) as pool:
+        answers = [
+            pool.submit(httpx.post, f"{daemon.url}/v1/score", content=big, timeout=60) for _ in range(48)
+        ]
+        alive = httpx.get(f"{daemon.url}/livez").status_code
+        found = [answer.result() for answer in answers]
+    assert alive == 200
+    assert {answer.status_code for answer in found} == {200, 503}
+    refused = [answer for answer in found if answer.status_code == 503]
+    assert all(
+        int(answer.headers["retry-after"]) >= 1 and answer.json()["code"] == "full" for answer in refused
+    )
+    assert daemon.metric('inspector_inspections_total{model="tiny",verdict="pass"}') == 48 - len(refused)
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+def test_keys(store: Store, start: Start, tmp_path: Path) -> None:
+    """With keys set, everything but livez and readyz needs one; the log never shows one."""
+    store.publish("tiny", tiny_fill())
+    (tmp_path / "keys").write_text(f"# line PC\nscore:{KEY}\nadmin:{ADMIN}\n")
+    daemon = start("--api-keys-file", tmp_path / "keys")
+    for route in ("/v1/models", "/metrics", "/docs", "/openapi.json"):
+        assert httpx.get(f"{daemon.url}{route}").status_code == 401
+        for key in (KEY, ADMIN):
+            bearer = {"Authorization": f"Bearer {key}"}
+            assert httpx.get(f"{daemon.url}{route}", headers=bearer).status_code == 200
+    wrong = httpx.post(f"{daemon.url}/v1/score", content=GOOD, headers={"Authorization": f"Bearer {KEY}x"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "unauthorized")
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    assert httpx.get(f"{daemon.url}/livez").status_code == 200
+    assert KEY not in json.dumps(daemon.lines)
+
+
+def test_open_metrics(store: Store, start: Start) -> None:
+    """`--metrics-open` opens that route, and no other."""
+    store.publish("tiny", tiny_fill())
+    daemon = start("--metrics-open", INSPECTOR_API_KEYS=f"score:{KEY}")
+    assert httpx.get(f"{daemon.url}/metrics").status_code == 200
+    assert httpx.get(f"{daemon.url}/v1/models").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["--host", "0.0.0.0"], {}, "can be reached from elsewhere"),  # noqa: S104 - that is the point
+        ([], {"INSPECTOR_API_KEYS": "score:short"}, "entry 1 is not SCOPE:KEY"),
+        (["--api-keys-file", "missing"], {}, "cannot be read"),
+        (["--host", "256.0.0.1", "--allow-anonymous"], {}, "cannot listen on"),
+        (["--config", "missing.toml"], {}, "cannot be read"),
+        ([], {"INSPECTOR_PORT": "many"}, "INSPECTOR_PORT is 'many'"),
+    ],
+)
+def test_what_refuses_to_start(
+    command: Command,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    environment: dict[str, str],
+    said: str,
+) -> None:
+    """One line and one hint."""
+    del store
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ended = command("serve", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "hint: " in ended.err
+    assert "short" not in ended.err
+
+
+def test_settings_from_a_file(store: Store, start: Start, tmp_path: Path) -> None:
+    """The file is overruled by the environment, and that by flags."""
+    store.publish("tiny", tiny_fill())
+    config = tmp_path / "inspector.toml"
+    config.write_text("workers = 3\nqueue_size = 5\n")
+    assert start("--config", config).lines[0]["workers"] == 3
+    assert start("--config", config, INSPECTOR_WORKERS="2").lines[0]["workers"] == 2
+    assert start("--config", config, "--workers", "1", INSPECTOR_WORKERS="2").lines[0]["workers"] == 1
+
+
+# --- life -----------------------------------------------------------------------------------
+
+
+def test_without_a_model_it_is_alive_and_not_ready(store: Store, start: Start) -> None:
+    """It says so, and serves the first model that is published."""
+    daemon = start(ready=False)
+    until(lambda: httpx.get(f"{daemon.url}/livez").status_code == 200)
+    answer = httpx.get(f"{daemon.url}/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).status_code == 503
+    store.publish("tiny", tiny_fill())
+    until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 200, 3)
+    assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).status_code == 200
+
+
+def test_a_promotion_is_seen_soon(daemon: Daemon, store: Store) -> None:
+    """No request fails meanwhile, and each answer's threshold is that of the version that it names."""
+    answers: list[httpx.Response] = []
+    stop = threading.Event()
+
+    def send() -> None:
+        with daemon.client() as client:
+            while not stop.is_set():
+                answers.append(client.post("/v1/score", content=GOOD))
+
+    until(lambda: httpx.post(f"{daemon.url}/v1/score", content=GOOD).status_code == 200)
+    with ThreadPoolExecutor(2) as pool:
+        sending = [pool.submit(send) for _ in range(2)]
+        try:
+            for version in (2, 3, 4):
+                store.publish("tiny", tiny_fill(threshold=20.0 + version))
+                until(lambda wanted=version: answers[-1].json()["model"]["version"] == wanted, 5)  # type: ignore[misc]
+        finally:
+            stop.set()
+        for done in sending:
+            done.result()
+    assert {answer.status_code for answer in answers} == {200}
+    found = {(answer.json()["model"]["version"], answer.json()["threshold"]) for answer in answers}
+    assert found == {(1, 20.0), (2, 22.0), (3, 23.0), (4, 24.0)}
+    assert daemon.metric('inspector_model_reloads_total{result="ok"}') == 4
+
+
+def test_a_broken_model_is_refused_and_the_old_one_goes_on(daemon: Daemon, store: Store) -> None:
+    """It is told once in the log and the metrics."""
+    broken = store.publish("tiny", tiny_fill(threshold=40.0))
+    store.publish("tiny", tiny_fill(threshold=50.0))
+    until(lambda: httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"] == 50.0, 3)
+    with (broken.path / "detector.onnx").open("r+b") as graph:
+        graph.write(b"broken")
+    (broken.path.parents[1] / "promoted").write_text("2")
+    until(lambda: any(line["event"] == "model refused" for line in daemon.lines), 3)
+    time.sleep(1.5)
+    assert sum(line["event"] == "model refused" for line in daemon.lines) == 1
+    assert daemon.metric('inspector_model_reloads_total{result="failed"}') == 1
+    assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"] == 50.0
+    assert httpx.get(f"{daemon.url}/readyz").status_code == 200
+
+
+def test_several_models(store: Store, start: Start) -> None:
+    """Others are opened on demand; the one that was not used for longest makes room."""
+    for name in ("a", "b", "c"):
+        store.publish(name, tiny_fill())
+    daemon = start("--model", "a", "--max-models", "2")
+    for name in ("b", "c"):
+        assert httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD).json()["model"]["name"] == name
+    held = httpx.get(f"{daemon.url}/v1/models").json()
+    assert [(row["model"]["name"], row["default"]) for row in held] == [("a", True), ("c", False)]
+    assert httpx.get(f"{daemon.url}/v1/models/b@1").json()["model"]["version"] == 1
+    assert httpx.get(f"{daemon.url}/v1/models/x").status_code == 404
+
+
+def test_sigterm_answers_what_was_accepted(store: Store, start: Start) -> None:
+    """Requests that arrived are answered, later ones are not taken, and it ends with 0 within 10 s."""
+    store.publish("tiny", tiny_fill())
+    daemon = start("--workers", "1")
+    big = images.encode_png(good_picture(height=2500, width=2500))
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(httpx.post, f"{daemon.url}/v1/score", content=big, timeout=60) for _ in range(8)]
+        until(lambda: daemon.metric("inspector_queue_depth") >= 4)
+        began = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(10) == 0
+        assert time.monotonic() - began < 10
+        codes = []
+        for answer in sent:
+            try:
+                codes.append(answer.result().status_code)
+            except httpx.ConnectError:  # it came too late to be accepted
+                codes.append(0)
+    assert codes.count(200) >= 5
+    assert set(codes) <= {0, 200}
+
+
+def test_headers_that_never_end(daemon: Daemon) -> None:
+    """A connection that sends nothing, or half a header, is closed."""
+    with daemon.socket() as silent, daemon.socket() as half:
+        half.sendall(b"GET /livez HTTP/1.1\r\nHos")
+        assert silent.recv(10) == b""
+        assert half.recv(10) == b""
+
+
+# --- what an SRE sees -----------------------------------------------------------------------
+
+
+def test_metrics_count_what_happened(daemon: Daemon) -> None:
+    """Every series is there from the start, at 0; afterwards the numbers are those of the requests."""
+    assert daemon.metric('inspector_inspections_total{model="tiny",verdict="fail"}') == 0
+    for data in (GOOD, BAD, BAD, b"no picture"):
+        httpx.post(f"{daemon.url}/v1/score", content=data)
+    for verdict, count in (("pass", 1), ("fail", 2), ("invalid", 1), ("review", 0)):
+        assert daemon.metric(f'inspector_inspections_total{{model="tiny",verdict="{verdict}"}}') == count
+    assert daemon.metric('inspector_invalid_images_total{reason="unknown_format"}') == 1
+    assert daemon.metric('inspector_stage_seconds_count{stage="infer"}') == 3
+    assert daemon.metric('inspector_stage_seconds_count{stage="queue"}') == 4
+    assert daemon.metric('inspector_score_count{model="tiny"}') == 3
+    assert daemon.metric('inspector_threshold{model="tiny"}') == 20
+    assert time.time() - daemon.metric('inspector_last_inspection_timestamp_seconds{model="tiny"}') < 60
+    assert daemon.metric("inspector_queue_depth") == 0
+
+
+def test_drift_is_watched(daemon: Daemon) -> None:
+    """Sixty pictures like the normals leave the p-value high, as many bright ones bring it down."""
+    with daemon.client() as client:
+        for seed in range(60):
+            client.post("/v1/score", content=images.encode_png(good_picture(300 + seed)))
+        until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 1, 12)
+        assert daemon.metric('inspector_drift_p_value{model="tiny"}') > 0.01
+        for seed in range(140):
+            bright = np.clip(good_picture(seed).astype(int) + 30, 0, 255).astype(np.uint8)
+            client.post("/v1/score", content=images.encode_png(bright))
+    until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 0.01, 12)
+    assert any(line["event"] == "drift" for line in daemon.lines)
+
+
+def test_request_ids_and_security_headers(daemon: Daemon) -> None:
+    """A given id comes back and is in the log; a strange one is replaced; every answer is guarded."""
+    given = httpx.get(f"{daemon.url}/v1/models", headers={"X-Request-Id": "line-7.part-12"})
+    assert given.headers["x-request-id"] == "line-7.part-12"
+    strange = httpx.get(f"{daemon.url}/v1/models", headers={"X-Request-Id": "a b\tc"})
+    assert len(strange.headers["x-request-id"]) == 32
+    for answer in (given, httpx.get(f"{daemon.url}/nothing")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "server" not in answer.headers
+    until(lambda: any(line.get("request_id") == "line-7.part-12" for line in daemon.lines))
+
+
+def test_the_description(daemon: Daemon) -> None:
+    """OpenAPI names the routes, and the page shows them without scripts or anything from elsewhere."""
+    description = httpx.get(f"{daemon.url}/openapi.json").json()
+    assert {"/v1/score", "/v1/score/batch", "/v1/models", "/livez", "/readyz"} <= description["paths"].keys()
+    page = httpx.get(f"{daemon.url}/docs").text
+    assert "/v1/score/batch" in page
+    assert "<script" not in page
+    assert "src=" not in page
+
+
+def test_serving_needs_neither_torch_nor_scikit_learn() -> None:
+    """The application is imported without any package of the workshop."""
+    workshop = "{'torch', 'sklearn', 'scipy', 'onnx', 'models', 'calibration'}"
+    code = f"import inspector.daemon.server, sys; print(sorted({workshop} & set(sys.modules)))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
