@@ -47,6 +47,7 @@ def row(parameter: Any, context: typer.Context) -> str:
     """One line of a table, from what the help page says of a parameter."""
     names, text = (" ".join(part.split()) for part in parameter.get_help_record(context))
     names = argument_name(parameter) or names.replace(" range>", ">")
+    text = text.replace("] [", "; ")  # a default in the text, and a range that is added to it
     extra = re.search(r" *\[((?:default: |required|\d|x|-?\d).*)\]$", text)
     notes = extra.group(1).split("; ") if extra else []
     notes = [re.sub(r"^(\S+)<=x<=(\S+)$", r"\1 to \2", note) for note in notes]

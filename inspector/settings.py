@@ -26,7 +26,7 @@ ALLOWED = {
     "model": "NAME, NAME@VERSION or a path",
     "workers": "a whole number from 0 (one for each core) to 256",
     "queue_size": "a whole number from 1 to 100000",
-    "max_models": "a whole number from 1 to 1000",
+    "max_model_bytes": "a whole number from 1",
     "body_seconds": "a number above 0",
     "api_keys": "SCOPE:KEY, separated by commas",
     "api_keys_file": "the path of a file",
@@ -113,8 +113,8 @@ class ServeSettings(Settings):
         The model of requests that name none; the store's current one without it.
     workers, queue_size : int
         Threads that score (0: one for each core), and requests that may wait for one.
-    max_models : int
-        Models that stay in memory.
+    max_model_bytes : int
+        Memory that opened models may take; the default one stays in any case.
     body_seconds : float
         A sender that needs longer is given up.
     api_keys, api_keys_file : str, Path
@@ -129,7 +129,7 @@ class ServeSettings(Settings):
     model: str | None = None
     workers: int = Field(default=0, ge=0, le=256)
     queue_size: int = Field(default=64, ge=1, le=100_000)
-    max_models: int = Field(default=8, ge=1, le=1000)
+    max_model_bytes: int = Field(default=2**30, ge=1)
     body_seconds: float = Field(default=30.0, gt=0)
     api_keys: str | None = Field(default=None, repr=False)
     api_keys_file: Path | None = None

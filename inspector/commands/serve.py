@@ -33,8 +33,8 @@ def serve(
     queue_size: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="Requests that may wait.  [default: 64]")
     ] = None,
-    max_models: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Models that stay in memory.  [default: 8]")
+    max_model_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Memory that opened models may take.  [default: 1073741824]")
     ] = None,
     api_keys_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Lines of SCOPE:KEY; scopes are score and admin.")
@@ -58,7 +58,7 @@ def serve(
         "model": model,
         "workers": workers,
         "queue_size": queue_size,
-        "max_models": max_models,
+        "max_model_bytes": max_model_bytes,
         "api_keys_file": api_keys_file,
         "metrics_open": metrics_open,
         "allow_anonymous": allow_anonymous,

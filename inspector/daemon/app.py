@@ -41,7 +41,7 @@ from inspector.daemon.window import DriftWatch
 from inspector.detector import Detector, Inspection
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
-from inspector.metrics import CONTENT_TYPE, Metrics
+from inspector.metrics import CONTENT_TYPE, RELOADS, Metrics
 from inspector.settings import ServeSettings
 
 WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
@@ -87,9 +87,7 @@ class Service:
         self.settings, self.keys = settings, keys
         self.engine = Engine(settings.workers, settings.queue_size)
         self.metrics: Metrics
-        self.fleet = Fleet(
-            settings, settings.model, max_models=settings.max_models, listener=self._opened_or_refused
-        )
+        self.fleet = Fleet(settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._heard)
         self.uploads = 0
         self.draining = False
         self.drift = DriftWatch(self._note_drift)
@@ -119,13 +117,15 @@ class Service:
             if self._stop.wait(WATCH_SECONDS):
                 return
 
-    def _opened_or_refused(
-        self, result: str, detector: Detector | None, error: InspectorError | None
-    ) -> None:
-        self.metrics.reloads.labels(result).inc()
+    def _heard(self, result: str, detector: Detector | None, error: InspectorError | None) -> None:
+        """Tell the log and the metrics what became of a model."""
+        if result in RELOADS:
+            self.metrics.reloads.labels(result).inc()
         if detector is not None:
-            self.metrics.add_model(detector)
-            say("model opened", model=detector.model.name, version=detector.model.version)
+            if result == "ok":
+                self.metrics.add_model(detector)
+            event = "model opened" if result == "ok" else "model removed"
+            say(event, model=detector.model.name, version=detector.model.version)
         elif error is not None:
             say(
                 "model refused",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
+
+import psutil
 
 from inspector import golden
 from inspector.bundle import Bundle
@@ -26,10 +29,17 @@ class Fleet:
     default : str, optional
         `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model, whichever that is at
         the time, without it.
-    max_models : int
-        Models that stay in memory; the one that was not used for longest makes room.
+    max_bytes : int
+        Memory that the opened models may take; the one that was not used for longest makes room.  The
+        default model and the latest one stay in any case.
     listener : callable, optional
-        Called as `listener(result, detector, error)` when a model was opened (`ok`) or refused (`failed`).
+        Called as `listener(result, detector, error)` when a model was opened (`ok`), refused (`failed`) or
+        is gone from the store (`removed`).
+
+    Notes
+    -----
+    ONNX Runtime does not say what a session takes, so a model counts with what the process grew by while it
+    was opened and proved, or with the size of its files where that is more.
     """
 
     def __init__(
@@ -37,14 +47,15 @@ class Fleet:
         settings: Settings,
         default: str | None = None,
         *,
-        max_models: int = 8,
+        max_bytes: int = 2**30,
         listener: Listener | None = None,
     ) -> None:
         self._settings, self._store = settings, Store(settings.store)
-        self._wanted, self._max_models = default, max_models
+        self._wanted, self._max_bytes = default, max_bytes
         self._listener = listener or (lambda _result, _detector, _error: None)
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
+        self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
         self._refused: dict[str, str] = {}  # reference -> path of the bundle that could not be used
         self._default: str | None = None
         self.problem: InspectorError | None = None
@@ -65,9 +76,8 @@ class Fleet:
         """
         key = reference or self._default
         if key is None:
-            raise self.problem or NoCurrentModelError(
-                "the daemon has no model yet", hint="fit or import one, and it is picked up"
-            )
+            why = self.problem or NoCurrentModelError("the daemon is starting", hint="try again in a second")
+            raise NoCurrentModelError(why.message, hint=why.hint)
         with self._lock:
             if key in self._models:
                 self._models.move_to_end(key)
@@ -95,13 +105,14 @@ class Fleet:
         A model that cannot be used is refused once, and the one before goes on.
         """
         try:
-            wanted = self._wanted or self._store.current()
-            if wanted is None:
-                raise NoCurrentModelError(
-                    f"there is no model in {self._store.root}", hint="fit or import one, and it is picked up"
-                )
+            wanted = self._wanted or self._current()
             self._follow(wanted)
             self._default, self.problem = wanted, None
+        except (ModelNotFoundError, NoCurrentModelError) as error:
+            self.problem = error
+            if self._default is not None and self._store.root.is_dir():  # a store out of reach is no removal
+                self._drop(self._default)
+                self._default = None
         except InspectorError as error:
             self.problem = error
         with self._lock:
@@ -110,10 +121,17 @@ class Fleet:
             try:
                 self._follow(key)
             except ModelNotFoundError:
-                with self._lock:
-                    self._models.pop(key, None)
+                self._drop(key)
             except InspectorError:
                 continue  # told by `_open`; the one before goes on
+
+    def _current(self) -> str:
+        current = self._store.current()
+        if current is None:
+            raise NoCurrentModelError(
+                f"there is no model in {self._store.root}", hint="fit or import one, and it is picked up"
+            )
+        return current
 
     def _follow(self, key: str) -> None:
         """Open what a reference stands for now, unless it is open or was refused already."""
@@ -138,20 +156,41 @@ class Fleet:
         with self._opening:  # one at a time: opening takes all cores for a moment
             path = self._store.resolve(key)
             with self._lock:
-                before = self._models.get(key)
-            if before is not None and before.bundle.path == path:
-                return before
-            try:
-                detector = Detector(Bundle.open(path), self._settings)
-                golden.prove(detector)
-            except InspectorError as error:
-                self._listener("failed", None, error)
-                raise
+                same = next((one for one in self._models.values() if one.bundle.path == path), None)
+            detector = same or self._prove(path)
             with self._lock:
                 self._models[key] = detector
                 self._models.move_to_end(key)
-                while len(self._models) > self._max_models:
-                    oldest = next(name for name in self._models if name not in {self._default, key})
-                    del self._models[oldest]
-            self._listener("ok", detector, None)
+                self._make_room({key, self._default})
             return detector
+
+    def _prove(self, path: Path) -> Detector:
+        process = psutil.Process()
+        before = process.memory_info().rss
+        try:
+            detector = Detector(Bundle.open(path), self._settings)
+            golden.prove(detector)
+        except InspectorError as error:
+            self._listener("failed", None, error)
+            raise
+        on_disk = sum(file.size_bytes for file in detector.manifest.files.values())
+        self._sizes[path] = max(process.memory_info().rss - before, on_disk)
+        self._listener("ok", detector, None)
+        return detector
+
+    def _make_room(self, kept: set[str | None]) -> None:
+        """Drop the models that were not used for longest until the others fit."""
+        while True:
+            paths = {detector.bundle.path for detector in self._models.values()}
+            self._sizes = {path: size for path, size in self._sizes.items() if path in paths}
+            oldest = next((key for key in self._models if key not in kept), None)
+            if oldest is None or sum(self._sizes.values()) <= self._max_bytes:
+                return
+            del self._models[oldest]
+
+    def _drop(self, key: str) -> None:
+        """Forget a model that is gone from the store; requests that have it already still end well."""
+        with self._lock:
+            detector = self._models.pop(key, None)
+        if detector is not None:
+            self._listener("removed", detector, None)

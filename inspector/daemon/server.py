@@ -11,7 +11,7 @@ import uvicorn
 
 from inspector.daemon import log
 from inspector.daemon.app import Service, create_app
-from inspector.daemon.connection import Connection
+from inspector.daemon.connection import Connection, raise_file_limit
 from inspector.daemon.key import read_keys
 from inspector.errors import UsageError
 from inspector.settings import ServeSettings
@@ -36,6 +36,7 @@ def serve(settings: ServeSettings) -> None:
         )
     listening = _listen(settings.host, settings.port)
     log.configure()
+    Connection.most = raise_file_limit()
     service = Service(settings, keys)
     config = uvicorn.Config(
         create_app(service),

@@ -14,12 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 
 import inspector
@@ -331,6 +333,11 @@ def test_without_a_model_it_is_alive_and_not_ready(store: Store, start: Start) -
     assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).status_code == 200
 
 
+def seen(answers: list[httpx.Response]) -> int | None:
+    """The version that made the latest answer."""
+    return int(answers[-1].json()["model"]["version"]) if answers else None
+
+
 def test_a_promotion_is_seen_soon(daemon: Daemon, store: Store) -> None:
     """No request fails meanwhile, and each answer's threshold is that of the version that it names."""
     answers: list[httpx.Response] = []
@@ -347,7 +354,7 @@ def test_a_promotion_is_seen_soon(daemon: Daemon, store: Store) -> None:
         try:
             for version in (2, 3, 4):
                 store.publish("tiny", tiny_fill(threshold=20.0 + version))
-                until(lambda wanted=version: answers[-1].json()["model"]["version"] == wanted, 5)  # type: ignore[misc]
+                until(lambda wanted=version: seen(answers) == wanted, 5)  # type: ignore[misc]
         finally:
             stop.set()
         for done in sending:
@@ -378,7 +385,7 @@ def test_several_models(store: Store, start: Start) -> None:
     """Others are opened on demand; the one that was not used for longest makes room."""
     for name in ("a", "b", "c"):
         store.publish(name, tiny_fill())
-    daemon = start("--model", "a", "--max-models", "2")
+    daemon = start("--model", "a", "--max-model-bytes", "1")
     for name in ("b", "c"):
         assert httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD).json()["model"]["name"] == name
     held = httpx.get(f"{daemon.url}/v1/models").json()
@@ -415,6 +422,69 @@ def test_headers_that_never_end(daemon: Daemon) -> None:
         half.sendall(b"GET /livez HTTP/1.1\r\nHos")
         assert silent.recv(10) == b""
         assert half.recv(10) == b""
+
+
+def test_ten_thousand_connections(daemon: Daemon) -> None:
+    """The longest idle ones make room: scoring goes on, one line tells of it, and no file is left open."""
+    with ExitStack() as opened:
+        kept = opened.enter_context(daemon.client())
+        assert kept.get("/livez").status_code == 200
+        for number in range(10_000):
+            opened.enter_context(daemon.socket())
+            if number % 500 == 0:
+                assert kept.post("/v1/score", content=GOOD).status_code == 200
+                assert httpx.get(f"{daemon.url}/livez").status_code == 200
+        assert psutil.Process(daemon.process.pid).num_fds() < 1300
+        assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
+    until(lambda: psutil.Process(daemon.process.pid).num_fds() < 100)
+    until(lambda: any(line["event"] == "too many connections" for line in daemon.lines))
+
+
+def test_endless_headers(daemon: Daemon) -> None:
+    """They are cut off long before they fill the memory."""
+    header = b"X-A: " + b"x" * 1000 + b"\r\n"
+    with daemon.socket() as endless:
+        endless.sendall(b"GET /livez HTTP/1.1\r\n")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            endless.sendall(header * 100_000)
+
+
+def test_a_model_that_is_removed_while_in_use(store: Store, start: Start) -> None:
+    """Its name is 404 soon after, the default one leaves the daemon not ready; requests before end well."""
+    for name in ("tiny", "other"):
+        store.publish(name, tiny_fill())
+    daemon = start("--model", "tiny")
+    url = f"{daemon.url}/v1/score"
+    assert httpx.post(url, params={"model": "other"}, content=GOOD).status_code == 200
+    store.remove("other", force=True)
+    until(lambda: httpx.post(url, params={"model": "other"}, content=GOOD).status_code == 404, 2)
+    assert httpx.post(url, content=GOOD).status_code == 200
+    store.remove("tiny", force=True)
+    until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 503, 2)
+    assert httpx.post(url, content=GOOD).status_code == 503
+    assert [line["model"] for line in daemon.lines if line["event"] == "model removed"] == ["other", "tiny"]
+    store.publish("tiny", tiny_fill())
+    until(lambda: httpx.post(url, content=GOOD).status_code == 200, 3)
+
+
+def test_a_full_disk_under_the_log(store: Store) -> None:
+    """Lines are lost, requests are not."""
+    store.publish("tiny", tiny_fill())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen(
+            [sys.executable, "-m", "inspector", "serve", "--port", str(port)], stderr=full
+        ) as process,
+    ):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        for data, status in ((GOOD, 200), (b"no picture", 415), (GOOD, 200)):
+            assert httpx.post(f"{url}/v1/score", content=data).status_code == status
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
 
 # --- what an SRE sees -----------------------------------------------------------------------
