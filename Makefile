@@ -18,7 +18,7 @@ JOBS ?= 2
 TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help venv demo test check bench soak format docs wheel clean
+.PHONY: help venv system demo test check bench soak fuzz format docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,22 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	@touch $@
 
+# Programs that tests start beside Python's: command and Debian package.
+PROGRAMS := promtool:prometheus
+
+system: ## install the programs that tests start, where they are missing (Debian, as root)
+	@missing=; for pair in $(PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || missing+=" $${pair##*:}"; done; \
+	test -z "$$missing" && exit 0; \
+	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
+	  echo "error: missing programs, by their Debian names:$$missing" >&2; \
+	  echo "hint: install them, as root on Debian: make system" >&2; exit 1; fi; \
+	echo "installing$$missing"; apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
 demo: $(STAMP) ## render parts, learn the good ones, find the defects
 	@$(BIN)/inspector demo --output demo-output
 
-test: $(STAMP) ## run every test with coverage; a skipped test is a failure
+test: $(STAMP) system ## run every test with coverage; a skipped test is a failure
 	@rm -f .coverage .coverage.*
 	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips --cov --cov-report= $(PYTEST_OPTIONS)
 	@$(BIN)/coverage report --include='models/*'
@@ -51,8 +63,12 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER BUDG
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --budget "$(BUDGET)"
 
-soak: $(STAMP) ## long proofs: start-up, wheel, kill -9, memory
-	@for name in startup wheel kill memory; do $(BIN)/python -m tests.soak.$$name; done
+soak: $(STAMP) ## long proofs: start-up, wheel, kill -9, memory, and the daemon under load (an hour)
+	@for name in startup wheel kill memory load promotions sigterm traffic; do \
+	  echo "--- $$name"; $(BIN)/python -m tests.soak.$$name; done
+
+fuzz: $(STAMP) ## thousands of generated requests to the daemon
+	$(BIN)/python -m tests.soak.schema
 
 format: $(STAMP) ## format the code and mend what can be mended
 	$(BIN)/ruff format .

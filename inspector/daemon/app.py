@@ -1,195 +1,53 @@
-"""The application: routes over the fleet of models and the engine that runs them."""
+"""The application: routes over the service."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import StrEnum
-from threading import Event, Thread
 from typing import Annotated, Any
 
-import numpy as np
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from inspector import __version__, images
-from inspector.daemon.body import Upload, read_uploads
+from inspector import __version__
 from inspector.daemon.description import (
     BATCH_BODY,
+    BATCH_REPLIES,
     ERRORS,
     MODEL_REPLIES,
+    READY_REPLIES,
     SCORE_BODY,
+    SCORE_REPLIES,
     BatchReply,
     ModelReply,
     Reply,
     docs_page,
 )
 from inspector.daemon.edge import Edge
-from inspector.daemon.engine import Engine, FullError
-from inspector.daemon.fleet import Fleet
-from inspector.daemon.key import Keys
-from inspector.daemon.log import say
+from inspector.daemon.engine import FullError
 from inspector.daemon.problem import Problem, code_of, problem_of, reason_status
-from inspector.daemon.window import DriftWatch
-from inspector.detector import Detector, Inspection
-from inspector.drift import MmdTest
+from inspector.daemon.service import Answer, MapFormat, Service
+from inspector.detector import Inspection
 from inspector.errors import InspectorError
-from inspector.metrics import CONTENT_TYPE, RELOADS, Metrics
-from inspector.settings import ServeSettings
+from inspector.metrics import CONTENT_TYPE, Metrics
 
-WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
-UPLOADS_PER_PLACE = 2  # bodies that may arrive at once, for each place in the queue
 TITLE = "inspector"
 
 
-class MapFormat(StrEnum):
-    """Values of `?map=`."""
-
-    NONE = "none"
-    PNG = "png"
-    NPY = "npy"
-
-
 ModelQuery = Annotated[
-    str | None, Query(description="NAME or NAME@VERSION; the current model without it.", max_length=100)
+    str | None,
+    Query(
+        description="NAME or NAME@VERSION; the current model without it.",
+        max_length=100,
+        examples=["tiles", "tiles@1"],
+    ),
 ]
 MapQuery = Annotated[
     MapFormat, Query(description="Add the anomaly map, in the picture's own pixels, as base64.")
 ]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """One scored picture, already as JSON."""
-
-    inspection: Inspection
-    content: bytes
-
-
-class Service:
-    """All that the routes share.
-
-    Parameters
-    ----------
-    settings : ServeSettings
-    keys : Keys
-        None of them means that everything is open.
-    """
-
-    def __init__(self, settings: ServeSettings, keys: Keys) -> None:
-        self.settings, self.keys = settings, keys
-        self.engine = Engine(settings.workers, settings.queue_size)
-        self.metrics: Metrics
-        self.fleet = Fleet(settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._heard)
-        self.uploads = 0
-        self.draining = False
-        self.drift = DriftWatch(self._note_drift)
-        self._stop = Event()
-        self._watcher = Thread(target=self._watch, name="watch", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look after the models."""
-        self._watcher.start()
-        self.drift.start()
-
-    def stop(self) -> None:
-        """End after the work that was accepted."""
-        self.draining = True
-        self._stop.set()
-        self._watcher.join()
-        self.drift.stop()
-        self.engine.close()
-
-    def _watch(self) -> None:
-        while True:
-            try:
-                self.fleet.refresh()
-                self.metrics.set_models(self.fleet.opened())
-            except Exception:  # this thread has to outlive whatever happens to the disk
-                logging.getLogger("inspector.daemon").exception("the store could not be looked at")
-            if self._stop.wait(WATCH_SECONDS):
-                return
-
-    def _heard(self, result: str, detector: Detector | None, error: InspectorError | None) -> None:
-        """Tell the log and the metrics what became of a model."""
-        if result in RELOADS:
-            self.metrics.reloads.labels(result).inc()
-        if detector is not None:
-            if result == "ok":
-                self.metrics.add_model(detector)
-            event = "model opened" if result == "ok" else "model removed"
-            say(event, model=detector.model.name, version=detector.model.version)
-        elif error is not None:
-            say(
-                "model refused",
-                logging.ERROR,
-                code=code_of(type(error)),
-                reason=error.message,
-                hint=error.hint,
-            )
-
-    def _note_drift(self, name: str, outcome: MmdTest) -> None:
-        self.metrics.note_drift(name, outcome.statistic, outcome.p_value)
-        if outcome.drifted:
-            say("drift", logging.WARNING, model=name, p_value=outcome.p_value, statistic=outcome.statistic)
-
-    # --- scoring ----------------------------------------------------------------------------
-
-    async def uploads_of(self, request: Request) -> list[Upload]:
-        """Read a request's pictures, unless there is no room for them."""
-        self.engine.check()
-        if self.uploads >= UPLOADS_PER_PLACE * self.engine.capacity:
-            raise FullError(1)
-        self.uploads += 1
-        try:
-            return await read_uploads(
-                request, max_bytes=self.settings.max_bytes, seconds=self.settings.body_seconds
-            )
-        finally:
-            self.uploads -= 1
-
-    async def score(self, uploads: list[Upload], model: str | None, map_: MapFormat) -> list[_Answer]:
-        """Score pictures one after the other; the whole request holds one place."""
-        with self.engine.place():
-            answers = []
-            for upload in uploads:
-                answer, waited = await self.engine.run(lambda upload=upload: self._score(upload, model, map_))  # type: ignore[misc]
-                self.metrics.count(answer.inspection, waited)
-                answers.append(answer)
-        return answers
-
-    def _score(self, upload: Upload, model: str | None, map_: MapFormat) -> _Answer:
-        detector = self.fleet.get(model)
-        inspection = detector.score(upload.data)
-        if inspection.latent is not None:
-            self.drift.add(detector, inspection.latent)
-        record = inspection.record().model_copy(update={"path": upload.name})
-        if map_ is MapFormat.NONE:
-            return _Answer(inspection, record.model_dump_json().encode())
-        content = record.model_dump(mode="json") | {"map": encoded_map(detector, inspection, map_)}
-        return _Answer(inspection, json.dumps(content).encode())
-
-
-def encoded_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> dict[str, str] | None:
-    """The map in the picture's own pixels: float32 as npy, or grey from 0 to the model's ceiling as PNG."""
-    anomaly_map = inspection.anomaly_map
-    if anomaly_map is None:
-        return None
-    if format_ is MapFormat.NPY:
-        buffer = io.BytesIO()
-        np.save(buffer, anomaly_map, allow_pickle=False)
-        data = buffer.getvalue()
-    else:
-        grey = np.clip(anomaly_map * (255 / detector.calibration.map_ceiling), 0, 255).astype(np.uint8)
-        data = images.encode_png(np.repeat(grey[..., np.newaxis], 3, axis=2))
-    return {"format": format_.value, "data": base64.b64encode(data).decode("ascii")}
 
 
 def create_app(service: Service) -> FastAPI:
@@ -258,9 +116,12 @@ def _add_errors(app: FastAPI, service: Service) -> None:
 
 def _allowed(service: Service, *, scope: str, is_open: Callable[[], bool] = lambda: False) -> Any:
     """Make the dependency that lets a request pass only with a key of this scope."""
+    if not service.keys:
+        return Depends(_everyone)
+    bearer = Security(HTTPBearer(auto_error=False, description="An API key."))  # only described: read below
 
-    async def check(request: Request) -> None:
-        if not service.keys or is_open():
+    async def check(request: Request, _described: Any = bearer) -> None:
+        if is_open():
             return
         found = service.keys.scope(request.headers.get("authorization"))
         if found is None:
@@ -277,6 +138,10 @@ def _allowed(service: Service, *, scope: str, is_open: Callable[[], bool] = lamb
     return Depends(check)
 
 
+async def _everyone() -> None:
+    """Let everyone in: there are no keys."""
+
+
 def _add_scoring(app: FastAPI, service: Service) -> None:
     may_score = _allowed(service, scope="score")
 
@@ -284,7 +149,7 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
         "/v1/score",
         dependencies=[may_score],
         response_model=Reply,
-        responses=MODEL_REPLIES,
+        responses=SCORE_REPLIES,
         openapi_extra=SCORE_BODY,
         summary="Score one picture",
     )
@@ -304,7 +169,7 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
         "/v1/score/batch",
         dependencies=[may_score],
         response_model=BatchReply,
-        responses=MODEL_REPLIES,
+        responses=BATCH_REPLIES,
         openapi_extra=BATCH_BODY,
         summary="Score several pictures",
     )
@@ -317,7 +182,7 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
         return Response(content, media_type="application/json")
 
 
-def _note(request: Request, answers: list[_Answer]) -> None:
+def _note(request: Request, answers: list[Answer]) -> None:
     """Put what was found into the request's log line."""
     model = answers[0].inspection.model
     request.state.log.update(
@@ -345,7 +210,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
         return [ModelReply.of(detector, service.fleet.default) for detector in service.fleet.opened()]
 
     @app.get("/v1/models/{name}", dependencies=[may_score], responses=MODEL_REPLIES, summary="One model")
-    async def model(name: str) -> ModelReply:
+    async def model(name: Annotated[str, Path(examples=["tiles", "tiles@1"])]) -> ModelReply:
         """Describe `NAME` or `NAME@VERSION`; it is opened if it is not in memory yet."""
         with service.engine.place():
             detector, _ = await service.engine.run(lambda: service.fleet.get(name))
@@ -356,7 +221,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
         """Answer while the process can answer."""
         return {"status": "alive"}
 
-    @app.get("/readyz", summary="Ready", responses={503: ERRORS["not_ready"]})
+    @app.get("/readyz", summary="Ready", responses=READY_REPLIES)
     async def readyz() -> dict[str, str]:
         """Answer 200 only after the golden images of the model reproduced their scores."""
         if service.draining or service.fleet.default is None:

@@ -45,7 +45,7 @@ async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> l
     ----------
     request : Request
     max_bytes : int
-        Of the body; more is refused as soon as it is known.
+        Of the body; more is never kept.
     seconds : float
         After which a sender that has not finished is given up.
 
@@ -75,23 +75,24 @@ async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> l
 
 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    _check(int(length) if (length := request.headers.get("content-length", "")).isdigit() else 0, max_bytes)
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdigit() else 0
+    too_large = Problem(
+        413,
+        "too_large",
+        f"the body has more than {max_bytes} bytes",
+        "send a smaller file, or raise INSPECTOR_MAX_BYTES",
+    )
+    if size > max_bytes and "expect" in request.headers:  # the sender asks before it sends
+        too_large.headers["Connection"] = "close"
+        raise too_large
     total = 0
     async for chunk in request.stream():
         total += len(chunk)
-        _check(total, max_bytes)
-        yield chunk
-
-
-def _check(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise Problem(
-            413,
-            "too_large",
-            f"the body has more than {max_bytes} bytes",
-            "send a smaller file, or raise INSPECTOR_MAX_BYTES",
-            {"Connection": "close"},  # the rest is not read
-        )
+        if max(total, size) <= max_bytes:
+            yield chunk  # more is thrown away as it comes: most senders listen only after they have sent
+    if max(total, size) > max_bytes:
+        raise too_large
 
 
 async def _form(request: Request, max_bytes: int) -> list[Upload]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from inspector.daemon.problem import TITLES
 from inspector.detector import Detector
 from inspector.records import ImageContract, ModelId, Record, ScoredImage
 
@@ -72,43 +73,82 @@ class ProblemReply(Record):
     hint: str
 
 
-def _problem(text: str) -> dict[str, Any]:
+EXAMPLE: dict[str, Any] = {
+    "path": "part.png",
+    "verdict": "fail",
+    "score": 7.31,
+    "threshold": 3.2,
+    "p_value": 0.0049,
+    "components": {"reconstruction": 6.8, "latent_mmd": 4.1, "head": 5.2},
+    "regions": [{"x": 120, "y": 88, "width": 31, "height": 12, "area_pixels": 240, "peak": 9.2}],
+    "model": {"name": "tiles", "version": 3, "digest": "sha256:" + 8 * "0f1e2d3c"},
+    "image": {"width": 640, "height": 480},
+    "milliseconds": {"decode": 2.1, "infer": 8.7, "decide": 0.3},
+    "reason": None,
+}
+
+
+def _found(example: dict[str, Any]) -> dict[str, Any]:
+    return {"description": "Inspected.", "content": {"application/json": {"example": example}}}
+
+
+def _problem(status: int, code: str, text: str, detail: str, hint: str) -> dict[str, Any]:
+    content = {
+        "type": "about:blank",
+        "title": TITLES[status],
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "hint": hint,
+    }
     reference = {"$ref": "#/components/schemas/ProblemReply"}
-    return {"description": text, "content": {"application/problem+json": {"schema": reference}}}
+    return {
+        "description": text,
+        "content": {"application/problem+json": {"schema": reference, "example": content}},
+    }
 
 
-ERRORS: dict[str, dict[str, Any]] = {
-    "malformed": _problem("The request cannot be understood."),
-    "disconnected": _problem("The sender left before the body was complete."),
-    "unauthorized": _problem("There is no known key."),
-    "forbidden": _problem("The key may not do this."),
-    "no_route": _problem("There is no such route."),
-    "method_not_allowed": _problem("The route takes another method."),
-    "request_timeout": _problem("The body took too long."),
-    "empty": _problem("There are no bytes."),
-    "unknown_format": _problem("Not an image type that is read."),
-    "truncated": _problem("The picture ends too early, or is damaged."),
-    "too_large": _problem("Too many bytes or pixels."),
-    "full": _problem("No room; Retry-After says when to come again."),
-    "not_ready": _problem("No model was proved yet, or the daemon is going down."),
-    "internal": _problem("Something unexpected happened."),
-}
+# status and code; what it means; detail and hint of an example
+_ERRORS = (
+    (400, "malformed", "The request cannot be understood.", "the form has no file field 'image'",
+     "name the file's field 'image', as curl -F image=@part.png does"),
+    (400, "empty", "There are no bytes.", "the body is empty", "send an image file as the body"),
+    (400, "disconnected", "The sender left.", "the sender left before the body was complete", ""),
+    (401, "unauthorized", "There is no known key.", "there is no known key in the header Authorization",
+     "send 'Authorization: Bearer KEY'"),
+    (403, "forbidden", "The key may not do this.", "the key has the scope 'score'", "use one with 'admin'"),
+    (404, "no_route", "There is no such route.", "Not Found", "see /docs"),
+    (404, "model_not_found", "There is no such model.", "there is no model 'screws'", "known are: tiles"),
+    (405, "method_not_allowed", "The route takes another method.", "Method Not Allowed", "see /docs"),
+    (408, "request_timeout", "The body took too long.", "the body did not arrive within 30 s",
+     "send it faster, or raise INSPECTOR_BODY_SECONDS"),
+    (413, "too_large", "Too many bytes or pixels.", "the body has more than 100000000 bytes",
+     "send a smaller file, or raise INSPECTOR_MAX_BYTES"),
+    (415, "unknown_format", "Not an image type that is read.", "the bytes are not of a known image type",
+     "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
+    (422, "truncated", "The picture ends too early, or is damaged.", "the picture is damaged",
+     "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
+    (500, "internal", "Something unexpected happened.", "something unexpected happened",
+     "look for the request id in the log"),
+    (503, "full", "No room; Retry-After says when to come again.", "all 66 places are taken",
+     "try again in 1 s"),
+    (503, "not_ready", "No model was proved yet, or the daemon is going down.", "it is starting", ""),
+)  # fmt: skip
+ERRORS = {code: _problem(status, code, *texts) for status, code, *texts in _ERRORS}
 
-_STATUSES = {
-    400: "malformed",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "no_route",
-    408: "request_timeout",
-    413: "too_large",
-    415: "unknown_format",
-    422: "truncated",
-    503: "full",
-}
 _MODEL: dict[str, Any] = {"model": ProblemReply}
-MODEL_REPLIES: dict[int | str, dict[str, Any]] = {
-    status: _MODEL | ERRORS[code] for status, code in _STATUSES.items()
-}
+_OF_MODELS = ("unauthorized", "forbidden", "model_not_found", "full")
+_OF_PICTURES = (*_OF_MODELS, "malformed", "request_timeout", "too_large", "unknown_format", "truncated")
+
+
+def _replies(codes: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
+    return {status: _MODEL | ERRORS[code] for status, code, *_ in _ERRORS if code in codes}
+
+
+MODEL_REPLIES = _replies(_OF_MODELS)
+READY_REPLIES = _replies(("not_ready",))
+SCORE_REPLIES = {200: _found(EXAMPLE), **_replies(_OF_PICTURES)}
+BATCH_REPLIES = {200: _found({"results": [EXAMPLE]}), **_replies(_OF_PICTURES)}
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 

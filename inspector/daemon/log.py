@@ -37,8 +37,5 @@ def configure() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.raiseExceptions = False
-    for name, level in (("inspector.daemon", logging.INFO), ("uvicorn", logging.WARNING)):
-        target = logging.getLogger(name)
-        target.handlers[:] = [handler]
-        target.setLevel(level)
-        target.propagate = False
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # of the libraries, too
+    logger.setLevel(logging.INFO)

@@ -101,13 +101,17 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
 
 
 def code_of(kind: type[InspectorError]) -> str:
-    """One word for a class of the error tree.
+    """One word for a class of the error tree: for pictures the reason that a verdict gives, too.
 
     Examples
     --------
     >>> code_of(ModelNotFoundError)
     'model_not_found'
+    >>> code_of(ImageTooLargeError)
+    'too_large'
     """
+    if issubclass(kind, ImageError):
+        return kind.reason
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
 
 

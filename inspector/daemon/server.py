@@ -10,9 +10,10 @@ from types import FrameType
 import uvicorn
 
 from inspector.daemon import log
-from inspector.daemon.app import Service, create_app
+from inspector.daemon.app import create_app
 from inspector.daemon.connection import Connection, raise_file_limit
 from inspector.daemon.key import read_keys
+from inspector.daemon.service import Service
 from inspector.errors import UsageError
 from inspector.settings import ServeSettings
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,14 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 
 import inspector
@@ -29,43 +26,11 @@ from inspector import images
 from inspector.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+from tests.serving import Daemon, until
+from tests.soak import schema
 
 KEY, ADMIN = "0123456789abcdef-score", "0123456789abcdef-admin"
 GOOD, BAD = images.encode_png(good_picture()), images.encode_png(bad_picture())
-
-
-@dataclass
-class Daemon:
-    """A running `inspector serve`."""
-
-    process: subprocess.Popen[str]
-    url: str
-    lines: list[dict[str, Any]]
-
-    def follow(self, stream: IO[str]) -> None:
-        """Keep its log lines, until it ends."""
-
-        def read() -> None:
-            with stream:
-                self.lines.extend(json.loads(line) for line in stream)
-
-        self.reader = threading.Thread(target=read)
-        self.reader.start()
-
-    def client(self, **options: Any) -> httpx.Client:
-        """A client for it."""
-        return httpx.Client(base_url=self.url, timeout=30, **options)
-
-    def metric(self, series: str, **headers: str) -> float:
-        """The value of one series."""
-        text = httpx.get(f"{self.url}/metrics", headers=headers).text
-        (line,) = [line for line in text.splitlines() if line.rpartition(" ")[0] == series]
-        return float(line.rpartition(" ")[2])
-
-    def socket(self) -> socket.socket:
-        """A connection without HTTP."""
-        host, _, port = self.url.removeprefix("http://").partition(":")
-        return socket.create_connection((host, int(port)), timeout=30)
 
 
 Start = Callable[..., Daemon]
@@ -74,43 +39,8 @@ Start = Callable[..., Daemon]
 @pytest.fixture
 def start(store: Store) -> Iterator[Start]:
     """Start daemons on free ports; they end with the test, and end well."""
-    started: list[Daemon] = []
-
-    def begin(*arguments: str | Path, ready: bool = True, **environment: str) -> Daemon:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "inspector", "serve", "--port", "0", *map(str, arguments)],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        assert process.stderr is not None
-        first = json.loads(process.stderr.readline())
-        daemon = Daemon(process, f"http://127.0.0.1:{first['port']}", [first])
-        daemon.follow(process.stderr)
-        started.append(daemon)
-        if ready:
-            until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 200)
-        return daemon
-
-    yield begin
-    for daemon in started:
-        if daemon.process.poll() is None:
-            daemon.process.send_signal(signal.SIGTERM)
-            assert daemon.process.wait(15) == 0
-        daemon.reader.join()
-
-
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-        except httpx.TransportError:  # it does not listen yet
-            pass
-        assert time.monotonic() < end, "it did not become true"
-        time.sleep(0.05)
+    with ExitStack() as started:
+        yield lambda *arguments, **options: started.enter_context(Daemon(*arguments, **options))
 
 
 @pytest.fixture
@@ -344,7 +274,7 @@ def test_a_promotion_is_seen_soon(daemon: Daemon, store: Store) -> None:
     stop = threading.Event()
 
     def send() -> None:
-        with daemon.client() as client:
+        with httpx.Client(base_url=daemon.url, timeout=30) as client:
             while not stop.is_set():
                 answers.append(client.post("/v1/score", content=GOOD))
 
@@ -427,16 +357,16 @@ def test_headers_that_never_end(daemon: Daemon) -> None:
 def test_ten_thousand_connections(daemon: Daemon) -> None:
     """The longest idle ones make room: scoring goes on, one line tells of it, and no file is left open."""
     with ExitStack() as opened:
-        kept = opened.enter_context(daemon.client())
+        kept = opened.enter_context(httpx.Client(base_url=daemon.url))
         assert kept.get("/livez").status_code == 200
         for number in range(10_000):
             opened.enter_context(daemon.socket())
             if number % 500 == 0:
                 assert kept.post("/v1/score", content=GOOD).status_code == 200
                 assert httpx.get(f"{daemon.url}/livez").status_code == 200
-        assert psutil.Process(daemon.process.pid).num_fds() < 1300
+        assert daemon.facts.num_fds() < 1300
         assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
-    until(lambda: psutil.Process(daemon.process.pid).num_fds() < 100)
+    until(lambda: daemon.facts.num_fds() < 100)
     until(lambda: any(line["event"] == "too many connections" for line in daemon.lines))
 
 
@@ -447,6 +377,66 @@ def test_endless_headers(daemon: Daemon) -> None:
         endless.sendall(b"GET /livez HTTP/1.1\r\n")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             endless.sendall(header * 100_000)
+
+
+NUISANCES = {
+    "noise": bytes(range(256)) * 40,
+    "nothing": b"",
+    "lines": b"\r\n" * 10_000,
+    "http/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(50),
+    "tls": bytes.fromhex("16030100a5010000a10303") + bytes(160),
+    "websocket": b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "long path": b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "strange path": b"GET /%00%ff/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no path": b"POST  HTTP/1.1\r\n\r\n",
+    "full address": b"GET http://elsewhere/v1/models HTTP/1.1\r\nHost: x\r\n\r\n",
+    "negative length": b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nabc",
+    "two lengths": b"POST /v1/score HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\nabc",
+    "huge length": b"POST /v1/score HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\nabc",
+    "bad chunks": b"POST /v1/score HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+    "smuggled": b"POST /v1/score HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\nabc",
+    "boundary": b"POST /v1/score HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=\r\n"
+    b"Content-Length: 4\r\n\r\n----",
+    "form header": b"POST /v1/score HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    b"Content-Length: 28\r\n\r\n--b\r\nContent-Disp\rosition:\r\n",
+    "pipeline": b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 2000,
+    "key": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    "id": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Request-Id: \xff{}\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("keys", [{}, {"INSPECTOR_API_KEYS": f"score:{KEY}"}])
+def test_raw_nuisances(store: Store, start: Start, keys: dict[str, str]) -> None:
+    """What no client would send, whole and cut off anywhere, leaves it serving and its log readable."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(**keys)
+    for name, data in NUISANCES.items():
+        for sent in (data, data[: len(data) // 2]):
+            with daemon.socket() as connection, suppress(OSError):
+                connection.sendall(sent)
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(100)
+        assert httpx.get(f"{daemon.url}/livez").status_code == 200, name
+    good = httpx.post(f"{daemon.url}/v1/score", content=GOOD, headers={"Authorization": f"Bearer {KEY}"})
+    assert good.json()["verdict"] == "pass"
+    assert not daemon.events("unexpected")
+    assert not [line for line in daemon.lines if "traceback" in line]
+
+
+def test_large_bodies_are_refused_so_that_the_sender_hears_it(store: Store, start: Start) -> None:
+    """A hundred megabytes are thrown away as they come; a sender that asks first need not send them."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(INSPECTOR_MAX_BYTES="1000000")
+    before = daemon.megabytes
+    body = bytes(100_000_000)
+    for sent in ({"content": body}, {"content": iter([body])}, {"files": {"image": body}}):
+        answer = httpx.post(f"{daemon.url}/v1/score", **sent, timeout=30)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert daemon.megabytes < before + 30
+    with daemon.socket() as asking:
+        asking.sendall(b"POST /v1/score HTTP/1.1\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n")
+        assert asking.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_model_that_is_removed_while_in_use(store: Store, start: Start) -> None:
@@ -508,7 +498,7 @@ def test_metrics_count_what_happened(daemon: Daemon) -> None:
 
 def test_drift_is_watched(daemon: Daemon) -> None:
     """Sixty pictures like the normals leave the p-value high, as many bright ones bring it down."""
-    with daemon.client() as client:
+    with httpx.Client(base_url=daemon.url, timeout=30) as client:
         for seed in range(60):
             client.post("/v1/score", content=images.encode_png(good_picture(300 + seed)))
         until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 1, 12)
@@ -541,6 +531,11 @@ def test_the_description(daemon: Daemon) -> None:
     assert "/v1/score/batch" in page
     assert "<script" not in page
     assert "src=" not in page
+
+
+def test_generated_requests_are_answered_as_described() -> None:
+    """A few hundred of those that `make fuzz` sends by the thousand."""
+    schema.prove(300, 0)
 
 
 def test_serving_needs_neither_torch_nor_scikit_learn() -> None:

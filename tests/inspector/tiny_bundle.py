@@ -62,8 +62,10 @@ def tiny_bundle(path: Path, *, threshold: float = THRESHOLD, review_threshold: f
     return write_bundle(path, tiny_fill(threshold=threshold, review_threshold=review_threshold))
 
 
-def tiny_fill(*, threshold: float = THRESHOLD, review_threshold: float | None = None) -> Fill:
-    """What `write_bundle` and `Store.publish` take; another threshold makes another model."""
+def tiny_fill(
+    *, threshold: float = THRESHOLD, review_threshold: float | None = None, spread: float = 1.0
+) -> Fill:
+    """What `write_bundle` and `Store.publish` take; another threshold or spread makes another model."""
 
     def fill(folder: Path) -> Manifest:
         onnx.save(_detector(), folder / "detector.onnx")
@@ -75,7 +77,7 @@ def tiny_fill(*, threshold: float = THRESHOLD, review_threshold: float | None = 
         np.savez(folder / "reference.npz", heldout_latents=raw.latent)
         write_golden(folder, heldout[:3], graph.run(heldout[:3]))
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
-        numbers = tiny_calibration(raw.statistics, threshold, review_threshold)
+        numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)
         (folder / "calibration.json").write_text(numbers.model_dump_json(), encoding="utf-8")
         return tiny_manifest()
 
@@ -88,10 +90,13 @@ def tiny_columns() -> tuple[Column, ...]:
 
 
 def tiny_calibration(
-    statistics: NDArray[np.float32], threshold: float = THRESHOLD, review_threshold: float | None = None
+    statistics: NDArray[np.float32],
+    threshold: float = THRESHOLD,
+    review_threshold: float | None = None,
+    spread: float = 1.0,
 ) -> Calibration:
-    """Standardise by what the good pictures show, and promise 5 %."""
-    center, scale = statistics.mean(axis=0), statistics.std(axis=0) + 1e-3
+    """Standardise by what the good pictures show, and promise 5 %; scores are divided by `spread`."""
+    center, scale = statistics.mean(axis=0), (statistics.std(axis=0) + 1e-3) * spread
     scores = ((statistics - center) / scale).max(axis=1)
     return Calibration(
         center=tuple(map(float, center)),

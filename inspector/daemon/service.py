@@ -1,0 +1,166 @@
+"""What the routes share: models, threads, metrics and drift, and the scoring of uploads."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Event, Thread
+
+import numpy as np
+from fastapi import Request
+
+from inspector import images
+from inspector.daemon.body import Upload, read_uploads
+from inspector.daemon.engine import Engine, FullError
+from inspector.daemon.fleet import Fleet
+from inspector.daemon.key import Keys
+from inspector.daemon.log import say
+from inspector.daemon.problem import code_of
+from inspector.daemon.window import DriftWatch
+from inspector.detector import Detector, Inspection
+from inspector.drift import MmdTest
+from inspector.errors import InspectorError
+from inspector.metrics import RELOADS, Metrics
+from inspector.settings import ServeSettings
+
+WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
+UPLOADS_PER_PLACE = 2  # bodies that may arrive at once, for each place in the queue
+
+
+class MapFormat(StrEnum):
+    """Values of `?map=`."""
+
+    NONE = "none"
+    PNG = "png"
+    NPY = "npy"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One scored picture, already as JSON."""
+
+    inspection: Inspection
+    content: bytes
+
+
+class Service:
+    """All that the routes share.
+
+    Parameters
+    ----------
+    settings : ServeSettings
+    keys : Keys
+        None of them means that everything is open.
+    """
+
+    def __init__(self, settings: ServeSettings, keys: Keys) -> None:
+        self.settings, self.keys = settings, keys
+        self.engine = Engine(settings.workers, settings.queue_size)
+        self.metrics: Metrics
+        self.fleet = Fleet(settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._heard)
+        self.uploads = 0
+        self.draining = False
+        self.drift = DriftWatch(self._note_drift)
+        self._stop = Event()
+        self._watcher = Thread(target=self._watch, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look after the models."""
+        self._watcher.start()
+        self.drift.start()
+
+    def stop(self) -> None:
+        """End after the work that was accepted."""
+        self.draining = True
+        self._stop.set()
+        self._watcher.join()
+        self.drift.stop()
+        self.engine.close()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self.fleet.refresh()
+                self.metrics.set_models(self.fleet.opened())
+            except Exception:  # this thread has to outlive whatever happens to the disk
+                logging.getLogger("inspector.daemon").exception("the store could not be looked at")
+            if self._stop.wait(WATCH_SECONDS):
+                return
+
+    def _heard(self, result: str, detector: Detector | None, error: InspectorError | None) -> None:
+        """Tell the log and the metrics what became of a model."""
+        if result in RELOADS:
+            self.metrics.reloads.labels(result).inc()
+        if detector is not None:
+            if result == "ok":
+                self.metrics.add_model(detector)
+            event = "model opened" if result == "ok" else "model removed"
+            say(event, model=detector.model.name, version=detector.model.version)
+        elif error is not None:
+            say(
+                "model refused",
+                logging.ERROR,
+                code=code_of(type(error)),
+                reason=error.message,
+                hint=error.hint,
+            )
+
+    def _note_drift(self, name: str, outcome: MmdTest) -> None:
+        self.metrics.note_drift(name, outcome.statistic, outcome.p_value)
+        if outcome.drifted:
+            say("drift", logging.WARNING, model=name, p_value=outcome.p_value, statistic=outcome.statistic)
+
+    # --- scoring ----------------------------------------------------------------------------
+
+    async def uploads_of(self, request: Request) -> list[Upload]:
+        """Read a request's pictures, unless there is no room for them."""
+        self.engine.check()
+        if self.uploads >= UPLOADS_PER_PLACE * self.engine.capacity:
+            raise FullError(1)
+        self.uploads += 1
+        try:
+            return await read_uploads(
+                request, max_bytes=self.settings.max_bytes, seconds=self.settings.body_seconds
+            )
+        finally:
+            self.uploads -= 1
+
+    async def score(self, uploads: list[Upload], model: str | None, map_: MapFormat) -> list[Answer]:
+        """Score pictures one after the other; the whole request holds one place."""
+        with self.engine.place():
+            answers = []
+            for upload in uploads:
+                answer, waited = await self.engine.run(lambda upload=upload: self._score(upload, model, map_))  # type: ignore[misc]
+                self.metrics.count(answer.inspection, waited)
+                answers.append(answer)
+        return answers
+
+    def _score(self, upload: Upload, model: str | None, map_: MapFormat) -> Answer:
+        detector = self.fleet.get(model)
+        inspection = detector.score(upload.data)
+        if inspection.latent is not None:
+            self.drift.add(detector, inspection.latent)
+        record = inspection.record().model_copy(update={"path": upload.name})
+        if map_ is MapFormat.NONE:
+            return Answer(inspection, record.model_dump_json().encode())
+        content = record.model_dump(mode="json") | {"map": encoded_map(detector, inspection, map_)}
+        return Answer(inspection, json.dumps(content).encode())
+
+
+def encoded_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> dict[str, str] | None:
+    """The map in the picture's own pixels: float32 as npy, or grey from 0 to the model's ceiling as PNG."""
+    anomaly_map = inspection.anomaly_map
+    if anomaly_map is None:
+        return None
+    if format_ is MapFormat.NPY:
+        buffer = io.BytesIO()
+        np.save(buffer, anomaly_map, allow_pickle=False)
+        data = buffer.getvalue()
+    else:
+        grey = np.clip(anomaly_map * (255 / detector.calibration.map_ceiling), 0, 255).astype(np.uint8)
+        data = images.encode_png(np.repeat(grey[..., np.newaxis], 3, axis=2))
+    return {"format": format_.value, "data": base64.b64encode(data).decode("ascii")}

@@ -1,0 +1,86 @@
+"""How often the drift test is wrong, and whether it sees what it should.
+
+    python -m tests.benchmarks.drift DATA/tiles --model BUNDLE
+
+Two samples of one distribution are simulated, and a set's own normals are split at random; both must be
+flagged about as often as the level says.  Then the same pictures are blurred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.stats import binom
+
+import inspector
+from inspector import drift, images
+from tests.soak.program import demand, finish, say
+
+LEVELS = (0.01, 0.05)
+CONFIDENCE = 0.99
+SPLIT_LEVEL = 0.05
+UNFLAGGED = 0.89
+BLUR_SIGMA = 1.5
+BLURRED = 50
+
+
+def simulate(repetitions: int) -> None:
+    """Type I error of `mmd_test` on skewed, dependent columns, as codes are."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(16, 16))
+    values = []
+    for seed in range(repetitions):
+        x, y = (np.exp(rng.normal(size=(n, 16)) / 2) @ mixing for n in (40, 60))
+        values.append(drift.mmd_test(x, y, seed=seed).p_value)
+    for level in LEVELS:
+        count = int((np.array(values) <= level).sum())
+        low, high = binom.interval(CONFIDENCE, repetitions, level)
+        say(f"simulated at {level:.0%}: {count} of {repetitions} flagged, allowed {low:.0f} to {high:.0f}")
+        demand(low <= count <= high, f"{count} of {repetitions} at {level:.0%}")
+
+
+def split(detector: inspector.Detector, good: np.ndarray, times: int) -> None:
+    """Halves of the normals that training has not seen, against each other."""
+    rows = np.concatenate([drift.reference_latents(detector.bundle), good])
+    rng, flagged = np.random.default_rng(0), 0
+    for seed in range(times):
+        order = rng.permutation(len(rows))
+        half = len(rows) // 2
+        p_value = drift.mmd_test(rows[order[:half]], rows[order[half:]], seed=seed).p_value
+        flagged += p_value <= SPLIT_LEVEL
+    say(f"{times} splits of {len(rows)} normals at {SPLIT_LEVEL:.0%}: {times - flagged} not flagged")
+    demand(times - flagged >= UNFLAGGED * times, f"{flagged} of {times} splits are flagged")
+
+
+def blur(detector: inspector.Detector, files: list[Path]) -> None:
+    """The same pictures out of focus, against the held-out normals."""
+    rng = np.random.default_rng(0)
+    chosen = [images.decode(files[i]).pixels for i in rng.permutation(len(files))[:BLURRED]]
+    for name, sigma in (("as they are", 0.0), ("blurred", BLUR_SIGMA)):
+        changed = [cv2.GaussianBlur(one, (0, 0), sigma) if sigma else one for one in chosen]
+        found = drift.compare(detector, drift.latents(detector, changed)[0])
+        say(f"{len(chosen)} pictures {name} ({sigma} px): p = {found.p_value:.3f}, drifted: {found.drifted}")
+        demand(found.drifted == bool(sigma), f"{name}: p = {found.p_value:.3f}")
+
+
+def prove(data: Path, model: Path, repetitions: int, times: int) -> None:
+    """Run all three."""
+    simulate(repetitions)
+    detector = inspector.open_model(model)
+    files = sorted((data / "test" / "good").iterdir())
+    split(detector, drift.latents(detector, files)[0], times)
+    blur(detector, files)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="a set of pictures with test/good")
+    parser.add_argument("--model", type=Path, required=True, help="a bundle that was fitted on the set")
+    parser.add_argument("--repetitions", type=int, default=1000)
+    parser.add_argument("--splits", type=int, default=100)
+    options = parser.parse_args()
+    sys.exit(finish(lambda: prove(options.data, options.model, options.repetitions, options.splits)))

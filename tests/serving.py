@@ -1,0 +1,121 @@
+"""A running `inspector serve`, for tests and for the long proofs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httpx
+import psutil
+
+
+class Daemon:
+    """A process of its own on a free port; it ends with the `with` block, and has to end well.
+
+    Parameters
+    ----------
+    *arguments : str or Path
+        After `inspector serve`.
+    ready : bool
+        Whether to wait until it is ready.
+    **environment : str
+        Added to that of this process.
+    """
+
+    def __init__(self, *arguments: str | Path, ready: bool = True, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inspector", "serve", "--port", "0", *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        assert self.process.stderr is not None
+        self.lines = [json.loads(self.process.stderr.readline())]
+        self.port = int(self.lines[0]["port"])
+        self.strange: list[str] = []  # what is no JSON; there should be nothing
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
+        self._reader.start()
+        if ready:
+            until(self.is_ready)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Send SIGTERM, unless it has ended, and wait for the end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(15) == 0
+        self._reader.join()
+        assert not self.strange, "".join(self.strange)
+
+    def is_ready(self) -> bool:
+        """Whether it says so."""
+        return httpx.get(f"{self.url}/readyz").status_code == 200
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log lines of one kind."""
+        return [line for line in self.lines.copy() if line["event"] == name]
+
+    def metric(self, series: str) -> float:
+        """The value of one series."""
+        text = httpx.get(f"{self.url}/metrics").text
+        (line,) = [line for line in text.splitlines() if line.rpartition(" ")[0] == series]
+        return float(line.rpartition(" ")[2])
+
+    def socket(self) -> socket.socket:
+        """A connection without HTTP."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    @property
+    def facts(self) -> psutil.Process:
+        """What the machine knows of it."""
+        return psutil.Process(self.process.pid)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that it took so far."""
+        times = self.facts.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def megabytes(self) -> float:
+        """Resident memory."""
+        return float(self.facts.memory_info().rss) / 1e6
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                try:
+                    self.lines.append(json.loads(line))
+                except ValueError:
+                    self.strange.append(line)
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if holds():
+                return
+        except httpx.TransportError:  # it does not listen yet
+            pass
+        assert time.monotonic() < end, "it did not become true"
+        time.sleep(0.05)
