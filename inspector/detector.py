@@ -82,8 +82,8 @@ class Inspection:
     """One inspected picture: its verdict, the numbers behind it, and where to look.
 
     The fields are those of the JSON object.  `picture` (uint8 (H, W, 3)) and `anomaly_map` (float32
-    (H, W)) are in the picture's own pixels, `latent` (float32 (d,)) is the code averaged over places; all
-    three are None when the verdict is `invalid`.
+    (H, W)) are in the picture's own pixels, `coarse_map` (float32 (h, w)) is the same as the graph gives
+    it, `latent` (float32 (d,)) is the code averaged over places; all are None when the verdict is `invalid`.
     """
 
     path: str | None
@@ -98,15 +98,15 @@ class Inspection:
     milliseconds: Milliseconds
     reason: str | None
     _pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
-    _coarse_map: NDArray[np.float32] | None = field(default=None, repr=False)
+    coarse_map: NDArray[np.float32] | None = field(default=None, repr=False)
     latent: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @cached_property
     def anomaly_map(self) -> NDArray[np.float32] | None:
         """float32 (H, W) in the picture's own pixels; the scale is the model's, never the picture's."""
-        if self._coarse_map is None or self.image is None:
+        if self.coarse_map is None or self.image is None:
             return None
-        return heatmap.upsample(self._coarse_map, self.image.height, self.image.width)
+        return heatmap.upsample(self.coarse_map, self.image.height, self.image.width)
 
     @cached_property
     def picture(self) -> NDArray[np.uint8] | None:
@@ -244,6 +244,6 @@ class Detector:
             ),
             reason=None,
             _pixels=picture.pixels,
-            _coarse_map=raw.anomaly_map[0],
+            coarse_map=raw.anomaly_map[0],
             latent=raw.latent[0],
         )

@@ -14,6 +14,7 @@ from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.records import Golden, GoldenProbe
 
 if TYPE_CHECKING:
+    from inspector.bundle import Bundle
     from inspector.detector import Detector, RawScores
 
 FOLDER = "golden"
@@ -73,6 +74,13 @@ def prove(detector: Detector) -> None:
         expected = np.array([*probe.statistics, probe.map_peak])
         got = np.array([*raw.statistics[0], raw.anomaly_map[0].max()], dtype=np.float64)
         _compare(detector, probe, expected, got, golden.tolerance)
+
+
+def samples(bundle: Bundle) -> list[str]:
+    """Name the golden images of a bundle, as its manifest lists them."""
+    return sorted(
+        name for name in bundle.manifest.files if name.startswith(f"{FOLDER}/") and name.endswith(".png")
+    )
 
 
 def _compare(

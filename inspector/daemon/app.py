@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request, Security
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
-from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from inspector import __version__
+from inspector.daemon.access import allowed
+from inspector.daemon.console import add_console
 from inspector.daemon.description import (
     BATCH_BODY,
     BATCH_REPLIES,
@@ -71,6 +72,7 @@ def create_app(service: Service) -> FastAPI:
     _add_errors(app, service)
     _add_scoring(app, service)
     _add_state(app, service)
+    add_console(app, service)
     routes = [str(getattr(route, "path", "")) for route in app.routes]
     codes = sorted({code_of(kind) for kind in _leaves(InspectorError)} | set(ERRORS))
     service.metrics = Metrics(codes, routes, lambda: service.engine.waiting)
@@ -114,36 +116,8 @@ def _add_errors(app: FastAPI, service: Service) -> None:
         return answer(Problem(exc.status_code, code, str(exc.detail), "see /docs", exc.headers))
 
 
-def _allowed(service: Service, *, scope: str, is_open: Callable[[], bool] = lambda: False) -> Any:
-    """Make the dependency that lets a request pass only with a key of this scope."""
-    if not service.keys:
-        return Depends(_everyone)
-    bearer = Security(HTTPBearer(auto_error=False, description="An API key."))  # only described: read below
-
-    async def check(request: Request, _described: Any = bearer) -> None:
-        if is_open():
-            return
-        found = service.keys.scope(request.headers.get("authorization"))
-        if found is None:
-            raise Problem(
-                401,
-                "unauthorized",
-                "there is no known key in the header Authorization",
-                "send 'Authorization: Bearer KEY'",
-                {"WWW-Authenticate": "Bearer"},
-            )
-        if found != scope and found != "admin":
-            raise Problem(403, "forbidden", f"the key has the scope '{found}'", f"use one with '{scope}'")
-
-    return Depends(check)
-
-
-async def _everyone() -> None:
-    """Let everyone in: there are no keys."""
-
-
 def _add_scoring(app: FastAPI, service: Service) -> None:
-    may_score = _allowed(service, scope="score")
+    may_score = allowed(service, scope="score")
 
     @app.post(
         "/v1/score",
@@ -163,7 +137,8 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
         (answer,) = await service.score(uploads, model, map)
         _note(request, [answer])
         _raise_if_unreadable(answer.inspection)
-        return Response(answer.content, media_type="application/json")
+        headers = {"X-Inspection-Id": str(answer.number)}  # of /v1/inspections
+        return Response(answer.content, headers=headers, media_type="application/json")
 
     @app.post(
         "/v1/score/batch",
@@ -201,8 +176,8 @@ def _raise_if_unreadable(inspection: Inspection) -> None:
 
 
 def _add_state(app: FastAPI, service: Service) -> None:
-    may_score = _allowed(service, scope="score")
-    may_scrape = _allowed(service, scope="score", is_open=lambda: service.settings.metrics_open)
+    may_score = allowed(service, scope="score")
+    may_scrape = allowed(service, scope="score", is_open=lambda: service.settings.metrics_open)
 
     @app.get("/v1/models", dependencies=[may_score], responses=MODEL_REPLIES, summary="Models in memory")
     async def models() -> list[ModelReply]:

@@ -119,6 +119,11 @@ _ERRORS = (
     (403, "forbidden", "The key may not do this.", "the key has the scope 'score'", "use one with 'admin'"),
     (404, "no_route", "There is no such route.", "Not Found", "see /docs"),
     (404, "model_not_found", "There is no such model.", "there is no model 'screws'", "known are: tiles"),
+    (404, "inspection_not_found", "It is not kept any more, or never was.", "inspection 7 is not kept",
+     "see /v1/inspections"),
+    (404, "sample_not_found", "The model has fewer samples.", "tiles has 3 samples", "they count from 0"),
+    (404, "picture_not_kept", "It had to make room, or cannot be shown.",
+     "the picture of inspection 7 is not kept", ""),
     (405, "method_not_allowed", "The route takes another method.", "Method Not Allowed", "see /docs"),
     (408, "request_timeout", "The body took too long.", "the body did not arrive within 30 s",
      "send it faster, or raise INSPECTOR_BODY_SECONDS"),
@@ -138,6 +143,7 @@ ERRORS = {code: _problem(status, code, *texts) for status, code, *texts in _ERRO
 
 _MODEL: dict[str, Any] = {"model": ProblemReply}
 _OF_MODELS = ("unauthorized", "forbidden", "model_not_found", "full")
+_OF_INSPECTIONS = ("malformed", "unauthorized", "forbidden", "inspection_not_found", "full")
 _OF_PICTURES = (*_OF_MODELS, "malformed", "request_timeout", "too_large", "unknown_format", "truncated")
 
 
@@ -148,6 +154,12 @@ def _replies(codes: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
 MODEL_REPLIES = _replies(_OF_MODELS)
 READY_REPLIES = _replies(("not_ready",))
 SCORE_REPLIES = {200: _found(EXAMPLE), **_replies(_OF_PICTURES)}
+INSPECTION_REPLIES = _replies(_OF_INSPECTIONS)
+JPEG_REPLIES = {200: {"description": "JPEG.", "content": {"image/jpeg": {}}}, **INSPECTION_REPLIES}
+EXPORT_REPLIES = {
+    200: {"description": "A ZIP file.", "content": {"application/zip": {}}},
+    **_replies(("unauthorized", "forbidden")),
+}
 BATCH_REPLIES = {200: _found({"results": [EXAMPLE]}), **_replies(_OF_PICTURES)}
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

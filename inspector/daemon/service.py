@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from threading import Event, Thread
 
@@ -17,6 +17,7 @@ from inspector import images
 from inspector.daemon.body import Upload, read_uploads
 from inspector.daemon.engine import Engine, FullError
 from inspector.daemon.fleet import Fleet
+from inspector.daemon.history import History
 from inspector.daemon.key import Keys
 from inspector.daemon.log import say
 from inspector.daemon.problem import code_of
@@ -41,10 +42,11 @@ class MapFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """One scored picture, already as JSON."""
+    """One scored picture, already as JSON, and its number in the history."""
 
     inspection: Inspection
     content: bytes
+    number: int = 0
 
 
 class Service:
@@ -65,6 +67,7 @@ class Service:
         self.uploads = 0
         self.draining = False
         self.drift = DriftWatch(self._note_drift)
+        self.history = History()
         self._stop = Event()
         self._watcher = Thread(target=self._watch, name="watch", daemon=True)
 
@@ -76,6 +79,7 @@ class Service:
     def stop(self) -> None:
         """End after the work that was accepted."""
         self.draining = True
+        self.history.close()
         self._stop.set()
         self._watcher.join()
         self.drift.stop()
@@ -136,7 +140,8 @@ class Service:
             for upload in uploads:
                 answer, waited = await self.engine.run(lambda upload=upload: self._score(upload, model, map_))  # type: ignore[misc]
                 self.metrics.count(answer.inspection, waited)
-                answers.append(answer)
+                number = self.history.add(answer.inspection, upload.data, upload.name)
+                answers.append(replace(answer, number=number))
         return answers
 
     def _score(self, upload: Upload, model: str | None, map_: MapFormat) -> Answer:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,24 @@ from numpy.typing import NDArray
 from inspector import drift
 from inspector.detector import Detector
 from inspector.errors import InspectorError
+from inspector.records import Record
 
 RECENT = 200  # pictures of one model that are looked at
 FEWEST = 50  # before that nothing is said
 FRESH = 10  # new pictures that are worth a new test
 SECONDS = 5.0
+OUTCOMES = 500  # of one model that are kept
 
 Report = Callable[[str, drift.MmdTest], None]
+
+
+class DriftOutcome(Record):
+    """One test of a model's recent pictures; `p_value` falls with drift."""
+
+    time: str
+    statistic: float
+    p_value: float
+    pictures: int
 
 
 class DriftWatch:
@@ -41,6 +53,7 @@ class DriftWatch:
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._recent: dict[str, tuple[Detector, deque[NDArray[np.float32]]]] = {}
         self._fresh: dict[str, int] = {}
+        self._outcomes: dict[str, deque[DriftOutcome]] = {}
         self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
 
     def start(self) -> None:
@@ -63,13 +76,30 @@ class DriftWatch:
             known[1].append(latent)
             self._fresh[name] += 1
 
+    def outcomes(self, name: str) -> tuple[DriftOutcome, ...]:
+        """Return the latest tests of a model, oldest first."""
+        with self._lock:
+            return tuple(self._outcomes.get(name, ()))
+
     def _run(self) -> None:
         while not self._stop.wait(SECONDS):
             for name, detector, rows in self._due():
                 try:
-                    self._report(name, drift.compare(detector, rows))
+                    found = drift.compare(detector, rows)
+                    self._keep(name, found, len(rows))
+                    self._report(name, found)
                 except InspectorError as error:
                     logging.getLogger("inspector.daemon").warning("no drift test: %s", error.message)
+
+    def _keep(self, name: str, found: drift.MmdTest, pictures: int) -> None:
+        outcome = DriftOutcome(
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            statistic=found.statistic,
+            p_value=found.p_value,
+            pictures=pictures,
+        )
+        with self._lock:
+            self._outcomes.setdefault(name, deque(maxlen=OUTCOMES)).append(outcome)
 
     def _due(self) -> list[tuple[str, Detector, NDArray[np.float32]]]:
         with self._lock:

@@ -78,7 +78,8 @@ def _round(moment: float, number: int) -> tuple[int, int, float]:
         stop.set()
         load.join()
     demand(code == 0, f"it ended with {code}")
-    logged = {line["request_id"]: line["status"] for line in daemon.events("request")}
+    requests = (line for line in daemon.events("request") if line["route"] == "/v1/score")
+    logged = {line["request_id"]: line["status"] for line in requests}
     unanswered = {request_id for request_id in logged if request_id not in received}
     demand(not unanswered, f"accepted and not answered: {sorted(unanswered)}")
     demand(logged == received, "an answer has no line in the log, or another status")

@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -60,6 +61,10 @@ def _form(*parts: tuple[str, bytes]) -> tuple[bytes, str]:
     return lines + b"--b--\r\n", "multipart/form-data; boundary=b"
 
 
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+
 def kinds() -> list[Kind]:
     """Everything that is sent."""
     good, bad = images.encode_png(good_picture()), images.encode_png(bad_picture())
@@ -67,7 +72,8 @@ def kinds() -> list[Kind]:
     big = images.encode_jpeg(render(2, size=2400).picture)
     batch, form = _form(("image", good), ("image", b"no picture"), ("image", bad))
     wrong, _ = _form(("picture", good))
-    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (30_000).to_bytes(4) * 2 + b"\x08\x02\0\0\0" + bytes(4)
+    size = (30_000).to_bytes(4) * 2 + b"\x08\x02\0\0\0"
+    bomb = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", size) + _chunk(b"IDAT", bytes(9)) + _chunk(b"IEND", b"")
     ok, late = frozenset({200}), frozenset({408})
     return [
         Kind("good", 30, good, ok),

@@ -1,0 +1,181 @@
+"""The routes of the console: the page, recent inspections, what operators say of them, model cards."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Query
+from fastapi.responses import Response, StreamingResponse
+from pydantic import Field
+
+from inspector import golden
+from inspector.daemon.access import allowed
+from inspector.daemon.description import EXPORT_REPLIES, INSPECTION_REPLIES, JPEG_REPLIES, MODEL_REPLIES
+from inspector.daemon.history import Entry, InspectionReply, RecentReply, export
+from inspector.daemon.problem import Problem
+from inspector.daemon.service import Service
+from inspector.daemon.views import View, render
+from inspector.daemon.window import DriftOutcome
+from inspector.detector import Detector
+from inspector.records import Calibration, Manifest, Record
+
+PAGE = {"/": "page.html", "/console/style.css": "style.css", "/console/script.js": "script.js"}
+TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+LONGEST_WAIT = 25.0  # seconds, below what proxies cut off
+
+Number = Annotated[int, Path(ge=1, le=2**53, description="Of `X-Inspection-Id`.")]
+ModelName = Annotated[str, Path(max_length=100, examples=["tiles", "tiles@1"])]
+
+
+class Word(Record):
+    """What one operator says of a verdict; null takes it back."""
+
+    operator: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")
+    agrees: bool | None
+
+
+class Card(Record):
+    """All that is known of a model, and the latest drift tests of its pictures."""
+
+    manifest: Manifest
+    calibration: Calibration
+    samples: int = Field(description="good pictures of /v1/models/{name}/samples/{number}, from 0")
+    drift: tuple[DriftOutcome, ...]
+
+
+def add_console(app: FastAPI, service: Service) -> None:
+    """Add the page and the routes that it is made of."""
+    _add_page(app)
+    _add_inspections(app, service)
+    _add_cards(app, service)
+
+
+def _add_page(app: FastAPI) -> None:
+    """The page itself holds no data, so it needs no key: it asks for one where the routes do."""
+
+    def add(path: str, file: str) -> None:
+        content = files("inspector").joinpath("console", file).read_bytes()
+        kind = TYPES[file.rpartition(".")[2]]
+
+        @app.get(path, include_in_schema=False)
+        async def page() -> Response:
+            return Response(content, headers={"Content-Security-Policy": POLICY}, media_type=kind)
+
+    for path, file in PAGE.items():
+        add(path, file)
+
+
+def _add_inspections(app: FastAPI, service: Service) -> None:
+    may_look, may_export = allowed(service, scope="score"), allowed(service, scope="admin")
+    history = service.history
+
+    def entry_of(number: int) -> Entry:
+        found = history.get(number)
+        if found is None:
+            raise Problem(
+                404, "inspection_not_found", f"inspection {number} is not kept", "see /v1/inspections"
+            )
+        return found
+
+    @app.get(
+        "/v1/inspections", dependencies=[may_look], responses=INSPECTION_REPLIES, summary="Recent inspections"
+    )
+    async def recent(
+        since: Annotated[int, Query(ge=0, le=2**53, description="A revision that is known already.")] = 0,
+        wait: Annotated[
+            float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for something new.")
+        ] = 0,
+    ) -> RecentReply:
+        """List inspections that are new or were judged since a revision, the newest first."""
+        await history.wait(since, wait)
+        return history.since(since)
+
+    @app.get(
+        "/v1/inspections/{number}/{view}",
+        dependencies=[may_look],
+        responses=JPEG_REPLIES,
+        response_class=Response,
+        summary="One inspection as a picture",
+    )
+    async def picture(number: Number, view: View) -> Response:
+        """Draw the picture, its heatmap, its reconstruction or a thumbnail, as JPEG."""
+        entry = entry_of(number)
+        data, coarse_map, model = entry.data, entry.coarse_map, entry.record.model
+        if data is None or coarse_map is None:
+            raise Problem(404, "picture_not_kept", f"the picture of inspection {number} is not kept")
+
+        def draw() -> bytes:
+            detector = service.fleet.get(f"{model.name}@{model.version}")
+            return render(view, data, coarse_map, detector, service.settings.max_pixels)
+
+        content, _ = await service.engine.run(draw)
+        return Response(content, media_type="image/jpeg")
+
+    @app.put(
+        "/v1/inspections/{number}/judgement",
+        dependencies=[may_look],
+        responses=INSPECTION_REPLIES,
+        summary="Agree or disagree",
+    )
+    async def judge(number: Number, word: Word) -> InspectionReply:
+        """Note whether an operator agrees with a verdict; what others said stays beside it."""
+        entry = entry_of(number)
+        history.judge(entry, word.operator, agrees=word.agrees)
+        return entry.reply()
+
+    @app.get(
+        "/v1/judgements.zip",
+        dependencies=[may_export],
+        responses=EXPORT_REPLIES,
+        response_class=Response,
+        summary="Judged pictures as folders",
+    )
+    async def judgements() -> Response:
+        """Pack what operators judged: `test/good` for calibrate, `test` for evaluate, `disputed` apart."""
+        return StreamingResponse(
+            export(history.judged()),
+            media_type="application/zip",
+            headers={"Content-Disposition": 'attachment; filename="judgements.zip"'},
+        )
+
+
+def _add_cards(app: FastAPI, service: Service) -> None:
+    may_look = allowed(service, scope="score")
+
+    async def opened(name: str) -> Detector:
+        with service.engine.place():
+            detector, _ = await service.engine.run(lambda: service.fleet.get(name))
+        return detector
+
+    @app.get(
+        "/v1/models/{name}/card", dependencies=[may_look], responses=MODEL_REPLIES, summary="A model's card"
+    )
+    async def card(name: ModelName) -> Card:
+        """Tell how a model was made, what it promises, and how its pictures drift."""
+        detector = await opened(name)
+        return Card(
+            manifest=detector.manifest,
+            calibration=detector.calibration,
+            samples=len(golden.samples(detector.bundle)),
+            drift=service.drift.outcomes(detector.model.name),
+        )
+
+    @app.get(
+        "/v1/models/{name}/samples/{number}",
+        dependencies=[may_look],
+        responses={**MODEL_REPLIES, 200: {"description": "A good picture.", "content": {"image/png": {}}}},
+        response_class=Response,
+        summary="A good picture to try",
+    )
+    async def sample(name: ModelName, number: Annotated[int, Path(ge=0, le=1000)]) -> Response:
+        """Give one of the model's own golden pictures as PNG."""
+        detector = await opened(name)
+        names = golden.samples(detector.bundle)
+        if number >= len(names):
+            raise Problem(404, "sample_not_found", f"{name} has {len(names)} samples", "they count from 0")
+        return Response((detector.bundle.path / names[number]).read_bytes(), media_type="image/png")

@@ -1,0 +1,252 @@
+"""The latest inspections in memory, what operators said of them, and their export as folders."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector import header
+from inspector.detector import Inspection
+from inspector.errors import ImageError
+from inspector.records import Record, ScoredImage
+
+MOST = 1000
+MOST_BYTES = 256_000_000
+MOST_OPERATORS = 100  # of one inspection
+
+Label = Literal["good", "defect", "disputed"]
+
+
+class Judgement(Record):
+    """What one operator says of one verdict."""
+
+    operator: str
+    agrees: bool
+    time: str
+
+
+class InspectionReply(Record):
+    """One inspection of the recent past.
+
+    `label` is what the operators make of the part: good, defect, or disputed; null where none has said
+    anything.  `has_picture` is false where the picture is no longer kept, or cannot be shown.
+    """
+
+    id: int
+    revision: int
+    time: str
+    inspection: ScoredImage
+    judgements: tuple[Judgement, ...]
+    label: Label | None
+    has_picture: bool
+
+
+class RecentReply(Record):
+    """Inspections that are new or were judged since a revision, the newest first; the oldest id kept."""
+
+    revision: int
+    oldest: int
+    inspections: tuple[InspectionReply, ...]
+
+
+@dataclass
+class Entry:
+    """One inspection; `data` is None once the picture had to make room."""
+
+    id: int
+    time: str
+    record: ScoredImage
+    data: bytes | None
+    coarse_map: NDArray[np.float32] | None
+    revision: int
+    judgements: dict[str, Judgement] = field(default_factory=dict)
+
+    @property
+    def label(self) -> Label | None:
+        """What the operators make of the part."""
+        found: set[Label] = {
+            "good" if judgement.agrees == (self.record.verdict in {"pass", "review"}) else "defect"
+            for judgement in self.judgements.values()
+        }
+        return "disputed" if len(found) == 2 else next(iter(found), None)
+
+    def reply(self) -> InspectionReply:
+        """As it is answered."""
+        return InspectionReply(
+            id=self.id,
+            revision=self.revision,
+            time=self.time,
+            inspection=self.record,
+            judgements=tuple(self.judgements.values()),
+            label=self.label,
+            has_picture=self.data is not None and self.record.verdict != "invalid",
+        )
+
+
+class History:
+    """The latest inspections; lives on the event loop, so nothing needs a lock.
+
+    Parameters
+    ----------
+    most : int
+        Inspections that are kept.
+    most_bytes : int
+        Of the pictures as they were sent, all together.
+
+    Notes
+    -----
+    What nobody judged goes first: what operators said stays for the export as long as there is room.
+    """
+
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._entries: OrderedDict[int, Entry] = OrderedDict()  # oldest first
+        self._bytes = 0
+        self._last_id = 0
+        self._changed = asyncio.Event()
+        self._open = True
+        self.revision = 0
+
+    def add(self, inspection: Inspection, data: bytes, name: str | None) -> int:
+        """Keep one inspection and its picture; return its number."""
+        self._last_id += 1
+        record = inspection.record().model_copy(update={"path": name})
+        self._entries[self._last_id] = Entry(
+            self._last_id, _now(), record, data, inspection.coarse_map, self._next_revision()
+        )
+        self._bytes += len(data)
+        self._make_room()
+        return self._last_id
+
+    def get(self, number: int) -> Entry | None:
+        """Return one inspection; None where it is not kept any more, or never was."""
+        return self._entries.get(number)
+
+    def judge(self, entry: Entry, operator: str, *, agrees: bool | None) -> None:
+        """Note what an operator says of a verdict; a second word of the same one replaces the first.
+
+        None takes it back.  What another operator says stands beside it.
+        """
+        if agrees is None:
+            entry.judgements.pop(operator, None)
+        elif operator in entry.judgements or len(entry.judgements) < MOST_OPERATORS:
+            entry.judgements[operator] = Judgement(operator=operator, agrees=agrees, time=_now())
+        entry.revision = self._next_revision()
+
+    def since(self, revision: int) -> RecentReply:
+        """Return what is new or was judged after a revision."""
+        found = [entry.reply() for entry in reversed(self._entries.values()) if entry.revision > revision]
+        oldest = next(iter(self._entries), self._last_id + 1)
+        return RecentReply(revision=self.revision, oldest=oldest, inspections=tuple(found))
+
+    async def wait(self, revision: int, seconds: float) -> None:
+        """Wait until there is something after a revision, or the time is over."""
+        end = asyncio.get_running_loop().time() + seconds
+        while self.revision <= revision and self._open:
+            left = end - asyncio.get_running_loop().time()
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                return
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        self._open = False
+        self._changed.set()
+
+    def judged(self) -> list[Entry]:
+        """Return what operators have spoken of, oldest first."""
+        return [entry for entry in self._entries.values() if entry.judgements]
+
+    def _next_revision(self) -> int:
+        self.revision += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+        return self.revision
+
+    def _make_room(self) -> None:
+        while len(self._entries) > self._most:
+            oldest = next(
+                (number for number, entry in self._entries.items() if not entry.judgements),
+                next(iter(self._entries)),
+            )
+            self._forget_picture(self._entries.pop(oldest))
+        while self._bytes > self._most_bytes:
+            pictures = [entry for entry in self._entries.values() if entry.data is not None]
+            unjudged = (entry for entry in pictures if not entry.judgements)
+            self._forget_picture(next(unjudged, pictures[0]))
+
+    def _forget_picture(self, entry: Entry) -> None:
+        self._bytes -= len(entry.data or b"")
+        entry.data = None
+
+
+def export(entries: list[Entry]) -> Iterator[bytes]:
+    """Write a ZIP file piece by piece.
+
+    `test/good` is what `inspector calibrate` takes, `test`, with `test/defect`, what `inspector evaluate`
+    takes.  Pictures of which operators disagree lie in `disputed`, and `judgements.jsonl` has every word.
+    """
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for entry in entries:
+            name = _file_name(entry)
+            folder = "disputed" if entry.label == "disputed" else f"test/{entry.label}"
+            if entry.data is not None and name is not None:
+                archive.writestr(f"{folder}/{name}", entry.data)
+            line = entry.reply().model_dump(mode="json", exclude={"revision", "has_picture"})
+            sink.lines.append(json.dumps(line | {"file": f"{folder}/{name}" if entry.data else None}))
+            yield sink.take()
+        archive.writestr("judgements.jsonl", "".join(f"{line}\n" for line in sink.lines))
+    yield sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """Takes what the archive writes, and hands it on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self.lines: list[str] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._pieces.append(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+def _file_name(entry: Entry) -> str | None:
+    """A name of our own making: the number, what is harmless of the sender's name, and the true format."""
+    if entry.data is None:
+        return None
+    try:
+        suffix = header.sniff(entry.data, "picture").lower()
+    except ImageError:
+        return None
+    stem = PurePosixPath(PureWindowsPath(entry.record.path or "part").name).stem
+    harmless = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:60]
+    return f"{entry.id:06d}-{harmless or 'part'}.{suffix}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
