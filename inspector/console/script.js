@@ -6,6 +6,7 @@ const WAIT = 20; // seconds that one question for news may take
 const VERDICTS = ["fail", "review", "pass", "invalid"];
 
 const state = {
+  epoch: null, // of the daemon that the rest is from
   revision: 0,
   entries: new Map(), // by id
   selected: null,
@@ -76,12 +77,10 @@ async function follow() {
   for (;;) {
     try {
       const wait = failed || !state.revision ? 0 : WAIT;
-      const news = await json(`/v1/inspections?since=${state.revision}&wait=${wait}`);
-      if (news.revision < state.revision) { // it was started anew: what it knew is gone
-        state.entries.clear();
-        state.revision = 0;
-        continue;
-      }
+      const news = await json(`/v1/inspections?since=${state.revision ?? 0}&wait=${wait}`);
+      if (state.epoch !== null && state.epoch !== news.epoch) startAnew();
+      state.epoch = news.epoch;
+      if (state.revision === null) { state.revision = 0; continue; }
       if (failed) notice("");
       failed = 0;
       connection("live", "live");
@@ -95,6 +94,17 @@ async function follow() {
       await pause(Math.min(10, failed));
     }
   }
+}
+
+/** The daemon was started again: what it knew is gone. */
+function startAnew() {
+  state.entries.clear();
+  state.revision = null;
+  state.selected = null;
+  drawStream();
+  drawHistogram();
+  drawCounts();
+  drawJudgements();
 }
 
 function take(news) {

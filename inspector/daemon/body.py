@@ -57,7 +57,7 @@ async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> l
     try:
         async with asyncio.timeout(seconds):
             if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-                return await _form(request, max_bytes + _ENVELOPE_BYTES)
+                return await _form(request, max_bytes)
             data = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
     except TimeoutError as exc:
         raise Problem(
@@ -74,7 +74,9 @@ async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> l
     return [Upload(None, data)]
 
 
-async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, max_bytes: int, around: int = 0) -> AsyncGenerator[bytes, None]:
+    """The body in pieces; `around` more bytes may lie about the pictures."""
+    most = max_bytes + around
     length = request.headers.get("content-length", "")
     size = int(length) if length.isdigit() else 0
     too_large = Problem(
@@ -83,21 +85,24 @@ async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, No
         f"the body has more than {max_bytes} bytes",
         "send a smaller file, or raise INSPECTOR_MAX_BYTES",
     )
-    if size > max_bytes and "expect" in request.headers:  # the sender asks before it sends
+    if size > most and "expect" in request.headers:  # the sender asks before it sends
         too_large.headers["Connection"] = "close"
         raise too_large
     total = 0
     async for chunk in request.stream():
         total += len(chunk)
-        if max(total, size) <= max_bytes:
+        if max(total, size) <= most:
             yield chunk  # more is thrown away as it comes: most senders listen only after they have sent
-    if max(total, size) > max_bytes:
+    if max(total, size) > most:
         raise too_large
 
 
 async def _form(request: Request, max_bytes: int) -> list[Upload]:
     parser = _InMemory(
-        request.headers, _bounded(request, max_bytes), max_files=MOST_PICTURES, max_fields=MOST_PICTURES
+        request.headers,
+        _bounded(request, max_bytes, _ENVELOPE_BYTES),
+        max_files=MOST_PICTURES,
+        max_fields=MOST_PICTURES,
     )
     try:
         form = await parser.parse()

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import uuid
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -54,8 +55,13 @@ class InspectionReply(Record):
 
 
 class RecentReply(Record):
-    """Inspections that are new or were judged since a revision, the newest first; the oldest id kept."""
+    """Inspections that are new or were judged since a revision, the newest first.
 
+    `epoch` is another one after each start of the daemon, when numbers begin anew; `oldest` is the smallest
+    number kept.
+    """
+
+    epoch: str
     revision: int
     oldest: int
     inspections: tuple[InspectionReply, ...]
@@ -117,6 +123,7 @@ class History:
         self._last_id = 0
         self._changed = asyncio.Event()
         self._open = True
+        self._epoch = uuid.uuid4().hex
         self.revision = 0
 
     def add(self, inspection: Inspection, data: bytes, name: str | None) -> int:
@@ -149,7 +156,7 @@ class History:
         """Return what is new or was judged after a revision."""
         found = [entry.reply() for entry in reversed(self._entries.values()) if entry.revision > revision]
         oldest = next(iter(self._entries), self._last_id + 1)
-        return RecentReply(revision=self.revision, oldest=oldest, inspections=tuple(found))
+        return RecentReply(epoch=self._epoch, revision=self.revision, oldest=oldest, inspections=tuple(found))
 
     async def wait(self, revision: int, seconds: float) -> None:
         """Wait until there is something after a revision, or the time is over."""

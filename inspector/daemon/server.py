@@ -55,9 +55,22 @@ def serve(settings: ServeSettings) -> None:
     signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, and then raises the signal once more
     try:
         with listening:
-            uvicorn.Server(config).run([listening])
+            _Server(config, service).run([listening])
     finally:
         log.say("ended")
+
+
+class _Server(uvicorn.Server):
+    """Tells the service of the end before it waits for what was accepted."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain."""
+        self._service.drain()
+        await super().shutdown(sockets)
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -76,10 +76,13 @@ class Service:
         self._watcher.start()
         self.drift.start()
 
-    def stop(self) -> None:
-        """End after the work that was accepted."""
+    def drain(self) -> None:
+        """Begin to end: not ready any more, and nobody waits for news."""
         self.draining = True
         self.history.close()
+
+    def stop(self) -> None:
+        """End after the work that was accepted."""
         self._stop.set()
         self._watcher.join()
         self.drift.stop()

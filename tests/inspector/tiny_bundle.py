@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -63,7 +64,11 @@ def tiny_bundle(path: Path, *, threshold: float = THRESHOLD, review_threshold: f
 
 
 def tiny_fill(
-    *, threshold: float = THRESHOLD, review_threshold: float | None = None, spread: float = 1.0
+    *,
+    threshold: float = THRESHOLD,
+    review_threshold: float | None = None,
+    spread: float = 1.0,
+    training_digests: Sequence[int] | None = None,
 ) -> Fill:
     """What `write_bundle` and `Store.publish` take; another threshold or spread makes another model."""
 
@@ -74,7 +79,10 @@ def tiny_fill(
         graph = Graph(folder / "detector.onnx", threads=1)
         heldout = np.stack([good_picture(seed) for seed in range(19)])
         raw = graph.run(heldout)
-        np.savez(folder / "reference.npz", heldout_latents=raw.latent)
+        arrays: dict[str, Any] = {"heldout_latents": raw.latent}
+        if training_digests is not None:
+            arrays["training_digests"] = np.array(training_digests, np.uint64)
+        np.savez(folder / "reference.npz", **arrays)
         write_golden(folder, heldout[:3], graph.run(heldout[:3]))
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
         numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)

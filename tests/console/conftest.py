@@ -1,0 +1,75 @@
+"""A real browser over a real daemon."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from inspector.store import Store
+from tests.inspector.tiny_bundle import tiny_fill
+from tests.serving import Daemon
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a screen."""
+    program = shutil.which("chromium")
+    assert program, "chromium is missing; install it: make system"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store with one model, which every command and daemon of the test uses."""
+    monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "store"))
+    store = Store(tmp_path / "store")
+    store.publish("tiny", tiny_fill(training_digests=()))
+    return store
+
+
+@pytest.fixture
+def daemon(store: Store) -> Iterator[Daemon]:
+    """A daemon on that store."""
+    with Daemon() as running:
+        yield running
+
+
+@dataclass
+class Visitor:
+    """Opens pages, and notes what they say and ask for."""
+
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+
+    def open(self, url: str, *, scheme: str = "light", width: int = 1440, height: int = 1000) -> Page:
+        """A page in a profile of its own, ready for use."""
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,  # type: ignore[arg-type]  # light or dark
+        )
+        page = context.new_page()
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.asked.add(request.url))
+        page.goto(url)
+        return page
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """A visitor whose pages are closed with the test."""
+    visitor = Visitor(browser)
+    yield visitor
+    for context in browser.contexts:
+        context.close()

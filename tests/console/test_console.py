@@ -1,0 +1,195 @@
+"""The console as operators use it: in a real browser, over a real daemon."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from inspector import images
+from inspector.store import Store
+from tests.console import hands
+from tests.console.conftest import Visitor
+from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+from tests.serving import Daemon
+from tests.soak.program import call
+
+HEIGHT, WIDTH = 300, 400
+GOOD = images.encode_png(good_picture(1, HEIGHT, WIDTH))
+BAD = images.encode_png(bad_picture(1, HEIGHT, WIDTH))
+MASK = np.zeros((HEIGHT, WIDTH), bool)
+MASK[HEIGHT // 8 : HEIGHT // 3, WIDTH // 8 : WIDTH // 3] = True
+
+
+def test_from_a_dropped_defect_to_a_new_threshold(
+    daemon: Daemon, visitor: Visitor, store: Store, tmp_path: Path
+) -> None:
+    """Drop, look, move the threshold, judge, export, calibrate and evaluate from the export."""
+    page = visitor.open(daemon.url)
+    expect(page.locator("#state")).to_have_text("live")
+    hands.drop(page, "black corner.png", BAD)
+    hands.see(page, "fail", "black corner.png")
+    assert hands.lies_over(hands.heat(page, HEIGHT, WIDTH), MASK)
+    expect(page.locator("#regions-title")).to_have_text("1 region")
+
+    page.locator("#threshold").evaluate(
+        "(e) => { e.value = e.max; e.dispatchEvent(new Event('input', { bubbles: true })) }"
+    )
+    expect(page.locator("#scores-text")).to_contain_text("recent verdicts would change")
+    page.locator("#reset").click()
+    expect(page.locator("#scores-text")).to_contain_text("rejects at most 5.0 % of good parts")
+
+    page.keyboard.press("d")  # the verdict was wrong: this one counts as good
+    expect(page.locator("#judgements")).to_contain_text("the part counts as good")
+    for seed in range(20):
+        hands.drop(page, f"{seed}.png", images.encode_png(good_picture(seed, HEIGHT, WIDTH)))
+        hands.see(page, "pass", f"{seed}.png")
+        page.keyboard.press("a")
+        expect(page.locator("#agree")).to_have_attribute("aria-pressed", "true")
+    hands.drop(page, "second.png", BAD)
+    hands.see(page, "fail", "second.png")
+    page.keyboard.press("a")
+    expect(page.locator("#judgements")).to_contain_text("the part counts as a defect")
+    with page.expect_download() as download:
+        page.locator("#export").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(tmp_path / "export")
+
+    assert len(list((tmp_path / "export/test/good").iterdir())) == 21
+    (defect,) = (tmp_path / "export/test/defect").iterdir()
+    assert defect.read_bytes() == BAD
+    lines = [json.loads(line) for line in (tmp_path / "export/judgements.jsonl").read_text().splitlines()]
+    assert [line["label"] for line in lines].count("good") == 21
+    ended = call("calibrate", "tiny", tmp_path / "export/test/good", store=store.root)
+    assert ended.returncode == 0, ended.stderr
+    ended = call(
+        "evaluate", tmp_path / "export/test", "--model", "tiny", "--format", "json", store=store.root
+    )
+    assert json.loads(ended.stdout)["kinds"]["defect"]["images"] == 1
+    expect(page.locator("#model")).to_contain_text("tiny@2", timeout=20_000)
+    assert not visitor.complaints
+    assert {urlsplit(url).netloc for url in visitor.asked if url.startswith("http")} == {
+        urlsplit(daemon.url).netloc
+    }
+
+
+def test_two_operators(daemon: Daemon, visitor: Visitor) -> None:
+    """Both pages show each inspection at once; where operators disagree, both words stay."""
+    ann, bob = visitor.open(daemon.url), visitor.open(daemon.url)
+    for page, name in ((ann, "Ann"), (bob, "Bob")):
+        expect(page.locator("#state")).to_have_text("live")
+        page.locator("#operator").evaluate(
+            f"(e) => {{ e.value = '{name}'; e.dispatchEvent(new Event('input')) }}"
+        )
+    hands.drop(ann, "part.png", BAD)
+    hands.see(bob, "fail", "part.png")
+    bob.keyboard.press("d")
+    expect(ann.locator("#judgements")).to_have_text("Bob disagrees; the part counts as good.")
+    ann.keyboard.press("a")
+    for page in (ann, bob):
+        expect(page.locator("#judgements")).to_contain_text("Bob disagrees, Ann agrees; disputed")
+    ann.locator("#filter").select_option("disputed")
+    expect(ann.locator("#stream li")).to_have_count(1)
+    assert not visitor.complaints
+
+
+def test_samples_and_keys(daemon: Daemon, visitor: Visitor) -> None:
+    """A sample is one of the model's own good pictures; H hides the heatmap, J and K walk the stream."""
+    page = visitor.open(daemon.url)
+    for number in range(2):
+        page.locator("#sample").click()
+        hands.see(page, "pass", f"sample-{number}.png")
+    page.keyboard.press("h")
+    assert page.locator("#heatmap").evaluate("(e) => e.style.opacity") == "0"
+    page.keyboard.press("j")
+    hands.see(page, "pass", "sample-0.png")
+    page.keyboard.press("k")
+    hands.see(page, "pass", "sample-1.png")
+    assert not visitor.complaints
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("notes.png", b"no picture at all", "notes.png: "),
+        ("empty.png", b"", "empty.png: "),
+        ("cut.png", GOOD[:300], "cut.png: "),
+        ("huge.png", bytes(3_000_000), "more than 2000000 bytes"),
+    ],
+)
+def test_what_is_no_picture(store: Store, visitor: Visitor, name: str, data: bytes, said: str) -> None:
+    """A clear line tells what and why, and the page goes on."""
+    with Daemon(INSPECTOR_MAX_BYTES="2000000") as daemon:
+        page = visitor.open(daemon.url)
+        hands.drop(page, name, data)
+        expect(page.locator("#notice")).to_contain_text(said)
+        hands.drop(page, "good.png", GOOD)
+        hands.see(page, "pass", "good.png")
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_daemon_goes_and_comes_back(store: Store, visitor: Visitor) -> None:
+    """The page says so, keeps what it shows, and goes on by itself; a new daemon begins anew."""
+    with Daemon() as first:
+        page = visitor.open(first.url)
+        hands.drop(page, "one.png", GOOD)
+        hands.see(page, "pass", "one.png")
+    expect(page.locator("#notice")).to_contain_text("The daemon does not answer")
+    expect(page.locator("#verdict-word")).to_have_text("pass")
+    hands.drop(page, "two.png", GOOD)
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    with Daemon("--port", str(first.port)):
+        expect(page.locator("#state")).to_have_text("live", timeout=20_000)
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator("#stream li")).to_have_count(0)
+        hands.drop(page, "three.png", GOOD)
+        hands.see(page, "pass", "three.png")
+
+
+def test_a_daemon_with_keys(store: Store, visitor: Visitor) -> None:
+    """The page asks, says when a key is not known, and that only admin may export."""
+    keys = "score:0123456789abcdef-score,admin:0123456789abcdef-admin"
+    with Daemon(INSPECTOR_API_KEYS=keys) as daemon:
+        page = visitor.open(daemon.url)
+        page.locator("#key").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#key-text")).to_contain_text("not known")
+        page.locator("#key").fill("0123456789abcdef-score")
+        page.keyboard.press("Enter")
+        hands.drop(page, "part.png", BAD)
+        hands.see(page, "fail", "part.png")
+        expect(page.locator("#stream img.thumb").first).to_have_js_property("complete", True)
+        page.locator("#export").click()
+        expect(page.locator("#notice")).to_contain_text("the key has the scope 'score'")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
+)
+def test_everyone_can_use_it(daemon: Daemon, visitor: Visitor, scheme: str, width: int) -> None:
+    """axe finds nothing serious, and nothing is wider than the screen."""
+    page = visitor.open(daemon.url, scheme=scheme, width=width, height=844)
+    hands.drop(page, "good.png", GOOD)
+    hands.see(page, "pass", "good.png")
+    hands.drop(page, "bad.png", BAD)
+    hands.see(page, "fail", "bad.png")
+    page.keyboard.press("d")
+    expect(page.locator("#judgements")).to_contain_text("disagrees")
+    violations = Axe().run(page).response["violations"]
+    assert [one["id"] for one in violations if one["impact"] in {"serious", "critical"}] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_promoted_model_appears(daemon: Daemon, visitor: Visitor, store: Store) -> None:
+    """An open page shows the new version without being loaded again."""
+    page = visitor.open(daemon.url)
+    expect(page.locator("#model")).to_contain_text("tiny@1")
+    store.publish("tiny", tiny_fill(threshold=30.0))
+    expect(page.locator("#model")).to_contain_text("tiny@2", timeout=20_000)
+    expect(page.locator("#threshold-value")).to_have_text("30.00")
