@@ -82,8 +82,17 @@ class Fleet:
             if key in self._models:
                 self._models.move_to_end(key)
                 return self._models[key]
-        self._store.parse(key)
-        return self._open(key)
+            for detector in self._models.values():
+                if key == f"{detector.model.name}@{detector.model.version}":
+                    return detector
+        try:
+            self._store.parse(key)
+            return self._open(key)
+        except ModelNotFoundError:
+            default = self.default  # its bundle may lie outside the store
+            if default is None or default.model.name != key:
+                raise
+            return default
 
     def opened(self) -> list[Detector]:
         """Return the models in memory, each once, by name and version."""

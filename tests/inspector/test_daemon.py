@@ -25,7 +25,7 @@ import inspector
 from inspector import images
 from inspector.store import Store
 from tests.inspector.conftest import Command
-from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill
 from tests.serving import Daemon, until
 from tests.soak import schema
 
@@ -322,6 +322,19 @@ def test_several_models(store: Store, start: Start) -> None:
     assert [(row["model"]["name"], row["default"]) for row in held] == [("a", True), ("c", False)]
     assert httpx.get(f"{daemon.url}/v1/models/b@1").json()["model"]["version"] == 1
     assert httpx.get(f"{daemon.url}/v1/models/x").status_code == 404
+
+
+def test_a_bundle_outside_the_store(store: Store, start: Start, tmp_path: Path) -> None:
+    """It is served under its own name, too."""
+    bundle = tiny_bundle(tmp_path / "bundle")
+    daemon = start("--model", bundle.path)
+    for name in ("tiny", "tiny@1"):
+        answer = httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD)
+        assert answer.json()["model"]["digest"] == bundle.digest
+        assert httpx.get(f"{daemon.url}/v1/models/{name}/card").status_code == 200
+    number = answer.headers["x-inspection-id"]
+    assert httpx.get(f"{daemon.url}/v1/inspections/{number}/reconstruction").status_code == 200
+    assert httpx.get(f"{daemon.url}/v1/models/tiny@2").status_code == 404
 
 
 def test_sigterm_answers_what_was_accepted(store: Store, start: Start) -> None:
