@@ -449,8 +449,8 @@ function drawHistogram() {
   line(threshold, "svg-threshold");
   if (review !== null) line(review, "svg-review");
   if (state.tried !== null) line(state.tried, "svg-tried");
-  svg.append(label(0, 127, numbers(low, 1)), label(width, 127, numbers(high, 1), "end"),
-    label(Math.min(x(threshold) + 5, width - 60), 16, numbers(threshold)));
+  svg.append(label(0, 127, numbers(low, 1)), label(width, 127, numbers(high, 1), "end"));
+  svg.append(label(Math.min(x(threshold) + 5, width - 60), 16, numbers(threshold)));
   drawPreview(low, high);
 }
 
