@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # Programs that tests start beside Python's: command and Debian package.
-PROGRAMS := promtool:prometheus chromium:chromium
+PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose
 
 system: ## install the programs that tests start, where they are missing (Debian, as root)
 	@missing=; for pair in $(PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || missing+=" $${pair##*:}"; done; \

@@ -65,6 +65,12 @@ class Metrics:
             )
         )
         self.threshold = Gauge("inspector_threshold", "A higher score fails.", ["model"], registry=registry)
+        self.promised = Gauge(
+            "inspector_promised_false_reject_rate",
+            "Share of good parts that the threshold rejects at most.",
+            ["model"],
+            registry=registry,
+        )
         self.drift_mmd = Gauge(
             "inspector_drift_mmd",
             "Squared MMD of recent pictures to the normals.",
@@ -113,6 +119,7 @@ class Metrics:
         for histogram in (self.score, self.reconstruction, self.latent):
             histogram.labels(name)
         self.threshold.labels(name).set(detector.calibration.threshold)
+        self.promised.labels(name).set(detector.calibration.promised_false_reject_rate)
         self.drift_mmd.labels(name).set(0)
         self.drift_p.labels(name).set(1)
 

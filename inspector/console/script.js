@@ -208,7 +208,7 @@ async function showPictures(entry) {
     const image = $(view);
     image.hidden = true;
     if (!entry.has_picture) continue;
-    blob(`/v1/inspections/${entry.id}/${view}`).then((url) => {
+    blob(`/v1/inspections/${entry.id}/views/${view}`).then((url) => {
       if (turn !== state.shown) return URL.revokeObjectURL(url);
       URL.revokeObjectURL(image.src);
       image.src = url;
@@ -351,7 +351,7 @@ const near = new IntersectionObserver((seen) => {
   for (const { target, isIntersecting } of seen) {
     if (!isIntersecting) continue;
     near.unobserve(target);
-    blob(`/v1/inspections/${target.dataset.thumb}/thumbnail`).then((url) => { target.src = url; }, () => {});
+    blob(`/v1/inspections/${target.dataset.thumb}/views/thumbnail`).then((url) => { target.src = url; }, () => {});
   }
 }, { rootMargin: "200px" });
 

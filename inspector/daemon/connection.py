@@ -25,8 +25,11 @@ _BUSY = (
 
 def raise_file_limit() -> int:
     """Let the process open as many files as it may; return how many connections that leaves room for."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):  # not permitted here
+        most = soft
     room = MOST_CONNECTIONS if most == resource.RLIM_INFINITY else most - _OTHER_FILES
     return max(1, min(MOST_CONNECTIONS, room))
 

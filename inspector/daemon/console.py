@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Query
 from fastapi.responses import Response, StreamingResponse
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from inspector import golden
 from inspector.daemon.access import allowed
@@ -36,7 +36,7 @@ class Word(Record):
     """What one operator says of a verdict; null takes it back."""
 
     operator: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")
-    agrees: bool | None
+    agrees: StrictBool | None
 
 
 class Card(Record):
@@ -96,7 +96,7 @@ def _add_inspections(app: FastAPI, service: Service) -> None:
         return history.since(since)
 
     @app.get(
-        "/v1/inspections/{number}/{view}",
+        "/v1/inspections/{number}/views/{view}",
         dependencies=[may_look],
         responses=JPEG_REPLIES,
         response_class=Response,

@@ -142,9 +142,9 @@ _ERRORS = (
 ERRORS = {code: _problem(status, code, *texts) for status, code, *texts in _ERRORS}
 
 _MODEL: dict[str, Any] = {"model": ProblemReply}
-_OF_MODELS = ("unauthorized", "forbidden", "model_not_found", "full")
+_OF_MODELS = ("malformed", "unauthorized", "forbidden", "model_not_found", "full")
 _OF_INSPECTIONS = ("malformed", "unauthorized", "forbidden", "inspection_not_found", "full")
-_OF_PICTURES = (*_OF_MODELS, "malformed", "request_timeout", "too_large", "unknown_format", "truncated")
+_OF_PICTURES = (*_OF_MODELS, "request_timeout", "too_large", "unknown_format", "truncated")
 
 
 def _replies(codes: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:

@@ -159,9 +159,12 @@ class History:
         return RecentReply(epoch=self._epoch, revision=self.revision, oldest=oldest, inspections=tuple(found))
 
     async def wait(self, revision: int, seconds: float) -> None:
-        """Wait until there is something after a revision, or the time is over."""
+        """Wait until there is something after the latest revision, or the time is over.
+
+        Another one is out of date, or of a daemon before this one: there is no waiting for it.
+        """
         end = asyncio.get_running_loop().time() + seconds
-        while self.revision <= revision and self._open:
+        while self.revision == revision and self._open:
             left = end - asyncio.get_running_loop().time()
             try:
                 await asyncio.wait_for(self._changed.wait(), left)

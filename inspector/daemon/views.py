@@ -16,7 +16,7 @@ QUALITY = 88
 
 
 class View(StrEnum):
-    """Last part of `/v1/inspections/{id}/{view}`."""
+    """Last part of `/v1/inspections/{number}/views/{view}`."""
 
     PICTURE = "picture"
     HEATMAP = "heatmap"

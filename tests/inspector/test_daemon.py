@@ -333,7 +333,7 @@ def test_a_bundle_outside_the_store(store: Store, start: Start, tmp_path: Path) 
         assert answer.json()["model"]["digest"] == bundle.digest
         assert httpx.get(f"{daemon.url}/v1/models/{name}/card").status_code == 200
     number = answer.headers["x-inspection-id"]
-    assert httpx.get(f"{daemon.url}/v1/inspections/{number}/reconstruction").status_code == 200
+    assert httpx.get(f"{daemon.url}/v1/inspections/{number}/views/reconstruction").status_code == 200
     assert httpx.get(f"{daemon.url}/v1/models/tiny@2").status_code == 404
 
 
@@ -505,6 +505,7 @@ def test_metrics_count_what_happened(daemon: Daemon) -> None:
     assert daemon.metric('inspector_stage_seconds_count{stage="queue"}') == 4
     assert daemon.metric('inspector_score_count{model="tiny"}') == 3
     assert daemon.metric('inspector_threshold{model="tiny"}') == 20
+    assert daemon.metric('inspector_promised_false_reject_rate{model="tiny"}') == 0.05
     assert time.time() - daemon.metric('inspector_last_inspection_timestamp_seconds{model="tiny"}') < 60
     assert daemon.metric("inspector_queue_depth") == 0
 

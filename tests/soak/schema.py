@@ -14,8 +14,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import httpx
+
+from inspector import images
 from inspector.store import Store
-from tests.inspector.tiny_bundle import tiny_fill
+from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.program import demand, finish, say
 
@@ -32,6 +35,11 @@ def prove(cases: int, seed: int) -> None:
         Store(Path(place) / "store").publish(NAME, tiny_fill())
         environment = {"INSPECTOR_STORE": f"{place}/store", "INSPECTOR_API_KEYS": f"score:{KEY}"}
         with Daemon(ready=True, **environment) as daemon:
+            httpx.post(
+                f"{daemon.url}/v1/score",
+                content=images.encode_png(good_picture()),
+                headers={"Authorization": f"Bearer {KEY}"},
+            ).raise_for_status()  # so that there is an inspection to ask for
             waited = len(daemon.events("request"))  # until it was ready
             while len(daemon.events("request")) < cases:  # it repeats none within one run
                 _run(daemon.url, Path(place), cases, seed)

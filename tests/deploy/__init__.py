@@ -1,0 +1,1 @@
+"""What is delivered in deploy/, with the programs that will read it."""
