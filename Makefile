@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # Programs that tests start beside Python's: command and Debian package.
-PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose
+PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose debootstrap:debootstrap
 
 system: ## install the programs that tests start, where they are missing (Debian, as root)
 	@missing=; for pair in $(PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || missing+=" $${pair##*:}"; done; \
@@ -63,8 +63,8 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER BUDG
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --budget "$(BUDGET)"
 
-soak: $(STAMP) ## long proofs: start-up, wheel, kill -9, memory, and the daemon under load (an hour)
-	@for name in startup wheel kill memory load promotions sigterm traffic; do \
+soak: $(STAMP) system ## long proofs: start-up, wheel, kill -9, memory, and the daemon under load (an hour)
+	@for name in startup wheel image kill memory load promotions sigterm traffic; do \
 	  echo "--- $$name"; $(BIN)/python -m tests.soak.$$name; done
 
 fuzz: $(STAMP) ## thousands of generated requests to the daemon

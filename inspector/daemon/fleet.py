@@ -174,8 +174,7 @@ class Fleet:
             return detector
 
     def _prove(self, path: Path) -> Detector:
-        process = psutil.Process()
-        before = process.memory_info().rss
+        before = _resident_bytes()
         try:
             detector = Detector(Bundle.open(path), self._settings)
             golden.prove(detector)
@@ -183,7 +182,7 @@ class Fleet:
             self._listener("failed", None, error)
             raise
         on_disk = sum(file.size_bytes for file in detector.manifest.files.values())
-        self._sizes[path] = max(process.memory_info().rss - before, on_disk)
+        self._sizes[path] = max(_resident_bytes() - before, on_disk)
         self._listener("ok", detector, None)
         return detector
 
@@ -203,3 +202,11 @@ class Fleet:
             detector = self._models.pop(key, None)
         if detector is not None:
             self._listener("removed", detector, None)
+
+
+def _resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not tell."""
+    try:
+        return int(psutil.Process().memory_info().rss)
+    except (psutil.Error, OSError):
+        return 0

@@ -26,7 +26,7 @@ def prove(model: Path | None, train: bool) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_dataset(folder / "d", train=30, good=2, per_kind=0, size=128)
-        wheel = _build(folder)
+        wheel = build(folder)
         _program([sys.executable, "-m", "venv", folder / "venv"], folder)
         _install(folder, str(wheel))
         for package in WORKSHOP:
@@ -48,7 +48,7 @@ def _program(words: list[str | Path], cwd: Path) -> str:
     return done.stdout
 
 
-def _build(folder: Path) -> Path:
+def build(folder: Path) -> Path:
     """Build from a copy, so that the checkout stays as it is."""
     source = folder / "source"
     for package in ("inspector", "models", "calibration"):
