@@ -174,9 +174,10 @@ class Arrivals:
         return found
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        listed: list[os.DirEntry[str]] = []
         with self._noting(folder), os.scandir(folder) as entries:
-            return list(entries)
-        return []
+            listed.extend(entries)
+        return listed
 
     @contextmanager
     def _noting(self, path: str) -> Iterator[None]:
