@@ -63,8 +63,8 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER BUDG
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --budget "$(BUDGET)"
 
-soak: $(STAMP) system ## long proofs: start-up, wheel, kill -9, memory, and the daemon under load (an hour)
-	@for name in startup wheel image kill memory load promotions sigterm traffic; do \
+soak: $(STAMP) system ## long proofs: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
+	@for name in startup wheel image kill memory load promotions sigterm traffic watch; do \
 	  echo "--- $$name"; $(BIN)/python -m tests.soak.$$name; done
 
 fuzz: $(STAMP) ## thousands of generated requests to the daemon

@@ -180,26 +180,14 @@ class Detector:
         try:
             picture, pixels = self.prepare(source)
         except ImageError as error:
-            return self._invalid(path, error, perf_counter() - started)
+            return self.refuse(path, error, perf_counter() - started)
         decoded = perf_counter()
         raw = self.raw(pixels[np.newaxis])
         inferred = perf_counter()
         return self._decide(path, picture, raw, decoded - started, inferred - decoded)
 
-    def reconstruct(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what the auto-encoder makes of prepared pictures, uint8 (N, H, W, 3)."""
-        latent = self._encoder.run(None, {"image": batch})[0]
-        return np.asarray(self._decoder.run(None, {"latent": latent})[0])
-
-    @cached_property
-    def _encoder(self) -> onnxruntime.InferenceSession:
-        return open_session(self.bundle.path / "encoder.onnx", self.settings.threads)
-
-    @cached_property
-    def _decoder(self) -> onnxruntime.InferenceSession:
-        return open_session(self.bundle.path / "decoder.onnx", self.settings.threads)
-
-    def _invalid(self, path: str | None, error: ImageError, seconds: float) -> Inspection:
+    def refuse(self, path: str | None, error: ImageError, seconds: float = 0.0) -> Inspection:
+        """Return the verdict `invalid` for a picture that is at fault; it took `seconds` to find out."""
         return Inspection(
             path=path,
             verdict="invalid",
@@ -213,6 +201,31 @@ class Detector:
             milliseconds=Milliseconds(decode=round(seconds * 1e3, 3), infer=0.0, decide=0.0),
             reason=f"{error.reason}: {error.message}",
         )
+
+    def draw(self, inspection: Inspection) -> NDArray[np.uint8] | None:
+        """Draw what was found over the picture, uint8 (H, W, 3), RGB; None for one that is invalid."""
+        if inspection.picture is None or inspection.anomaly_map is None:
+            return None
+        return heatmap.overlay(
+            inspection.picture,
+            inspection.anomaly_map,
+            limit=self.calibration.map_limit,
+            ceiling=self.calibration.map_ceiling,
+            regions=inspection.regions,
+        )
+
+    def reconstruct(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what the auto-encoder makes of prepared pictures, uint8 (N, H, W, 3)."""
+        latent = self._encoder.run(None, {"image": batch})[0]
+        return np.asarray(self._decoder.run(None, {"latent": latent})[0])
+
+    @cached_property
+    def _encoder(self) -> onnxruntime.InferenceSession:
+        return open_session(self.bundle.path / "encoder.onnx", self.settings.threads)
+
+    @cached_property
+    def _decoder(self) -> onnxruntime.InferenceSession:
+        return open_session(self.bundle.path / "decoder.onnx", self.settings.threads)
 
     def _decide(
         self, path: str | None, picture: images.Picture, raw: RawScores, decode: float, infer: float

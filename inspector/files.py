@@ -19,6 +19,26 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
+_LONGEST_STEM_BYTES = 200
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is taken for a picture: by its suffix, and never a hidden one.
+
+    Examples
+    --------
+    >>> is_image_name("part.PNG"), is_image_name(".part.png"), is_image_name("notes.txt")
+    (True, False, False)
+    """
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def shortened(stem: str) -> str:
+    """Cut the stem of a name, so that more can be added to it on any disk."""
+    kept = stem.encode("utf-8", "surrogateescape")[:_LONGEST_STEM_BYTES]
+    return kept.decode("utf-8", "surrogateescape")
+
+
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
     """List the pictures of a folder by their suffixes, in the order of their relative paths.
 
@@ -49,8 +69,7 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
     found: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=_cannot_list):
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        shown = (Path(place, name) for name in names if not name.startswith("."))
-        found += [path for path in shown if path.suffix.lower() in IMAGE_SUFFIXES]
+        found += [Path(place, name) for name in names if is_image_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 

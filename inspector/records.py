@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -181,3 +184,28 @@ class ScoredImage(Record):
     image: ImageSize | None
     milliseconds: Milliseconds
     reason: str | None
+
+
+@dataclass(frozen=True)
+class Modification:
+    """One state of a file: another size or another time of change is another one."""
+
+    mtime_ns: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Take it from what the file system says."""
+        return cls(status.st_mtime_ns, status.st_size)
+
+
+class WatchedImage(ScoredImage):
+    """One line of `inspector watch`: a scored image, and which state of its file that was."""
+
+    modified: Modification
+    heatmap: str | None
+
+
+def to_json(row: ScoredImage) -> str:
+    """Return one object on one line, in ASCII: a file name that is not UTF-8 stays what it is."""
+    return json.dumps(row.model_dump())

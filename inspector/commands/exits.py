@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
 from inspector.errors import (
     BundleError,
     DatasetError,
@@ -12,6 +15,9 @@ from inspector.errors import (
     TrainingError,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from inspector.records import Verdict
 
 PASSED = 0
 FAILED = 1
@@ -42,3 +48,16 @@ def exit_code(error: InspectorError) -> int:
     5
     """
     return next((BRANCHES[kind] for kind in type(error).__mro__ if kind in BRANCHES), UNEXPECTED)
+
+
+def verdict_code(verdicts: Counter[Verdict], *, exit_zero: bool = False) -> int:
+    """Return the exit code of pictures with these verdicts; with `exit_zero`, failed ones are forgiven.
+
+    Examples
+    --------
+    >>> verdict_code(Counter({"pass": 3, "fail": 1, "invalid": 1}))
+    1
+    """
+    if verdicts["fail"]:
+        return PASSED if exit_zero else FAILED
+    return INVALID if verdicts["invalid"] else PASSED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from inspector.files import printable
-from inspector.records import ScoredImage, Verdict
+from inspector.records import ScoredImage, Verdict, to_json
 
 COLOURS: dict[Verdict, str] = {"pass": "green", "review": "yellow", "fail": "red", "invalid": "magenta"}
 
@@ -79,11 +78,6 @@ def print_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def to_json(row: ScoredImage) -> str:
-    """Return one object on one line, in ASCII: a file name that is not UTF-8 stays what it is."""
-    return json.dumps(row.model_dump())
-
-
 def summary(rows: Counter[Verdict], milliseconds: float) -> str:
     """Count the verdicts in words.
 
@@ -92,10 +86,21 @@ def summary(rows: Counter[Verdict], milliseconds: float) -> str:
     >>> summary(Counter({"pass": 3, "fail": 1}), 40.0)
     '4 images: 3 pass, 1 fail; 10.0 ms each'
     """
+    return f"{tally(rows)}; {milliseconds / max(sum(rows.values()), 1):.1f} ms each"
+
+
+def tally(rows: Counter[Verdict]) -> str:
+    """Count the verdicts in words, without the time.
+
+    Examples
+    --------
+    >>> tally(Counter({"pass": 1}))
+    '1 image: 1 pass'
+    """
     total = sum(rows.values())
     counts = ", ".join(f"{rows[verdict]} {verdict}" for verdict in COLOURS if rows[verdict])
     images = "1 image" if total == 1 else f"{total} images"
-    return f"{images}: {counts}; {milliseconds / max(total, 1):.1f} ms each"
+    return f"{images}: {counts}" if counts else images
 
 
 # --- the four forms -------------------------------------------------------------------------

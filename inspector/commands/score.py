@@ -30,7 +30,6 @@ curl -s http://camera/still.jpg | inspector score -
 """
 
 _PROGRESS_FROM_IMAGES = 20
-_LONGEST_STEM_BYTES = 200
 
 
 def score(
@@ -74,7 +73,7 @@ def score(
         verdicts = _score_all(detector, sources, write, folder)
     if chosen is Format.TABLE:
         typer.echo(summary(verdicts, (perf_counter() - started) * 1e3), err=True)
-    raise typer.Exit(_exit_code(verdicts, exit_zero))
+    raise typer.Exit(exits.verdict_code(verdicts, exit_zero=exit_zero))
 
 
 @contextmanager
@@ -105,12 +104,6 @@ def _score_all(
     return verdicts
 
 
-def _exit_code(verdicts: Counter[Verdict], exit_zero: bool) -> int:
-    if verdicts["fail"]:
-        return exits.PASSED if exit_zero else exits.FAILED
-    return exits.INVALID if verdicts["invalid"] else exits.PASSED
-
-
 class HeatmapFolder:
     """A folder that takes one heatmap for each picture, under a name that no other one has."""
 
@@ -124,24 +117,19 @@ class HeatmapFolder:
 
     def write(self, stem: str, inspection: Inspection, detector: Detector) -> None:
         """Write what was found in a picture over the picture; nothing for one that is invalid."""
-        if inspection.picture is None or inspection.anomaly_map is None:
-            return
-        from inspector import heatmap, images
+        from inspector import images
         from inspector.storage import write_bytes
 
-        drawn = heatmap.overlay(
-            inspection.picture,
-            inspection.anomaly_map,
-            limit=detector.calibration.map_limit,
-            ceiling=detector.calibration.map_ceiling,
-            regions=inspection.regions,
-        )
+        drawn = detector.draw(inspection)
+        if drawn is None:
+            return
         write_bytes(self.path / self._name(stem), images.encode_png(drawn), durable=False)
 
     def _name(self, stem: str) -> str:
         """`STEM_heatmap.png`, or `STEM_2_heatmap.png` where an earlier picture has that name."""
-        short = stem.encode("utf-8", "surrogateescape")[:_LONGEST_STEM_BYTES]
-        stem, number = short.decode("utf-8", "surrogateescape"), 1
+        from inspector.files import shortened
+
+        stem, number = shortened(stem), 1
         name = f"{stem}_heatmap.png"
         while name.casefold() in self._taken:  # some disks do not tell capitals apart
             number += 1

@@ -307,6 +307,7 @@ async function show(id) {
 let turn = 0;
 async function sample() {
   try {
+    if (!state.card) await refreshModels();
     if (!state.card?.samples) return notice("The model has no samples.");
     const number = turn++ % state.card.samples;
     const answer = await call(`/v1/models/${encodeURIComponent(state.model)}/samples/${number}`);

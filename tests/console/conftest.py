@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from inspector.store import Store
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.serving import Daemon
 
+expect.set_options(timeout=20_000)  # machines are busy at times
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 

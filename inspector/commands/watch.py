@@ -1,0 +1,262 @@
+"""`inspector watch`: a verdict for each picture that appears in a folder."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inspector.commands import exits
+
+if TYPE_CHECKING:
+    from inspector.arrival import Arrivals
+    from inspector.daemon.fleet import Fleet
+    from inspector.detector import Detector
+    from inspector.errors import InspectorError
+    from inspector.journal import Journal, Printout
+    from inspector.records import Verdict, WatchedImage
+    from inspector.tray import Trays
+
+EXAMPLE = """
+inspector watch incoming/
+inspector watch incoming/ --model tiles --output /var/log/tiles.jsonl --move sorted/
+inspector watch incoming/ --output - | jq -r 'select(.verdict == "fail").path'
+"""
+
+STDOUT = Path("-")
+RESULTS = "inspections.jsonl"
+MINUTE_SECONDS = 60.0
+
+
+def watch(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where pictures appear; searched below, too.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Results, or - for stdout.  [default: DIR/{RESULTS}]"),
+    ] = None,
+    move: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Move pictures to pass, review, fail and invalid below it."),
+    ] = None,
+    heatmaps: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a heatmap of each picture there.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Score what is there, and end.")] = False,
+    settle: Annotated[
+        float,
+        typer.Option(
+            min=0, max=3600, metavar="SECONDS", help="How long a picture must not change to be taken."
+        ),
+    ] = 1.0,
+    interval: Annotated[
+        float,
+        typer.Option(
+            min=0.05, max=3600, metavar="SECONDS", help="How often to look for pictures and models."
+        ),
+    ] = 0.5,
+    threads: Annotated[
+        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
+    ] = None,
+) -> None:
+    """Score each picture that appears in a folder, until SIGTERM or Ctrl-C.
+
+    Each state of each picture gets one JSON line in the results, which are also what a restart goes on from.
+    A model that is promoted meanwhile takes over. With --once the exit code is that of score.
+    """
+    with _asked_to_stop() as stop:
+        trays, arrivals = _places(folder, output, move, heatmaps, settle)
+        fleet = _fleet(model, threads)
+        with _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk:
+            from inspector.watch import Watch
+
+            results = _results(arrivals.folder, output)
+            maps = None if heatmaps is None else heatmaps.absolute()
+            watching = Watch(arrivals, results, trays, _follow(fleet, interval), talk, maps)
+            try:
+                if not once:
+                    watching.run(interval, stop)
+                elif left := watching.once(settle, stop):
+                    _say(f"{left} still being written and left for the next time")
+            finally:
+                results.close()
+    if once:
+        raise typer.Exit(exits.verdict_code(watching.verdicts))
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether SIGTERM or Ctrl-C came; what comes again has its usual effect."""
+    asked = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # a shell does so for jobs in the background
+            signal.signal(number, note)
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _places(
+    folder: Path, output: Path | None, move: Path | None, heatmaps: Path | None, settle: float
+) -> tuple[Trays, Arrivals]:
+    """Make the folders that are needed, and leave them out of what is watched."""
+    from inspector.arrival import Arrivals
+    from inspector.errors import UsageError
+    from inspector.files import printable
+    from inspector.storage import storage_errors
+    from inspector.tray import Trays
+
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise UsageError(f"{printable(folder)} {what}", hint="name the folder that pictures appear in")
+    if heatmaps is not None:
+        if heatmaps.resolve() == folder.resolve():
+            raise UsageError(
+                f"--heatmaps {printable(heatmaps)} is the folder that is watched", hint="choose another one"
+            )
+        with storage_errors(heatmaps):
+            heatmaps.mkdir(parents=True, exist_ok=True)
+    arrivals = Arrivals(folder, settle)
+    trays = Trays(arrivals.folder, None if move is None else move.absolute())
+    trays.make()
+    others = [path for path in (heatmaps, output) if path not in (None, STDOUT)]
+    arrivals.leave_out([*trays.folders, *filter(None, others)])
+    return trays, arrivals
+
+
+def _fleet(model: str | None, threads: int | None) -> Fleet:
+    """Open and prove the model; later ones that cannot be used are told of."""
+    from inspector.daemon.fleet import Fleet
+    from inspector.settings import Settings
+    from inspector.store import Store
+
+    settings = Settings.from_environment()
+    if threads is not None:
+        settings = settings.model_copy(update={"threads": threads})
+    Store(settings.store).resolve(model)  # its errors say what to do at the start
+
+    def told(_result: str, _detector: Detector | None, error: InspectorError | None) -> None:
+        if error is not None and (before := fleet.default) is not None:
+            name = f"{before.model.name}@{before.model.version}"
+            _say(f"a new model cannot be used, {name} goes on: {error.message}")
+
+    fleet = Fleet(settings, model, listener=told)
+    fleet.refresh()
+    if fleet.default is None and fleet.problem is not None:
+        raise fleet.problem
+    return fleet
+
+
+def _follow(fleet: Fleet, seconds: float) -> Callable[[], Detector]:
+    """Give the model of the moment; the store is looked at again every `seconds`."""
+    looked = time.monotonic()
+
+    def current() -> Detector:
+        nonlocal looked
+        if time.monotonic() - looked >= seconds:
+            fleet.refresh()
+            looked = time.monotonic()
+        return fleet.default or fleet.get()
+
+    return current
+
+
+def _results(folder: Path, output: Path | None) -> Journal | Printout:
+    from inspector.commands.output import print_line
+    from inspector.journal import Journal, Printout
+
+    if output == STDOUT:
+        return Printout(print_line)
+    journal = Journal((output or folder / RESULTS).absolute(), _say)
+    journal.open()
+    return journal
+
+
+# --- what people are told, on stderr ---------------------------------------------------------
+
+
+def _say(line: str) -> None:
+    from inspector.files import printable
+
+    typer.echo(printable(line), err=True)
+
+
+@contextmanager
+def _talk(folder: Path, *, status: bool) -> Iterator[Talk]:
+    """Give who tells of problems, and at a terminal shows in one line how it goes."""
+    if not status or not sys.stderr.isatty():
+        yield Talk(folder, lambda _line: None)
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+    from rich.table import Column
+
+    from inspector.commands.output import tally
+
+    column = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+    with Progress(
+        column, console=Console(stderr=True), transient=True, redirect_stdout=False, refresh_per_second=4
+    ) as line:
+        task = line.add_task("", total=None)
+        talk = Talk(folder, lambda text: line.update(task, description=text))
+        talk.looked()
+        yield talk
+    typer.echo(tally(talk.verdicts), err=True)
+
+
+class Talk:
+    """Tells of problems in one line each, and shows how it goes in one that stays."""
+
+    def __init__(self, folder: Path, show: Callable[[str], None]) -> None:
+        self.verdicts: Counter[Verdict] = Counter()
+        self._folder, self._show = folder, show
+        self._last = ""
+        self._moments: deque[float] = deque()  # of the last minute
+
+    def inspected(self, row: WatchedImage) -> None:
+        """Count a picture."""
+        self.verdicts[row.verdict] += 1
+        self._last = f"; last {Path(row.path or '').name} {row.verdict}"
+        self._moments.append(time.monotonic())
+        self.looked()
+
+    def problem(self, error: InspectorError) -> None:
+        """Say what does not work."""
+        _say(f"error: {error.message}; trying again")
+
+    def recovered(self) -> None:
+        """Say that it works again."""
+        _say(f"{self._folder} is watched again, and all is well")
+
+    def looked(self) -> None:
+        """Show how it goes."""
+        from inspector.commands.output import tally
+        from inspector.files import printable
+
+        now = time.monotonic()
+        while self._moments and now - self._moments[0] > MINUTE_SECONDS:
+            self._moments.popleft()
+        rate = f"{len(self._moments)} in the last minute"
+        self._show(printable(f"{self._folder.name}: {tally(self.verdicts)}, {rate}{self._last}"))

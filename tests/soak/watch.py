@@ -1,0 +1,297 @@
+"""`kill -9` on a watch while pictures come, change and go: one whole line for each state of each picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from inspector import images
+from inspector.arrival import Arrival
+from inspector.records import Modification
+from inspector.store import Store
+from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+from tests.soak.load import together
+from tests.soak.program import PROGRAM, demand, environment, finish, say
+
+SETTLE_SECONDS = 0.3
+WRITERS = 4
+CELLS = 7
+LATE_SECONDS = 120.0
+
+Content = tuple[bytes, str]  # the bytes of a picture, and its verdict
+
+
+class Results:
+    """The lines of the results as they grow; the last one may be half of one while no watcher runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: Counter[bytes] = Counter()  # by `Arrival.key`
+        self.verdicts: dict[bytes, str] = {}
+        self._read_bytes = 0
+
+    def read(self) -> int:
+        """Read on; every whole line must be JSON.  Return the number of lines."""
+        if self.path.exists():
+            with self.path.open("rb") as stream:
+                stream.seek(self._read_bytes)
+                self._take(stream.read())
+        return self.lines.total()
+
+    def _take(self, content: bytes) -> None:
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        for line in whole.splitlines():
+            row = json.loads(line)
+            key = Arrival(row["path"], Modification(**row["modified"])).key
+            self.verdicts[key] = row["verdict"]
+            self.lines[key] += 1
+
+
+class Line:
+    """Four stations that put pictures into a folder, and what they know of each state that they made.
+
+    Attributes
+    ----------
+    stayed : dict
+        Verdict of each state that stayed until it had its line, or stays to the end.
+    passing : set
+        Every state that ever was, those of files that were still being written included.
+    """
+
+    def __init__(self, folder: Path, results: Results, seed: int, *, moved: bool) -> None:
+        self.folder, self.results, self.moved = folder, results, moved
+        self.stayed: dict[bytes, str] = {}
+        self.passing: set[bytes] = set()
+        self.kinds: Counter[str] = Counter()
+        self._rng = random.Random(seed)  # noqa: S311 - an order, not a secret
+        self._lock = threading.Lock()
+        self._contents = contents()
+
+    def run(self, files: int) -> None:
+        """Put `files` pictures there, from several threads."""
+        left = iter(range(files))
+
+        def station() -> None:
+            while True:
+                with self._lock:
+                    number = next(left, None)
+                    kind = self._rng.choice(("slow", "renamed", "renamed", "modified", "removed"))
+                    first, second = self._rng.sample(self._contents, 2)
+                if number is None:
+                    return
+                self.kinds[kind] += 1
+                getattr(self, f"_{kind}")(
+                    self.folder / f"cell-{number % CELLS}" / f"{number}.png", first, second
+                )
+                time.sleep(0.02)
+
+        for number in range(CELLS):
+            (self.folder / f"cell-{number}").mkdir()
+        together([station] * WRITERS)
+
+    def _slow(self, path: Path, content: Content, _other: Content) -> None:
+        """Written in place, piece by piece."""
+        self._stays(self._write(path, content), content)
+
+    def _renamed(self, path: Path, content: Content, _other: Content) -> None:
+        """Complete, and renamed into place."""
+        self._stays(self._rename(path, content), content)
+
+    def _modified(self, path: Path, content: Content, other: Content) -> None:
+        """Replaced or overwritten, half of them before they settle, the others once they have their line."""
+        key = self._rename(path, content)
+        with self._lock:
+            early, change = self._rng.random() < 0.5, self._rng.choice((self._rename, self._write))
+        if early:
+            time.sleep(SETTLE_SECONDS / 3)
+        else:
+            self._stays(key, content)
+            _until(lambda: self.results.lines[key] and not (self.moved and path.exists()), "a line")
+        self._stays(change(path, other), other)
+
+    def _removed(self, path: Path, content: Content, _other: Content) -> None:
+        """Removed at about the moment when it settles."""
+        self._rename(path, content)
+        with self._lock:
+            seconds = self._rng.uniform(0, 2 * SETTLE_SECONDS)
+        time.sleep(seconds)
+        path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, content: Content) -> bytes:
+        with path.open("wb", buffering=0) as stream:
+            key = self._passes(path, os.fstat(stream.fileno()))
+            for start in range(0, len(content[0]), 2500):
+                time.sleep(SETTLE_SECONDS / 6)
+                stream.write(content[0][start : start + 2500])
+                key = self._passes(path, os.fstat(stream.fileno()))
+        return key
+
+    def _rename(self, path: Path, content: Content) -> bytes:
+        staged = path.with_name(f".{path.name}")
+        staged.write_bytes(content[0])
+        key = self._passes(path, staged.stat())
+        staged.rename(path)
+        return key
+
+    def _passes(self, path: Path, status: os.stat_result) -> bytes:
+        key = Arrival(str(path), Modification.of(status)).key
+        with self._lock:
+            self.passing.add(key)
+        return key
+
+    def _stays(self, key: bytes, content: Content) -> None:
+        with self._lock:
+            self.stayed[key] = content[1]
+
+
+def contents() -> list[Content]:
+    """Pictures that pass, that fail and that are cut off."""
+    good = [(images.encode_png(good_picture(seed)), "pass") for seed in range(12)]
+    bad = [(images.encode_png(bad_picture(seed)), "fail") for seed in range(12)]
+    return [*good, *bad, *((content[: -100 - seed], "invalid") for seed, (content, _) in enumerate(good[:6]))]
+
+
+def prove(files: int, kills: int, seed: int) -> None:
+    """Leave pictures where they are, and then move them; each time with all files and all kills."""
+    for moved in (False, True):
+        _prove(files, kills, seed, moved=moved)
+
+
+def _prove(files: int, kills: int, seed: int, *, moved: bool) -> None:
+    rng = random.Random(seed + 1)  # noqa: S311 - moments, not secrets
+    with tempfile.TemporaryDirectory() as place:
+        folder, sorted_ = Path(place) / "incoming", Path(place) / "sorted"
+        folder.mkdir()
+        Store(Path(place) / "store").publish("tiny", tiny_fill())
+        command = [*PROGRAM, "watch", str(folder), "--settle", str(SETTLE_SECONDS), "--interval", "0.1"]
+        command += ["--move", str(sorted_)] if moved else []
+        results = Results(folder / "inspections.jsonl")
+        line = Line(folder, results, seed, moved=moved)
+        feeding = threading.Thread(target=line.run, args=(files,))
+        began = time.monotonic()
+        feeding.start()
+        _kill_again_and_again(command, Path(place), line, kills, rng, feeding)
+        with _start(command, Path(place)) as last:
+            while feeding.is_alive():
+                results.read()
+                time.sleep(0.03)
+            _until(lambda: results.read() and not _missing(line), "the last lines")
+            _until(lambda: not moved or not left_over(folder), "the last moves")
+            time.sleep(4 * SETTLE_SECONDS)
+            last.send_signal(signal.SIGTERM)
+            said = last.communicate(timeout=30)[1]
+        demand((last.returncode, said) == (0, ""), f"it ended with {last.returncode}: {said}")
+        seconds = time.monotonic() - began
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(line.kinds.items()))
+        say(f"{files} files in {seconds:.0f} s: {kinds}; {kills} kills")
+        _judge(line, sorted_ if moved else None)
+
+
+def _kill_again_and_again(
+    command: list[str], place: Path, line: Line, kills: int, rng: random.Random, feeding: threading.Thread
+) -> None:
+    """Start and kill watchers while pictures come; after every second one, half a line is left."""
+    results = line.results
+    for number in range(1, kills + 1):
+        with _start(command, place) as process:
+            before, end = results.read(), time.monotonic() + rng.uniform(0.5, 8)
+            while time.monotonic() < end or results.read() == before:
+                demand(process.poll() is None, "a watcher ended by itself")
+                demand(feeding.is_alive(), f"all files were there before kill {number}; give more files")
+                results.read()
+                time.sleep(0.03)
+            process.kill()
+            said = process.communicate()[1]
+        demand(not said, f"a watcher said: {said}")
+        whole = results.read()
+        if number % 2:
+            content = results.path.read_bytes()
+            last = content[content.rfind(b"\n", 0, -1) + 1 :]
+            with results.path.open("ab") as stream:
+                stream.write(last[: rng.randrange(1, len(last))])
+        say(f"{number:3d}: killed with {whole} lines{' and half a line' if number % 2 else ''}")
+
+
+def _start(command: list[str], place: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        env=environment(place / "store", threads=1),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _missing(line: Line) -> set[bytes]:
+    return {key for key in line.stayed if not line.results.lines[key]}
+
+
+def left_over(folder: Path) -> list[str]:
+    """Pictures that still lie in the watched folder, or are half way to their tray."""
+    return [path.name for path in folder.rglob("*.png") if not path.name.startswith(".")]
+
+
+def _judge(line: Line, sorted_: Path | None) -> None:
+    """Compare the whole file with what the stations know."""
+    demand(line.results.path.read_bytes().endswith(b"\n"), "the last line is not whole")
+    results = Results(line.results.path)
+    results.read()
+    lines, verdicts = results.lines, results.verdicts
+    demand(not _missing(line), f"{len(_missing(line))} states that stayed have no line")
+    twice = [key for key, count in lines.items() if count > 1]
+    demand(not twice, f"{len(twice)} states have more than one line")
+    strange = lines.keys() - line.passing
+    demand(not strange, f"{len(strange)} lines are of states that never were")
+    wrong = [key for key, verdict in line.stayed.items() if verdicts[key] != verdict]
+    demand(not wrong, f"{len(wrong)} states have the verdict of another")
+    say(
+        f"{lines.total()} lines, each whole and once: {len(line.stayed)} of states that stayed, "
+        f"{len(lines) - len(line.stayed)} of states that passed; {dict(Counter(verdicts.values()))}"
+    )
+    if sorted_ is not None:
+        _judge_trays(line, sorted_)
+
+
+def _judge_trays(line: Line, sorted_: Path) -> None:
+    """Every state that stayed is in the tray of its verdict, once; what else is there has its line, too."""
+    known, found = dict(contents()), Counter[bytes]()
+    for path in sorted_.rglob("*"):
+        if path.is_file():
+            demand(path.suffix == ".png" and not path.name.startswith("."), f"left behind: {path}")
+            number = int(path.stem.partition("_")[0])
+            origin = line.folder / f"cell-{number % CELLS}" / f"{number}.png"
+            key = Arrival(str(origin), Modification.of(path.stat())).key
+            found[key] += 1
+            demand(line.results.verdicts.get(key) == path.parent.name, f"{path} is not what its line says")
+            demand(known.get(path.read_bytes(), "invalid") == path.parent.name, f"{path} is in a wrong tray")
+    demand(line.stayed.keys() <= found.keys(), f"{len(line.stayed.keys() - found.keys())} are not moved")
+    demand(found.total() == len(found), "a picture is there twice")
+    say(f"{len(found)} pictures in their trays, each once, and none left behind")
+
+
+def _until(holds: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + LATE_SECONDS
+    while not holds():
+        demand(time.monotonic() < end, f"waited {LATE_SECONDS:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    sys.exit(finish(lambda: prove(options.files, options.kills, options.seed)))
