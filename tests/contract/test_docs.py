@@ -131,7 +131,7 @@ def _leaves(branch: type[errors.InspectorError]) -> list[type[errors.InspectorEr
 def test_json_reference_lists_every_reason() -> None:
     """Each leaf below ImageError is listed with its reason."""
     text = _read(DOCS / "reference" / "json.md")
-    table = text[text.index("| reason |") : text.index("## One evaluation")]
+    table = text[text.index("| reason |") : text.index("## One line of a watch")]
     leaves = _leaves(errors.ImageError)
     assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == [
         getattr(leaf, "reason", "") for leaf in leaves
