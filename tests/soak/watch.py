@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from inspector import images
@@ -179,7 +180,7 @@ def _prove(files: int, kills: int, seed: int, *, moved: bool) -> None:
         command += ["--move", str(sorted_)] if moved else []
         results = Results(folder / "inspections.jsonl")
         line = Line(folder, results, seed, moved=moved)
-        feeding = threading.Thread(target=line.run, args=(files,))
+        feeding = threading.Thread(target=line.run, args=(files,), daemon=True)
         began = time.monotonic()
         feeding.start()
         _kill_again_and_again(command, Path(place), line, kills, rng, feeding)
@@ -224,14 +225,20 @@ def _kill_again_and_again(
         say(f"{number:3d}: killed with {whole} lines{' and half a line' if number % 2 else ''}")
 
 
-def _start(command: list[str], place: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _start(command: list[str], place: Path) -> Iterator[subprocess.Popen[str]]:
+    """A watcher that does not outlive the block, whatever happens in it."""
+    with subprocess.Popen(
         command,
         env=environment(place / "store", threads=1),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _missing(line: Line) -> set[bytes]:
