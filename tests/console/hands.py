@@ -29,7 +29,7 @@ def see(page: Page, verdict: str, name: str) -> None:
     expect(page.locator("#verdict-word")).to_have_text(verdict)
     for view in ("picture", "heatmap", "reconstruction"):
         expect(page.locator(f"#{view}")).to_be_visible()
-        page.wait_for_function(f"document.getElementById('{view}').naturalWidth > 0")
+        expect(page.locator(f"#{view}")).not_to_have_js_property("naturalWidth", 0)
 
 
 def heat(page: Page, height: int, width: int) -> NDArray[np.float64]:

@@ -66,7 +66,7 @@ def _shoot(page: Page, url: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     page.goto(url)
     expect(page.locator("#state")).to_have_text("live")
-    page.wait_for_function("document.getElementById('heatmap').naturalWidth > 0")
+    expect(page.locator("#heatmap")).not_to_have_js_property("naturalWidth", 0)
     page.wait_for_timeout(3000)
     page.screenshot(path=path, full_page=True)
     say(f"wrote {path}")
