@@ -93,7 +93,10 @@ class Metrics:
             registry=registry,
         )
         self.last = Gauge(
-            "inspector_last_inspection_timestamp_seconds", "Unix time.", ["model"], registry=registry
+            "inspector_last_inspection_timestamp_seconds",
+            "Unix time; 0 before the first picture.",
+            ["model"],
+            registry=registry,
         )
         self.reloads = Counter(
             "inspector_model_reloads", "Models opened, or refused.", ["result"], registry=registry
@@ -120,6 +123,7 @@ class Metrics:
             histogram.labels(name)
         self.threshold.labels(name).set(detector.calibration.threshold)
         self.promised.labels(name).set(detector.calibration.promised_false_reject_rate)
+        self.last.labels(name)
         self.drift_mmd.labels(name).set(0)
         self.drift_p.labels(name).set(1)
 

@@ -496,6 +496,7 @@ def test_a_full_disk_under_the_log(store: Store) -> None:
 def test_metrics_count_what_happened(daemon: Daemon) -> None:
     """Every series is there from the start, at 0; afterwards the numbers are those of the requests."""
     assert daemon.metric('inspector_inspections_total{model="tiny",verdict="fail"}') == 0
+    assert daemon.metric('inspector_last_inspection_timestamp_seconds{model="tiny"}') == 0
     for data in (GOOD, BAD, BAD, b"no picture"):
         httpx.post(f"{daemon.url}/v1/score", content=data)
     for verdict, count in (("pass", 1), ("fail", 2), ("invalid", 1), ("review", 0)):
