@@ -70,7 +70,7 @@ def assemble(
     seed : int
         Picks the landmarks.
     """
-    network = network.to("cpu", memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]
+    network = network.to("cpu", memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]  # as torch documents it
     normalise = Normalise(target_mean)
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
     encoder = EncoderGraph(normalise, network)

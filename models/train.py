@@ -181,7 +181,7 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 def _start(options: TrainOptions) -> _State:
     torch.manual_seed(options.seed)
     network = InspectionNetwork(options.width, options.latent_dim)
-    network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
     objective = Objective(options.mmd_weight, options.push_weight).to(options.device)
     parameters = [*network.parameters(), *objective.parameters()]
     optimiser = torch.optim.AdamW(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inspector.commands.shared import ModelArgument
+
 if TYPE_CHECKING:
     from inspector.bundle import Bundle
     from inspector.store import Store
@@ -20,9 +22,7 @@ inspector calibrate ./tiles-bundle new-good-parts/ --output ./tiles-bundle-2
 
 
 def calibrate(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="NAME, NAME@VERSION or the path of a bundle.")
-    ],
+    model: ModelArgument,
     normal_dir: Annotated[
         Path, typer.Argument(metavar="NORMAL_DIR", help="Good pictures that the model has not learned from.")
     ],

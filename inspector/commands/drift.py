@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inspector.commands.output import FigureFormat, default_figure_format
+from inspector.commands.shared import ModelArgument
 
 if TYPE_CHECKING:
     from inspector.detector import Detector
@@ -21,9 +22,7 @@ inspector drift tiles@3 monday/ --format json
 
 
 def drift(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="NAME, NAME@VERSION or the path of a bundle.")
-    ],
+    model: ModelArgument,
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Pictures of one period of time; searched below, too.")
     ],

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from inspector.commands.output import FigureFormat, default_figure_format
+from inspector.commands.shared import ModelOption
 
 EXAMPLE = """
 inspector evaluate tiles/test --model tiles
@@ -26,10 +27,7 @@ def evaluate(
             "TEST_DIR/../ground_truth/KIND/NAME_mask.png.",
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
-    ] = None,
+    model: ModelOption = None,
     format_: Annotated[
         FigureFormat | None,
         typer.Option("--format", help="How to print; table on a terminal, json when piped."),

@@ -15,6 +15,7 @@ import typer
 
 from inspector.commands import exits
 from inspector.commands.output import Format
+from inspector.commands.shared import ModelOption
 
 if TYPE_CHECKING:
     from inspector.commands.output import Writer
@@ -36,10 +37,7 @@ def score(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH", help="Files, folders, globs, or - for one on stdin.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
-    ] = None,
+    model: ModelOption = None,
     format_: Annotated[
         Format | None,
         typer.Option("--format", help="How to print; table on a terminal, jsonl when piped."),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from inspector.commands.shared import ModelOption
+
 EXAMPLE = """
 inspector serve
 inspector serve --model tiles --port 9000
@@ -19,10 +21,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0 is any free one.  [default: 8080]")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
-    ] = None,
+    model: ModelOption = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Settings as TOML; flags and environment go before it."),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inspector.commands import exits
+from inspector.commands.shared import ModelOption
 
 if TYPE_CHECKING:
     from inspector.arrival import Arrivals
@@ -40,10 +41,7 @@ def watch(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where pictures appear; searched below, too.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
-    ] = None,
+    model: ModelOption = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=f"Results, or - for stdout.  [default: DIR/{RESULTS}]"),

@@ -235,7 +235,7 @@ class _Sink(io.RawIOBase):
         return True
 
     def write(self, data: object) -> int:
-        piece = bytes(data)  # type: ignore[call-overload]
+        piece = bytes(data)  # type: ignore[call-overload]  # a buffer: its type has a name from Python 3.12 on
         self._pieces.append(piece)
         return len(piece)
 

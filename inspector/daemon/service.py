@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from threading import Event, Thread
 
 import numpy as np
@@ -141,7 +142,7 @@ class Service:
         with self.engine.place():
             answers = []
             for upload in uploads:
-                answer, waited = await self.engine.run(lambda upload=upload: self._score(upload, model, map_))  # type: ignore[misc]
+                answer, waited = await self.engine.run(partial(self._score, upload, model, map_))
                 self.metrics.count(answer.inspection, waited)
                 number = self.history.add(answer.inspection, upload.data, upload.name)
                 answers.append(replace(answer, number=number))

@@ -1,0 +1,15 @@
+"""Arguments that several commands take, said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="NAME, NAME@VERSION or the path of a bundle.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
+]
