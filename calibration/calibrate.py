@@ -17,6 +17,7 @@ from inspector.errors import UsageError
 from inspector.records import Calibration, Column
 
 FUSED = ("head", "latent_mmd")
+WEIGHTS = (1 / 3, 2 / 3)  # the head's columns count as much as those of either scale of the codes
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1
 
@@ -30,6 +31,7 @@ def make_calibration(
     max_false_reject: float,
     max_review: float | None = None,
     fused: Sequence[str] = FUSED,
+    weights: Sequence[float] = WEIGHTS,
     source: str,
 ) -> Calibration:
     """Standardise on training pictures, and set thresholds on held-out ones.
@@ -50,6 +52,8 @@ def make_calibration(
         The rate of good pictures that may be sent to review beside them; without it none are.
     fused : sequence of str
         The components that enter the score.
+    weights : sequence of float
+        How much each of them counts.
     source : str
         Where the held-out pictures come from, for people.
 
@@ -65,7 +69,7 @@ def make_calibration(
     """
     check_rates(max_false_reject, max_review)
     names = tuple(column.component for column in columns)
-    fusion = ScoreFusion(names, tuple(fused)).fit(training_statistics)
+    fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights)).fit(training_statistics)
     calibration = set_thresholds(
         fusion.fuse(heldout_statistics),
         heldout_map_peaks,
@@ -75,6 +79,7 @@ def make_calibration(
         center=tuple(fusion.center_.tolist()),
         scale=tuple(fusion.scale_.tolist()),
         fused=tuple(fused),
+        weights=tuple(weights),
     )
     if calibration.promise_kept:
         return calibration
@@ -101,7 +106,7 @@ def set_thresholds(
     max_false_reject, max_review, source
         As for `make_calibration`.
     **standardisation
-        The fields `center`, `scale` and `fused` of the record, by which the scores were made.
+        The fields `center`, `scale`, `fused` and `weights` of the record, by which the scores were made.
 
     Returns
     -------

@@ -134,6 +134,7 @@ def recalibrate(
         center=before.center,
         scale=before.scale,
         fused=before.fused,
+        weights=before.weights,
     )
     fill = _filler(detector, calibration, normals, scores, normal_dir, target)
     return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped)

@@ -255,11 +255,20 @@ def _check_calibration(path: Path, manifest: Manifest, calibration: Calibration)
         problem, expected = f"the smallest scale is {min(calibration.scale)}", "above 0"
     elif not calibration.fused or not components.issuperset(calibration.fused):
         problem, expected = f"fused is {calibration.fused}", f"some of {sorted(components)}"
+    elif not _fit_weights(calibration):
+        problem = f"weights is {calibration.weights}"
+        expected = f"{len(calibration.fused)} numbers above 0, or none"
     elif not calibration.heldout_scores:
         problem, expected = "there are no held-out scores", "at least one"
     else:
         return
     raise BundleError(f"{path / CALIBRATION}: {problem}; allowed is {expected}", hint=_REFIT_HINT)
+
+
+def _fit_weights(calibration: Calibration) -> bool:
+    """Whether there is a weight above 0 for each fused component, or none at all."""
+    weights = calibration.weights
+    return not weights or (len(weights) == len(calibration.fused) and all(weight > 0 for weight in weights))
 
 
 def _parse(record: type[AnyRecord], path: Path, content: bytes) -> AnyRecord:

@@ -34,18 +34,19 @@ def standardise(statistics: NDArray[np.floating], calibration: Calibration) -> F
 def component_scores(
     statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration
 ) -> dict[str, Floats]:
-    """For each component the largest of its standardised columns, shape (n_images,)."""
+    """For each component the mean of its standardised columns, shape (n_images,)."""
     z = standardise(statistics, calibration)
     names = [column.component for column in columns]
     return {
-        name: z[:, [i for i, other in enumerate(names) if other == name]].max(axis=1)
+        name: z[:, [i for i, other in enumerate(names) if other == name]].mean(axis=1)
         for name in dict.fromkeys(names)
     }
 
 
 def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
-    """Return the score of each picture: the largest of the components named in `fused`."""
-    return np.asarray(np.max([components[name] for name in calibration.fused], axis=0))
+    """Return the score of each picture: the weighted mean of the components named in `fused`."""
+    parts = [components[name] for name in calibration.fused]
+    return np.asarray(np.average(parts, axis=0, weights=calibration.weights or None))
 
 
 def score(statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Verdict = Literal["pass", "review", "fail", "invalid"]
 
@@ -97,13 +97,14 @@ class Calibration(Record):
     """`calibration.json`: the numbers that turn raw statistics into a verdict.
 
     A statistic is standardised, `(x - center) / scale`, with `center` and `scale` from training
-    images.  A component's score is the largest of its standardised columns; the score of the
-    picture is the largest of the components named in `fused`.  All of them rise with anomaly.
+    images.  A component's score is the mean of its standardised columns; the score of the
+    picture is the weighted mean of the components named in `fused`.  All of them rise with anomaly.
     """
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
     fused: tuple[str, ...]
+    weights: tuple[float, ...] = ()
     threshold: float
     review_threshold: float | None = None
     map_limit: float

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.corruption import Floats, Rng, corrupt
+from models.light import refocused, relit
 
+LIGHT_STRENGTH = 0.6  # of the changes in light that a good part must survive
 GAIN_LIMITS = (0.4, 2.5)  # a picture is never brightened or darkened by more than this
 
 
@@ -75,8 +77,7 @@ class CropSampler:
         picture = self._pixels[self._rows[index]]
         gain = float(np.clip(self.target_mean / max(self.means[index], 1e-3), *GAIN_LIMITS))
         crop = self._cut(rng, picture).astype(np.float32) * np.float32(gain / 255)
-        contrast = np.float32(rng.uniform(0.92, 1.08))
-        crop = (crop - self.target_mean) * contrast + np.float32(self.target_mean * rng.uniform(0.92, 1.08))
+        crop = refocused(rng, relit(rng, crop * np.float32(rng.uniform(0.92, 1.08)), LIGHT_STRENGTH))
         left, up, turn = self._flips
         if left and rng.random() < 0.5:
             crop = crop[:, ::-1]

@@ -19,6 +19,7 @@ from inspector import decision
 from inspector.detector import Graph, RawScores
 from inspector.errors import ParityError
 from inspector.records import Calibration, ParitySummary
+from models import landmarks
 from models.graph import (
     COLUMNS,
     DecoderGraph,
@@ -28,24 +29,45 @@ from models.graph import (
     Maps,
     MapStatistics,
     Normalise,
+    RawMaps,
 )
+from models.light import refocused, relit
 from models.networks import InspectionNetwork
 
 OPSET = 18
-LANDMARKS = 512  # codes of normal pictures that the kernel distance is taken to
-UNIT_PICTURES = 400  # training pictures that landmarks and units are taken from
+LANDMARKS = (
+    2048  # half as many at the coarse scale; codes of normal pictures that the kernel distance is taken to
+)
+UNIT_PICTURES = 500  # training pictures that landmarks and units are taken from
+RELIT_PICTURES = 200
 TOLERANCE = 1e-3  # fp32
 SCORING_BATCH = 8
 
 
 @dataclass(frozen=True)
 class Graphs:
-    """The modules that were exported, and the landmarks inside."""
+    """The modules that were exported, and what the units were measured on.
+
+    Attributes
+    ----------
+    landmarks : float32 (m, d)
+        Of the latent.
+    rows : int (n,)
+        The training pictures that landmarks and units come from.
+    training : RawScores
+        Of these pictures, none of them compared with its own landmarks: what they would be if the landmarks
+        came from other pictures only, as they do for every picture that is scored later.
+    relit_statistics : float32 (m, C)
+        Of training pictures under other light: what moves a score without being a defect.
+    """
 
     detector: DetectorGraph
     encoder: EncoderGraph
     decoder: DecoderGraph
     landmarks: NDArray[np.float32]
+    rows: NDArray[np.intp]
+    training: RawScores
+    relit_statistics: NDArray[np.float32]
 
 
 @torch.no_grad()
@@ -54,6 +76,7 @@ def assemble(
     target_mean: float,
     pixels: NDArray[np.uint8],
     rows: NDArray[np.intp],
+    groups: NDArray[np.integer],
     seed: int,
 ) -> Graphs:
     """Put networks, landmarks and units together.
@@ -66,23 +89,46 @@ def assemble(
         Brightness that pictures are brought to, 0 to 1.
     pixels : uint8 (N, H, W, 3)
     rows : int (n,)
-        The training pictures; 400 of them, evenly spread, are looked at.
+        The training pictures; 500 of them, evenly spread, are looked at.
+    groups : int (N,)
+        Pictures that share one are near-duplicates.
     seed : int
         Picks the landmarks.
     """
     network = network.to("cpu", memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]  # as torch documents it
     normalise = Normalise(target_mean)
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
-    encoder = EncoderGraph(normalise, network)
-    codes = torch.cat(
-        [encoder(batch).permute(0, 2, 3, 1).flatten(0, 2) for batch in _batches(pixels, chosen)]
+    whose = torch.from_numpy(np.asarray(groups[chosen], np.int64))
+    codes = [network.encoder(normalise(batch)) for batch in _batches(pixels, chosen)]
+    fine = landmarks.choose(torch.cat([c.fine for c in codes]), whose, LANDMARKS, seed)
+    coarse = landmarks.choose(torch.cat([c.z for c in codes]), whose, LANDMARKS // 2, seed)
+    del codes
+    distances = [KernelDistance(found.codes, found.reach) for found in (fine, coarse)]
+    maps = Maps(network, *distances).eval()
+
+    def measure(batches: Iterator[Tensor], whose: Tensor) -> RawMaps:
+        raw = []
+        for own, batch in zip(torch.split(whose, SCORING_BATCH), batches, strict=True):
+            raw.append(maps(normalise(batch), (fine.own(own), coarse.own(own))))
+        return RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True)))
+
+    measured = measure(_batches(pixels, chosen), whose)
+    detector = DetectorGraph(normalise, maps, _units(measured)).eval()
+    statistics, anomaly_map = detector.read(measured)
+    some = np.linspace(0, len(chosen) - 1, min(len(chosen), RELIT_PICTURES)).astype(int)
+    relit_maps = measure(_relit_batches(pixels, chosen[some], seed), whose[torch.from_numpy(some)])
+    training = RawScores(statistics.numpy(), anomaly_map.numpy(), measured.z.mean((2, 3)).numpy())
+    encoder = EncoderGraph(normalise, network).eval()
+    decoder = DecoderGraph(network).eval()
+    return Graphs(
+        detector,
+        encoder,
+        decoder,
+        coarse.codes.numpy(),
+        chosen,
+        training,
+        detector.read(relit_maps)[0].numpy(),
     )
-    pick = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:LANDMARKS]
-    landmarks = codes[pick]
-    maps = Maps(network, KernelDistance(landmarks)).eval()
-    units = _measure(maps, normalise, pixels, chosen)
-    detector = DetectorGraph(normalise, maps, units).eval()
-    return Graphs(detector, encoder.eval(), DecoderGraph(network).eval(), landmarks.numpy())
 
 
 def _batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
@@ -90,27 +136,25 @@ def _batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tens
         yield torch.from_numpy(np.array(pixels[rows[start : start + SCORING_BATCH]]))
 
 
-def _measure(
-    maps: Maps, normalise: Normalise, pixels: NDArray[np.uint8], rows: NDArray[np.intp]
-) -> MapStatistics:
-    """Look at training pictures' maps: by position for the error, over all places for the others."""
-    errors, latents, heads = [], [], []
+def _relit_batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp], seed: int) -> Iterator[Tensor]:
+    """Batches of the same pictures under other light."""
+    rng = np.random.default_rng(seed)
     for batch in _batches(pixels, rows):
-        error, latent, logits, _ = maps(normalise(batch))
-        errors.append(error)
-        latents.append(latent.flatten())
-        heads.append(logits.flatten())
-    error = torch.cat(errors)  # (n, 1, H/4, W/4): 6.5 MB for 400 pictures of 256 px
+        lit = [refocused(rng, relit(rng, picture.numpy().astype(np.float32) / 255, 1.0)) for picture in batch]
+        yield torch.from_numpy((np.clip(np.stack(lit), 0, 1) * 255).round().astype(np.uint8))
+
+
+def _units(measured: RawMaps) -> MapStatistics:
+    """Look at training pictures' maps: by position for the error, over all places for the others."""
+    error = measured.error  # (n, 1, H/4, W/4): 8 MB for 500 pictures of 256 px
     smooth = nn.AvgPool2d(9, 1, 4, count_include_pad=False)
     spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt()
-    center, scale = zip(*(_center_and_scale(torch.cat(values)) for values in (latents, heads)), strict=True)
     return MapStatistics(
         smooth(error.mean(0, keepdim=True)),
         spread + 0.5 * error.std() + 1e-6,
-        center[0],
-        scale[0],
-        center[1],
-        scale[1],
+        _center_and_scale(measured.fine),
+        _center_and_scale(measured.coarse),
+        _center_and_scale(measured.logits),
     )
 
 

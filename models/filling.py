@@ -24,9 +24,7 @@ from models.graph import COLUMNS
 from models.preset import FitOptions
 from models.train import Trained
 
-FUSED = ("head", "latent_mmd")
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
-SCORED_TRAINING = 2000  # training pictures that standardise the scores
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
 Progress = Callable[[str, int, int], None]
@@ -44,18 +42,10 @@ class Material:
     pictures: data.PictureSet
     training: NDArray[np.intp]
     heldout: NDArray[np.intp]
+    groups: NDArray[np.integer]
     target_mean: float
     trained: Trained
     progress: Progress
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """What the exported graph says of the normal pictures."""
-
-    rows: NDArray[np.intp]  # the training pictures that were scored
-    training: RawScores
-    heldout: RawScores
 
 
 def fill(material: Material, target: Path) -> Manifest:
@@ -69,15 +59,20 @@ def fill(material: Material, target: Path) -> Manifest:
     options, pixels = material.options, material.pictures.pixels
     material.progress("exporting", 0, 4)
     graphs = export.assemble(
-        material.trained.network, material.target_mean, pixels, material.training, options.seed
+        material.trained.network,
+        material.target_mean,
+        pixels,
+        material.training,
+        material.groups,
+        options.seed,
     )
     export.write_graphs(graphs, target, options.image_size)
     material.progress("exporting", 2, 4)
     graph = Graph(target / "detector.onnx", material.settings.threads)
-    scored = _score(material, graph)
-    calibration = _calibrate(material, scored)
+    heldout = export.score_rows(graph, pixels, material.heldout)
+    calibration = _calibrate(material, graphs, heldout)
     material.progress("exporting", 3, 4)
-    parity = export.check_parity(graphs, scored.heldout, pixels, material.heldout, calibration)
+    parity = export.check_parity(graphs, heldout, pixels, material.heldout, calibration)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=material.name,
@@ -93,30 +88,21 @@ def fill(material: Material, target: Path) -> Manifest:
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
-    _write_reference(target, material, scored, graphs.landmarks)
+    _write_reference(target, material, heldout, graphs.landmarks)
     _write_probes(target, graph, pixels, material.heldout, options.seed)
-    _write_report(target, material, manifest, calibration, scored, graph, graphs)
+    _write_report(target, material, manifest, calibration, graphs)
     material.progress("exporting", 4, 4)
     return manifest
 
 
-def _score(material: Material, graph: Graph) -> _Scored:
-    training, pixels = material.training, material.pictures.pixels
-    rows = training[np.linspace(0, len(training) - 1, min(len(training), SCORED_TRAINING)).astype(int)]
-    return _Scored(
-        rows, export.score_rows(graph, pixels, rows), export.score_rows(graph, pixels, material.heldout)
-    )
-
-
-def _calibrate(material: Material, scored: _Scored) -> Calibration:
+def _calibrate(material: Material, graphs: export.Graphs, heldout: RawScores) -> Calibration:
     calibration: Calibration = workshop.room("calibration.calibrate").make_calibration(
-        scored.training.statistics,
-        scored.heldout.statistics,
-        scored.heldout.anomaly_map[:, 0, 0],
+        np.concatenate([graphs.training.statistics, graphs.relit_statistics]),
+        heldout.statistics,
+        heldout.anomaly_map[:, 0, 0],
         COLUMNS,
         max_false_reject=material.options.max_false_reject,
         max_review=material.options.max_review,
-        fused=FUSED,
         source=f"{len(material.heldout)} held-out pictures of {images.printable(material.folder)}",
     )
     return calibration
@@ -146,12 +132,12 @@ def _summary(material: Material) -> TrainingSummary:
 
 
 def _write_reference(
-    target: Path, material: Material, scored: _Scored, landmarks: NDArray[np.float32]
+    target: Path, material: Material, heldout: RawScores, landmarks: NDArray[np.float32]
 ) -> None:
     """Latents for drift (held-out pictures only), landmarks, and which files were trained on."""
     digests = np.array([int(material.pictures.digests[i][:16], 16) for i in material.training], np.uint64)
     arrays: dict[str, NDArray[np.generic]] = {
-        HELDOUT_LATENTS: scored.heldout.latent,
+        HELDOUT_LATENTS: heldout.latent,
         "landmarks": landmarks,
         "training_digests": digests,
     }
@@ -163,21 +149,18 @@ def _write_report(
     material: Material,
     manifest: Manifest,
     calibration: Calibration,
-    scored: _Scored,
-    graph: Graph,
     graphs: export.Graphs,
 ) -> None:
     report = workshop.room("calibration.report")
     pictures = material.pictures
-    components = decision.component_scores(scored.training.statistics, COLUMNS, calibration)
+    components = decision.component_scores(graphs.training.statistics, COLUMNS, calibration)
     scores = decision.fuse(components, calibration)
     unusual = []
     for i in np.argsort(-scores)[:UNUSUAL]:
-        row = int(scored.rows[i])
+        row = int(graphs.rows[i])
         path = material.folder / pictures.names[row]
         picture = images.decode(path, max_pixels=material.settings.max_pixels).pixels
-        raw = graph.run(np.array(pictures.pixels[row : row + 1]))
-        full = heatmap.upsample(raw.anomaly_map[0], *picture.shape[:2])
+        full = heatmap.upsample(graphs.training.anomaly_map[i], *picture.shape[:2])
         overlay = heatmap.overlay(picture, full, limit=calibration.map_limit, ceiling=calibration.map_ceiling)
         parts = {name: float(values[i]) for name, values in components.items()}
         unusual.append(report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts))

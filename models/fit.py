@@ -24,8 +24,10 @@ from inspector.storage import storage_errors
 from inspector.store import Store, slug
 from models import data
 from models.crops import CropSampler
-from models.filling import SCORED_TRAINING, Material, Progress, fill
+from models.export import UNIT_PICTURES
+from models.filling import Material, Progress, fill
 from models.preset import FitOptions
+from models.prior import PRIOR_WIDTH
 from models.train import Plan, Trained, TrainOptions, train
 
 CROP, BATCH = 128, 16
@@ -191,6 +193,7 @@ class _Run:
             pictures,
             training,
             heldout,
+            groups,
             sampler.target_mean,
             trained,
             self.progress,
@@ -199,7 +202,7 @@ class _Run:
 
     def _train(self, pictures: data.PictureSet, sampler: CropSampler) -> Trained:
         options = self.options
-        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures), SCORED_TRAINING)
+        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures), UNIT_PICTURES)
         left = options.budget_seconds - finish - (time.monotonic() - self.started)
         grace = max(20.0, 0.07 * options.budget_seconds)
         plan = Plan(options.steps) if options.steps else Plan(seconds=left, grace_seconds=grace)
@@ -219,6 +222,7 @@ class _Run:
             width=options.width,
             latent_dim=options.latent_dim,
             mmd_weight=1.0 if options.regularizer == "mmd" else 0.0,
+            prior=options.prior and options.width == PRIOR_WIDTH,
             seed=options.seed,
             threads=self.settings.threads,
             device=options.resolved_device(),

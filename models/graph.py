@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +11,10 @@ from torch import Tensor, nn
 
 from inspector.records import Column
 from models.crops import GAIN_LIMITS
-from models.mmd import IMQ_SCALES, squared_distances
 from models.networks import InspectionNetwork
 
-COMPONENTS = ("reconstruction", "latent_mmd", "head")
-SHARES = (0.0007, 0.005, 0.03, 0.15)  # of a map's places; each catches defects of another size
+COMPONENTS = ("reconstruction", "latent_mmd", "latent_mmd", "head")  # latent: fine codes, then coarse ones
+SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
 COLUMNS = tuple(Column(component=name, share=share) for name in COMPONENTS for share in SHARES)
 
 
@@ -36,34 +36,43 @@ class Normalise(nn.Module):
 
 
 class KernelDistance(nn.Module):
-    """IMQ kernel distance of the code at each place to codes of normal pictures; see `models.mmd`."""
+    """Distance of the code at each place to the nearest code of a good picture, by the kernel.
 
+    The squared MMD between two single codes is `k(z, z) + k(r, r) − 2·k(z, r) = 2·(1 − k(z, r))`, with the
+    inverse multiquadratic `k(z, r) = C / (C + ‖z − r‖²)`.  The landmark that is nearest by it is nearest by
+    every kernel that falls with distance, and `−log k = log(1 + ‖z − r‖² / C)` says the same on a scale that
+    does not saturate.
+
+    Parameters
+    ----------
+    landmarks : Tensor (m, d)
+    reach : float
+        C, the squared distance that counts as near.
+    """
+
+    middle: Tensor
     landmarks: Tensor
-    offset: Tensor
+    squares: Tensor
 
-    def __init__(self, landmarks: Tensor) -> None:
+    def __init__(self, landmarks: Tensor, reach: float) -> None:
         super().__init__()
-        self.register_buffer("landmarks", landmarks)
-        within = _saturated(squared_distances(landmarks, landmarks), landmarks.shape[1])
-        self.register_buffer("offset", within.mean())
+        self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
+        self.register_buffer("landmarks", landmarks - self.middle)
+        self.register_buffer("squares", self.landmarks.square().sum(1))
+        self.reach = reach
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(N, d, h, w) to (N, 1, h, w), `2·mean_j f(z, r_j) − mean_ij f(r_i, r_j)`, `f = Σ_s 1 − k_s`.
+    def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
+        """(N, d, h, w) to (N, 1, h, w); rises as a code leaves the landmarks.
 
-        Equal to the form with kernels, without its cancellation of numbers near seven.
+        Landmarks that are marked in `own`, bool (N, m), do not count for that picture.
         """
-        n, d, h, w = z.shape
-        codes = z.permute(0, 2, 3, 1).reshape(-1, d)  # (N·h·w, d)
-        far = _saturated(squared_distances(codes, self.landmarks), d).mean(1)
-        return (2 * far - self.offset).reshape(n, h, w).unsqueeze(1)
-
-
-def _saturated(distances: Tensor, d: int) -> Tensor:
-    """`Σ_s ‖x − y‖² / (s·C + ‖x − y‖²)`, which is seven minus the kernel; C = 2d."""
-    total = torch.zeros_like(distances)
-    for scale in IMQ_SCALES:
-        total = total + distances / (scale * 2 * d + distances)
-    return total
+        n, d, h, w = codes.shape
+        z = codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle  # (N·h·w, d)
+        far = self.squares - 2 * z @ self.landmarks.T  # ‖z − r‖² − ‖z‖²
+        if own is not None:
+            far = far.masked_fill(own.repeat_interleave(h * w, 0), torch.inf)
+        nearest = (far.min(1).values + z.square().sum(1)).clamp_min(0)
+        return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -74,35 +83,58 @@ class MapStatistics:
     ----------
     reconstruction_mean, reconstruction_spread : Tensor (1, 1, H/4, W/4)
         By position, smoothed.
-    latent_center, latent_scale, head_center, head_scale : float
+    fine, coarse, head : (float, float)
         Median, and distance from the median to the 99th percentile, over all places.
     """
 
     reconstruction_mean: Tensor
     reconstruction_spread: Tensor
-    latent_center: float
-    latent_scale: float
-    head_center: float
-    head_scale: float
+    fine: tuple[float, float]
+    coarse: tuple[float, float]
+    head: tuple[float, float]
+
+
+class RawMaps(NamedTuple):
+    """Maps before they are expressed in units; all rise with anomaly."""
+
+    error: Tensor  # (N, 1, H/4, W/4)
+    fine: Tensor  # (N, 1, H/8, W/8): kernel distance of the fine codes
+    coarse: Tensor  # (N, 1, H/16, W/16): kernel distance of the latent
+    logits: Tensor  # (N, 1, H/4, W/4)
+    z: Tensor  # (N, d, H/16, W/16)
 
 
 class Maps(nn.Module):
-    """Networks and kernel distance: pictures to three raw maps."""
+    """Networks and kernel distances: pictures to raw maps."""
 
-    def __init__(self, network: InspectionNetwork, distance: KernelDistance) -> None:
+    def __init__(self, network: InspectionNetwork, fine: KernelDistance, coarse: KernelDistance) -> None:
         super().__init__()
-        self.network, self.distance = network, distance
+        self.network, self.fine, self.coarse = network, fine, coarse
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, 3, H, W) to reconstruction error and logits at H/4, kernel distance at H/16, and z."""
+    def forward(self, x: Tensor, own: tuple[Tensor, Tensor] | None = None) -> RawMaps:
+        """(N, 3, H, W) to maps; `own` marks landmarks that come from the picture itself."""
         codes, x_hat, logits = self.network(x)
         error = F.avg_pool2d((x - x_hat).abs().mean(1, keepdim=True), 4)  # (N, 1, H/4, W/4)
-        error = F.avg_pool2d(error, 3, 1, 1, count_include_pad=False)
-        return error, self.distance(codes.z), logits, codes.z
+        own_fine, own_coarse = own or (None, None)
+        return RawMaps(
+            _smooth(error),
+            _smooth(self.fine(codes.fine, own_fine)),
+            self.coarse(codes.z, own_coarse),
+            logits,
+            codes.z,
+        )
+
+
+def _smooth(maps: Tensor) -> Tensor:
+    """Mean over 3 x 3 places."""
+    return F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
 
 
 class DetectorGraph(nn.Module):
     """uint8 pictures to raw statistics, an anomaly map and a latent; thresholds stay outside."""
+
+    error_mean: Tensor
+    error_spread: Tensor
 
     def __init__(self, normalise: Normalise, maps: Maps, units: MapStatistics) -> None:
         super().__init__()
@@ -113,19 +145,31 @@ class DetectorGraph(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return statistics (N, C), anomaly map (N, H/4, W/4) and latent (N, d)."""
+        raw = self.maps(self.normalise(image))
+        return *self.read(raw), raw.z.mean((2, 3))
+
+    def read(self, raw: RawMaps) -> tuple[Tensor, Tensor]:
+        """Return statistics (N, C) and the anomaly map (N, H/4, W/4) of raw maps."""
         units = self.units
-        error, latent, logits, z = self.maps(self.normalise(image))
-        error = (error - self.error_mean) / self.error_spread
-        latent = (latent - units.latent_center) / units.latent_scale
-        logits = (logits - units.head_center) / units.head_scale
-        statistics = torch.cat([pooled(error), pooled(latent), pooled(logits)], 1)
-        smooth = F.interpolate(latent, size=logits.shape[-2:], mode="bilinear", align_corners=False)
-        anomaly_map = (logits + smooth).squeeze(1)
-        return statistics, anomaly_map, z.mean((2, 3))
+        error = (raw.error - self.error_mean) / self.error_spread
+        fine, coarse = _in_units(raw.fine, units.fine), _in_units(raw.coarse, units.coarse)
+        logits = _in_units(raw.logits, units.head)
+        statistics = torch.cat([pooled(error), pooled(fine), pooled(coarse), pooled(logits)], 1)
+        size = logits.shape[-2:]
+        latent = (_resized(fine, size) + _resized(coarse, size)) / 2
+        return statistics, (logits + latent).squeeze(1)
+
+
+def _in_units(maps: Tensor, unit: tuple[float, float]) -> Tensor:
+    return (maps - unit[0]) / unit[1]
+
+
+def _resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
 def pooled(maps: Tensor) -> Tensor:
-    """Means of each map's largest places, one column a share: (N, 1, h, w) to (N, 4)."""
+    """Means of each map's largest places, one column a share: (N, 1, h, w) to (N, 2)."""
     flat = maps.flatten(1)  # (N, h·w)
     counts = [max(1, round(share * flat.shape[1])) for share in SHARES]
     top = flat.topk(max(counts), dim=1).values

@@ -85,22 +85,25 @@ class Objective(nn.Module):
     def __init__(self, mmd_weight: float = 1.0, push_weight: float = 0.5) -> None:
         super().__init__()
         self.mmd_weight, self.push_weight = mmd_weight, push_weight
-        self.push = Push()
+        self.push, self.push_fine = Push(), Push()
 
     def forward(
         self, network: InspectionNetwork, batch: Batch, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Return each part of the loss, and their weighted sum as `total`."""
         codes, x_hat, logits = network(batch.corrupted)
-        z, x_hat, logits = codes.z.float(), x_hat.float(), logits.float()
-        coarse = F.max_pool2d(batch.label, 16)  # (B, 1, H/16, W/16)
-        fine = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
+        z, fine, x_hat, logits = codes.z.float(), codes.fine.float(), x_hat.float(), logits.float()
+        at_16, at_8 = F.max_pool2d(batch.label, 16), F.max_pool2d(batch.label, 8)
+        at_4 = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
         losses = {
             "reconstruction": reconstruction_loss(x_hat, batch.clean),
-            "mmd": self._mmd(z, coarse, generator),
-            "push": self.push(z, coarse),
-            "head": 10 * focal_bce(logits, fine) + 0.3 * dice(logits, fine),
+            "mmd": self._mmd(z, at_16, generator),
+            "push": self.push(z, at_16),
+            "head": 10 * focal_bce(logits, at_4) + 0.3 * dice(logits, at_4),
         }
+        if fine.requires_grad:  # not where the trunk is the prior's and stays so
+            losses["mmd"] = losses["mmd"] + self._mmd(fine, at_8, generator)
+            losses["push"] = losses["push"] + self.push_fine(fine, at_8)
         losses["total"] = (
             losses["reconstruction"]
             + self.mmd_weight * losses["mmd"]
@@ -109,10 +112,10 @@ class Objective(nn.Module):
         )
         return losses
 
-    def _mmd(self, z: Tensor, coarse: Tensor, generator: torch.Generator) -> Tensor:
+    def _mmd(self, z: Tensor, label: Tensor, generator: torch.Generator) -> Tensor:
         if self.mmd_weight == 0:
             return z.new_zeros(())
-        clean = z.permute(0, 2, 3, 1)[coarse[:, 0] < CLEAN_PLACE]  # (places, d)
+        clean = z.permute(0, 2, 3, 1)[label[:, 0] < CLEAN_PLACE]  # (places, d)
         pick = torch.randperm(len(clean), generator=generator)[:MMD_PLACES].to(z.device)
         if len(pick) < 2:
             return z.new_zeros(())

@@ -11,6 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+STEM_CHANNELS = 24
+FINE_DIM = 64  # numbers in the code of an 8 x 8 px place
+DECODER_WIDTH = 16
+
 
 def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU."""
@@ -38,37 +42,55 @@ class Residual(nn.Module):
 
 
 class Codes(NamedTuple):
-    """What the encoder sees of a picture."""
+    """What the encoder sees of a picture; w is the trunk's width."""
 
-    s4: Tensor  # (B, 2w, H/4, W/4)
-    s8: Tensor  # (B, 4w, H/8, W/8)
-    s16: Tensor  # (B, 6w, H/16, W/16)
+    s4: Tensor  # (B, w, H/4, W/4)
+    s8: Tensor  # (B, 2w, H/8, W/8)
+    s16: Tensor  # (B, 4w, H/16, W/16)
+    fine: Tensor  # (B, FINE_DIM, H/8, W/8)
     z: Tensor  # (B, d, H/16, W/16)
 
 
-class Encoder(nn.Module):
-    """Picture (B, 3, H, W) to a code of d numbers for each 16 x 16 px place."""
+class Trunk(nn.Module):
+    """Picture (B, 3, H, W) to features at a quarter, an eighth and a sixteenth of its resolution."""
 
-    def __init__(self, width: int, latent_dim: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         w = width
-        self.stem = nn.Sequential(conv(3, w, 5, 2), conv(w, 2 * w, 3, 2), Residual(2 * w))
-        self.s8 = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w))
-        self.s16 = nn.Sequential(conv(4 * w, 6 * w, 3, 2), Residual(6 * w))
-        self.to_latent = nn.Conv2d(6 * w, latent_dim, 1)
+        self.stem = nn.Sequential(conv(3, STEM_CHANNELS, 5, 2), conv(STEM_CHANNELS, w, 3, 2), Residual(w))
+        self.s8 = nn.Sequential(conv(w, 2 * w, 3, 2), Residual(2 * w))
+        self.s16 = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), Residual(4 * w))
+        self.to_fine = nn.Conv2d(6 * w, FINE_DIM, 1)
+        self.fine_norm = nn.BatchNorm2d(FINE_DIM, affine=False)
 
-    def forward(self, x: Tensor) -> Codes:
-        """(B, 3, H, W) to features and codes."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) to the features of `Codes` without z."""
         s4 = self.stem(x)
         s8 = self.s8(s4)
         s16 = self.s16(s8)
-        return Codes(s4, s8, s16, self.to_latent(s16))
+        context = F.interpolate(s16, scale_factor=2.0, mode="bilinear", align_corners=False)
+        fine = self.fine_norm(self.to_fine(torch.cat([s8, context], 1)))
+        return s4, s8, s16, fine
+
+
+class Encoder(nn.Module):
+    """Picture (B, 3, H, W) to a code of d numbers for each 16 x 16 px place, and finer ones for 8 x 8 px."""
+
+    def __init__(self, width: int, latent_dim: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(width)
+        self.to_latent = nn.Conv2d(4 * width, latent_dim, 1)
+
+    def forward(self, x: Tensor) -> Codes:
+        """(B, 3, H, W) to features and codes."""
+        s4, s8, s16, fine = self.trunk(x)
+        return Codes(s4, s8, s16, fine, self.to_latent(s16))
 
 
 class Decoder(nn.Module):
     """Codes (B, d, H/16, W/16) to a picture (B, 3, H, W); all of it passes through the codes."""
 
-    def __init__(self, width: int, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int, width: int = DECODER_WIDTH) -> None:
         super().__init__()
         w = width
         self.body = nn.Sequential(
@@ -96,14 +118,14 @@ class Head(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         w = width
-        self.s32 = nn.Sequential(conv(6 * w, 4 * w, 3, 2), Residual(4 * w))
-        self.from_s16 = nn.Conv2d(6 * w, 4 * w, 1)
-        self.from_s8 = nn.Conv2d(4 * w, 3 * w, 1)
-        self.from_s4 = nn.Conv2d(2 * w, 2 * w, 1)
-        self.down_16 = conv(4 * w, 3 * w)
-        self.down_8 = conv(3 * w, 2 * w)
-        self.join = conv(2 * w + 6, 2 * w)
-        self.to_logit = nn.Conv2d(2 * w, 1, 1)
+        self.s32 = nn.Sequential(conv(4 * w, 64, 3, 2), Residual(64))
+        self.from_s16 = nn.Conv2d(4 * w, 64, 1)
+        self.from_s8 = nn.Conv2d(2 * w, 48, 1)
+        self.from_s4 = nn.Conv2d(w, 32, 1)
+        self.down_16 = conv(64, 48)
+        self.down_8 = conv(48, 32)
+        self.join = conv(32 + 6, 32)
+        self.to_logit = nn.Conv2d(32, 1, 1)
         assert self.to_logit.bias is not None
         nn.init.constant_(self.to_logit.bias, -3.0)  # defects are rare: start at p = 0.05
 
@@ -126,15 +148,15 @@ class InspectionNetwork(nn.Module):
     Parameters
     ----------
     width : int
-        Channels of the first convolution; the others are multiples of it.
+        Channels of the trunk at a quarter of the resolution; the deeper ones are multiples of it.
     latent_dim : int
         Numbers in the code of one place.
     """
 
-    def __init__(self, width: int = 16, latent_dim: int = 32) -> None:
+    def __init__(self, width: int = 40, latent_dim: int = 32) -> None:
         super().__init__()
         self.encoder = Encoder(width, latent_dim)
-        self.decoder = Decoder(width, latent_dim)
+        self.decoder = Decoder(latent_dim)
         self.head = Head(width)
 
     def forward(self, x: Tensor) -> tuple[Codes, Tensor, Tensor]:

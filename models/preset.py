@@ -33,8 +33,9 @@ class FitOptions:
     max_review: float | None = None
     image_size: int = 256
     latent_dim: int = 32
-    width: int = 16
+    width: int = 40
     regularizer: str = "mmd"
+    prior: bool = True
     device: str = "auto"
     seed: int = 0
     strict: bool = False

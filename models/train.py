@@ -28,6 +28,7 @@ from inspector.storage import write_bytes
 from models.crops import Batch, CropSampler
 from models.losses import Objective
 from models.networks import InspectionNetwork
+from models.prior import start_from_prior
 
 WARMUP_STEPS = 50
 TIMING_STEPS = 8  # the pace with a number of threads is read from these, the first two left out
@@ -46,12 +47,14 @@ Progress = Callable[[str, int, int], None]
 class TrainOptions:
     """What decides the outcome of a training, together with the pictures."""
 
-    width: int = 16
+    width: int = 40
     latent_dim: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     mmd_weight: float = 1.0
     push_weight: float = 0.5
+    prior: bool = True
+    trunk_rate: float = 0.0
     seed: int = 0
     threads: int = 0
     device: str = "cpu"
@@ -137,6 +140,8 @@ def train(
         if resume:
             _load(state, checkpoint)
         state.network.train()
+        if options.prior and options.trunk_rate == 0:
+            state.network.encoder.trunk.eval().requires_grad_(requires_grad=False)
         state.planned = state.planned or plan.steps
         with _deferred_interrupt() as asked_to_stop:
             _loop(state, sampler, options, plan, checkpoint, progress, asked_to_stop)
@@ -181,11 +186,19 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 def _start(options: TrainOptions) -> _State:
     torch.manual_seed(options.seed)
     network = InspectionNetwork(options.width, options.latent_dim)
+    if options.prior:
+        start_from_prior(network.encoder.trunk)
     network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
     objective = Objective(options.mmd_weight, options.push_weight).to(options.device)
-    parameters = [*network.parameters(), *objective.parameters()]
+    trunk = list(network.encoder.trunk.parameters())
+    known = {id(parameter) for parameter in trunk}
+    new = [p for p in (*network.parameters(), *objective.parameters()) if id(p) not in known]
+    groups = [
+        {"params": trunk, "rate": options.trunk_rate if options.prior else 1.0},
+        {"params": new, "rate": 1.0},
+    ]
     optimiser = torch.optim.AdamW(
-        parameters, lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
+        groups, lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
     )
     average = AveragedModel(
         network,
@@ -310,7 +323,7 @@ def _learning_rate(options: TrainOptions, step: int, planned: int | None) -> flo
 
 def _step(state: _State, batch: Batch, options: TrainOptions) -> None:
     for group in state.optimiser.param_groups:
-        group["lr"] = _learning_rate(options, state.step, state.planned)
+        group["lr"] = group["rate"] * _learning_rate(options, state.step, state.planned)
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + state.step)
     on_device = Batch(*(part.to(options.device, memory_format=torch.channels_last) for part in batch))
     with torch.autocast(options.device.split(":")[0], torch.bfloat16):

@@ -92,7 +92,15 @@ def fit(
         int, typer.Option(metavar="PX", help="Side that pictures are brought to; a multiple of 32.")
     ] = 256,
     latent_dim: Annotated[int, typer.Option(metavar="N", help="Numbers in the code of one place.")] = 32,
-    width: Annotated[int, typer.Option(metavar="N", help="Channels of the first convolution.")] = 16,
+    width: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Channels of the trunk; another number than 40 starts without the prior."
+        ),
+    ] = 40,
+    prior: Annotated[
+        bool, typer.Option("--prior/--no-prior", help="Start with the trunk that knows invented pictures.")
+    ] = True,
     regularizer: Annotated[
         Regularizer, typer.Option(help="What keeps the codes near the prior.")
     ] = Regularizer.MMD,
@@ -128,6 +136,7 @@ def fit(
                 image_size=image_size,
                 latent_dim=latent_dim,
                 width=width,
+                prior=prior,
                 regularizer=regularizer.value,
                 device=device.value,
                 seed=seed,

@@ -20,7 +20,6 @@ from inspector.commands.progress import shown_progress
 from inspector.detector import Graph
 from models import data, export
 from models.crops import CropSampler
-from models.filling import FUSED
 from models.fit import BATCH, CROP
 from models.graph import COLUMNS
 from models.preset import FitOptions
@@ -40,19 +39,17 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
         trained = train(
             sampler, TrainOptions(), Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
-    graphs = export.assemble(trained.network, sampler.target_mean, learned.pixels, training, 0)
+    graphs = export.assemble(trained.network, sampler.target_mean, learned.pixels, training, groups, 0)
     export.write_graphs(graphs, work, options.image_size)
     graph = Graph(work / "detector.onnx", 0)
-    normal = export.score_rows(graph, learned.pixels, training)
     fresh = export.score_rows(graph, learned.pixels, heldout)
     calibration = make_calibration(
-        normal.statistics,
+        np.concatenate([graphs.training.statistics, graphs.relit_statistics]),
         fresh.statistics,
         fresh.anomaly_map[:, 0, 0],
         COLUMNS,
         max_false_reject=options.max_false_reject,
         max_review=None,
-        fused=FUSED,
         source="held-out pictures",
     )
     unseen = _read(folder / "test", work / "test", options)

@@ -107,6 +107,7 @@ def test_other_components_can_be_fused() -> None:
         COLUMNS,
         max_false_reject=0.05,
         fused=("reconstruction",),
+        weights=(1.0,),
         source="",
     )
     assert calibration.fused == ("reconstruction",)
@@ -137,6 +138,7 @@ def test_map_limit_and_ceiling() -> None:
         center=(0.0,),
         scale=(1.0,),
         fused=("head",),
+        weights=(1.0,),
     )
     assert calibration.map_limit == 57.0
     assert calibration.map_ceiling == pytest.approx(57.0 + 3 * (57.0 - 30.0))
@@ -154,6 +156,7 @@ def test_the_colour_scale_always_has_a_length(peak: float) -> None:
         center=(0.0,),
         scale=(1.0,),
         fused=("head",),
+        weights=(1.0,),
     )
     assert calibration.map_ceiling > calibration.map_limit == peak
 

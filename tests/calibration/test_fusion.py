@@ -54,15 +54,25 @@ def test_normal_columns_get_unit_variance() -> None:
     assert z.std() == pytest.approx(1.0, abs=0.05)
 
 
-def test_components_are_the_largest_of_their_columns() -> None:
-    """A component's score is the largest of its standardised columns, in order of first appearance."""
+def test_components_are_the_mean_of_their_columns() -> None:
+    """A component's score is the mean of its standardised columns, in order of first appearance."""
     X = skewed()
     fusion = ScoreFusion(NAMES, fused=("latent_mmd", "head")).fit(X)
     z = (X - fusion.center_) / fusion.scale_
-    expected = np.column_stack([z[:, :2].max(axis=1), z[:, 2], z[:, 3:].max(axis=1)])
+    expected = np.column_stack([z[:, :2].mean(axis=1), z[:, 2], z[:, 3:].mean(axis=1)])
     assert fusion.components_ == ("reconstruction", "latent_mmd", "head")
-    np.testing.assert_array_equal(fusion.transform(X), expected)
-    np.testing.assert_array_equal(fusion.fuse(X), expected[:, 1:].max(axis=1))
+    np.testing.assert_allclose(fusion.transform(X), expected)
+    np.testing.assert_allclose(fusion.fuse(X), expected[:, 1:].mean(axis=1))
+
+
+def test_weights_say_how_much_each_component_counts() -> None:
+    """The final score is the weighted mean of the fused components; as many weights are needed."""
+    X = skewed()
+    fusion = ScoreFusion(NAMES, fused=("head", "latent_mmd"), weights=(1, 3)).fit(X)
+    scores = fusion.transform(X)
+    np.testing.assert_allclose(fusion.fuse(X), 0.25 * scores[:, 2] + 0.75 * scores[:, 1])
+    with pytest.raises(ValueError, match="it must have 2 numbers"):
+        ScoreFusion(NAMES, fused=("head", "latent_mmd"), weights=(1,)).fit(X)
 
 
 def test_columns_of_a_component_need_not_be_neighbours() -> None:
@@ -70,7 +80,7 @@ def test_columns_of_a_component_need_not_be_neighbours() -> None:
     X = skewed(columns=3)
     fusion = ScoreFusion(("head", "latent_mmd", "head")).fit(X)
     z = (X - fusion.center_) / fusion.scale_
-    np.testing.assert_array_equal(fusion.transform(X)[:, 0], z[:, [0, 2]].max(axis=1))
+    np.testing.assert_array_equal(fusion.transform(X)[:, 0], z[:, [0, 2]].mean(axis=1))
 
 
 def test_without_names_each_column_stands_alone() -> None:
@@ -78,7 +88,7 @@ def test_without_names_each_column_stands_alone() -> None:
     X = skewed()
     fusion = ScoreFusion().fit(X)
     np.testing.assert_array_equal(fusion.transform(X), (X - fusion.center_) / fusion.scale_)
-    np.testing.assert_array_equal(fusion.fuse(X), fusion.transform(X).max(axis=1))
+    np.testing.assert_allclose(fusion.fuse(X), fusion.transform(X).mean(axis=1))
 
 
 @pytest.mark.parametrize("factor", [1e-12, 1e-3, 1e9])

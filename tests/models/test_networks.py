@@ -6,22 +6,23 @@ import pytest
 import torch
 
 from models.losses import Objective, Push, dice, focal_bce, reconstruction_loss, ssim
-from models.networks import InspectionNetwork
+from models.networks import FINE_DIM, InspectionNetwork
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_shapes(size: int) -> None:
-    """Codes lie at a sixteenth of the resolution, logits at a quarter, the picture at all of it."""
+    """Codes lie at an eighth and a sixteenth of the resolution, logits at a quarter."""
     network = InspectionNetwork(8, 12).eval()
     codes, x_hat, logits = network(torch.rand(2, 3, size, size))
+    assert codes.fine.shape == (2, FINE_DIM, size // 8, size // 8)
     assert codes.z.shape == (2, 12, size // 16, size // 16)
     assert x_hat.shape == (2, 3, size, size)
     assert logits.shape == (2, 1, size // 4, size // 4)
 
 
 def test_size_of_the_default_network() -> None:
-    """The defaults make a network of about 0.9 million parameters."""
-    assert 0.7e6 < sum(p.numel() for p in InspectionNetwork().parameters()) < 1.1e6
+    """The defaults make a network of about two million parameters."""
+    assert 1.8e6 < sum(p.numel() for p in InspectionNetwork().parameters()) < 2.2e6
 
 
 def test_the_picture_passes_through_the_codes() -> None:
@@ -38,7 +39,7 @@ def test_the_head_teaches_no_decoder() -> None:
     _, _, logits = network(torch.rand(2, 3, 64, 64))
     logits.sum().backward()
     assert all(p.grad is None for p in network.decoder.parameters())
-    assert all(p.grad is not None for p in network.encoder.stem.parameters())
+    assert all(p.grad is not None for p in network.encoder.trunk.stem.parameters())
 
 
 def test_ssim_is_one_for_equal_pictures_and_less_for_others() -> None:

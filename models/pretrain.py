@@ -1,0 +1,212 @@
+"""Trains the prior on invented scenes: `python -m models.pretrain WORK --output models/prior.safetensors`.
+
+The trunk learns to find what does not fit: a place with a defect must be farther from the good places of
+the scene's other pictures than good places are (the ranking), and a good place must find its nearest
+neighbour in its own scene rather than in another one (the identity).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from rich.progress import Progress
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from models.episode import PICTURES, Episode, EpisodeSampler, render_bank
+from models.networks import Trunk
+from models.prior import PRIOR_WIDTH
+
+LEARNING_RATE, WEIGHT_DECAY, WARMUP_STEPS, CLIP = 2e-3, 1e-2, 100, 5.0
+EMA_DECAY = 0.998
+IDENTITY_WEIGHT, DEEP_WEIGHT = 0.3, 0.5
+GOOD, BAD, USABLE = 0.02, 0.5, 0.05  # labels below, above, and at most so for a place to compare with
+MARGIN, SOFTNESS = 0.3, 0.3  # of log distances
+HARD = 3.0  # weight of the farthest good places
+CHECKPOINT_STEPS = 100
+
+
+def ranking(codes: Tensor, label: Tensor, border: int, generator: torch.Generator) -> Tensor:
+    """How often good places are farther from the scene's other pictures than bad ones are.
+
+    `mean_ij w_j · softplus((s_j − s_i + m) / τ)` over bad places i and good places j of each scene, with
+    `s = log(min_r ‖z − z_r‖² / d)` over the good places r of the scene's other pictures; w_j is greater for
+    the farthest good places, because a picture is judged by those.
+
+    Parameters
+    ----------
+    codes : Tensor (B, d, h, w)
+    label : Tensor (B, 1, h, w)
+    border : int
+        Places at the border that are left out: they see beyond the picture.
+    """
+    inner = slice(border, -border or None)
+    codes, label = codes[:, :, inner, inner], label[:, :, inner, inner]
+    d, places = codes.shape[1], codes.shape[2] * codes.shape[3]
+    e = codes.permute(0, 2, 3, 1).reshape(-1, PICTURES * places, d)  # (scenes, pictures·h·w, d)
+    flat = label.reshape(-1, PICTURES * places)
+    squares = e.square().sum(-1)
+    far = (squares[:, :, None] + squares[:, None, :] - 2 * e @ e.transpose(1, 2)).clamp_min(0) / d
+    picture = torch.arange(PICTURES).repeat_interleave(places)
+    barred = (picture[:, None] == picture[None]) | (flat > USABLE)[:, None, :]
+    logs = torch.log(far.masked_fill(barred, 1e4).min(-1).values + 1e-3)  # (scenes, pictures·h·w)
+    losses = [
+        _ranked(s[y < GOOD], s[y > BAD], generator)
+        for s, y in zip(logs, flat, strict=True)
+        if int((y > BAD).sum()) >= 2
+    ]
+    return torch.stack(losses).sum() / max(len(losses), 1) if losses else codes.new_zeros(())
+
+
+def _ranked(good: Tensor, bad: Tensor, generator: torch.Generator) -> Tensor:
+    good = good[torch.randperm(len(good), generator=generator)[:160]]
+    bad = bad[torch.randperm(len(bad), generator=generator)[:96]]
+    far = good.detach() > good.detach().topk(max(1, len(good) // 6)).values.mean()
+    weight = 1 + (HARD - 1) * far.float()
+    gap = (good[None] + MARGIN - bad[:, None]) / SOFTNESS
+    return SOFTNESS * (weight * F.softplus(gap) / weight.sum()).sum(1).mean()
+
+
+def identity(codes: Tensor, label: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross-entropy of a good place's scene, by the nearest places of each scene's other pictures."""
+    codes, label = codes[:, :, 1:-1, 1:-1], label[:, :, 1:-1, 1:-1]
+    b, d = codes.shape[:2]
+    e = codes.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h·w, d)
+    flat = label.flatten(1)
+    q, q_label, q_picture = _sampled(e, flat, 24, generator)
+    r, r_label, r_picture = _sampled(e, flat, 40, generator)
+    far = (q.square().sum(1)[:, None] + r.square().sum(1)[None] - 2 * q @ r.T).clamp_min(0) / d
+    barred = (q_picture[:, None] == r_picture[None]) | (r_label > USABLE)[None]
+    nearest = far.masked_fill(barred, 1e4).reshape(len(q), b // PICTURES, -1).min(-1).values
+    logits = -3 * torch.log(nearest + 1e-2)  # (places, scenes)
+    good = q_label < USABLE
+    return F.cross_entropy(logits[good], (q_picture // PICTURES)[good])
+
+
+def _sampled(
+    e: Tensor, label: Tensor, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw places of each picture: codes (B·count, d), labels and numbers of their pictures (B·count,)."""
+    b, places, d = e.shape
+    pick = torch.randint(places, (b, count), generator=generator)
+    codes = torch.gather(e, 1, pick[..., None].expand(-1, -1, d)).reshape(-1, d)
+    return codes, torch.gather(label, 1, pick).flatten(), torch.arange(b).repeat_interleave(count)
+
+
+class Pretraining:
+    """Trunk, optimiser and average; one step at a time, resumable."""
+
+    def __init__(self, seed: int, steps: int) -> None:
+        torch.manual_seed(seed)
+        self.trunk = Trunk(PRIOR_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
+        self.norms = nn.ModuleList(nn.BatchNorm2d(k * PRIOR_WIDTH, affine=False) for k in (2, 4))
+        self.average = AveragedModel(
+            self.trunk,
+            multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]  # torch leaves it so
+            use_buffers=True,
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.trunk.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
+        )
+        self.steps, self.step = steps, 0
+
+    def learn(self, episode: Episode) -> dict[str, float]:
+        """Take one step, and return the parts of its loss."""
+        rate = (
+            min(1.0, (self.step + 1) / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * rate
+        generator = torch.Generator().manual_seed(self.step)
+        with torch.autocast("cpu", torch.bfloat16):
+            _, s8, s16, fine = self.trunk(episode.pictures.contiguous(memory_format=torch.channels_last))
+        at_8, at_16 = F.max_pool2d(episode.label, 8), F.max_pool2d(episode.label, 16)
+        parts = {
+            "fine": ranking(fine.float(), at_8, 1, generator),
+            "s8": ranking(self.norms[0](s8.float()), at_8, 1, generator),
+            "s16": ranking(self.norms[1](s16.float()), at_16, 0, generator),
+            "identity": identity(fine.float(), at_8, generator),
+        }
+        loss = (
+            parts["fine"] + DEEP_WEIGHT * (parts["s8"] + parts["s16"]) + IDENTITY_WEIGHT * parts["identity"]
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        nn.utils.clip_grad_norm_(self.trunk.parameters(), CLIP)
+        self.optimiser.step()
+        self.average.update_parameters(self.trunk)
+        self.step += 1
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def save(self, path: Path) -> None:
+        """Write all that a resumed run needs."""
+        parts = (self.trunk, self.norms, self.average, self.optimiser)
+        torch.save({"parts": [part.state_dict() for part in parts], "step": self.step}, path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from what `save` wrote."""
+        content = torch.load(path, weights_only=True)
+        for part, state in zip(
+            (self.trunk, self.norms, self.average, self.optimiser), content["parts"], strict=True
+        ):
+            part.load_state_dict(state)
+        self.step = content["step"]
+
+
+def write_prior(trunk: nn.Module, path: Path, card: dict[str, str]) -> None:
+    """Write a trunk's weights, half precision but for the statistics, with what they were made from."""
+    tensors = {name: value.contiguous().clone() for name, value in trunk.state_dict().items()}
+    save_file(tensors, path, metadata=card)
+
+
+def main() -> int:
+    """Render the bank, train, and write the weights; a run that was stopped goes on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path, help="folder for rendered scenes and the checkpoint")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--scenes", type=int, default=12_000, help="rendered (2.4 GB for 12,000)")
+    parser.add_argument("--steps", type=int, default=4_000, help="that the learning rate is planned for")
+    parser.add_argument("--stop", type=int, default=1_500, help="earlier: more of it transfers worse")
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    bank = render_bank(options.work / "scenes.npy", options.scenes, options.threads)
+    sampler = EpisodeSampler(bank, scenes=8, seed=options.seed)
+    training = Pretraining(options.seed, options.steps)
+    checkpoint = options.work / "pretraining.pt"
+    if checkpoint.exists():
+        training.resume(checkpoint)
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool, Progress() as progress:
+        bar = progress.add_task("pretraining", total=options.stop, completed=training.step)
+        upcoming = pool.submit(sampler.draw, training.step)
+        while training.step < options.stop:
+            episode, upcoming = upcoming.result(), pool.submit(sampler.draw, training.step + 1)
+            parts = training.learn(episode)
+            said = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
+            progress.update(bar, completed=training.step, description=said)
+            if training.step % CHECKPOINT_STEPS == 0:
+                training.save(checkpoint)
+    card = {
+        "made from": f"{options.scenes} invented scenes of models/scene.py, no photographs, no other weights",
+        "steps": f"{options.stop} of {options.steps}",
+        "seed": str(options.seed),
+        "seconds": f"{time.monotonic() - started:.0f}",
+    }
+    write_prior(training.average.module, options.output, card)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

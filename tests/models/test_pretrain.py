@@ -1,0 +1,89 @@
+"""The training of the prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.episode import PICTURES, Episode
+from models.networks import InspectionNetwork, Trunk
+from models.pretrain import Pretraining, identity, ranking, write_prior
+from models.prior import PRIOR, PRIOR_WIDTH, start_from_prior
+
+
+def generator() -> torch.Generator:
+    """The same chance for every call."""
+    return torch.Generator().manual_seed(0)
+
+
+def two_scenes(bad: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of two scenes whose places are alike, but for one place in each picture that is `bad` away."""
+    torch.manual_seed(0)
+    codes = 0.1 * torch.randn(2 * PICTURES, 8, 8, 8)
+    codes[PICTURES:, 0] += 5  # the second scene is another material
+    label = torch.zeros(2 * PICTURES, 1, 8, 8)
+    label[:, :, 3, 3:5] = 1
+    codes[:, 1, 3, 3:5] += bad
+    return codes, label
+
+
+def test_the_ranking_wants_bad_places_far_from_good_ones() -> None:
+    """The farther the bad places are from the scene's good ones, the smaller the loss, down to nothing."""
+    losses = [float(ranking(*two_scenes(bad), 1, generator())) for bad in (0.0, 0.5, 5.0, 500.0)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 0.2 > 0.01 > losses[-1]
+
+
+def test_without_bad_places_there_is_nothing_to_rank() -> None:
+    """An episode of good pictures has a loss of zero."""
+    codes, label = two_scenes(1.0)
+    assert float(ranking(codes, torch.zeros_like(label), 1, generator())) == 0
+
+
+def test_the_identity_wants_scenes_apart() -> None:
+    """Two materials that look alike cost the logarithm of two, two that differ nearly nothing."""
+    codes, label = two_scenes(0.0)
+    alike = codes.clone()
+    alike[PICTURES:, 0] -= 5
+    assert float(identity(alike, label, generator())) == pytest.approx(0.69, abs=0.25)
+    assert float(identity(codes, label, generator())) < 0.05
+
+
+def test_a_step_lowers_the_loss_and_a_resumed_run_ends_the_same(tmp_path: Path) -> None:
+    """Two runs from one checkpoint take the same step, and repeating an episode is learned."""
+    pictures = torch.rand(2 * PICTURES, 3, 64, 64, generator=generator())
+    label = torch.zeros(2 * PICTURES, 1, 64, 64)
+    pictures[:, :, 20:40, 20:40], label[..., 20:40, 20:40] = 1.0, 1.0
+    episode = Episode(pictures, label)
+    training = Pretraining(seed=1, steps=100)
+    first = training.learn(episode)
+    training.save(tmp_path / "checkpoint.pt")
+    second = training.learn(episode)
+    resumed = Pretraining(seed=2, steps=100)
+    resumed.resume(tmp_path / "checkpoint.pt")
+    assert resumed.learn(episode) == second
+    for _ in range(12):
+        last = resumed.learn(episode)
+    assert last["fine"] < first["fine"]
+
+
+def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trunk that starts from a written prior is that trunk."""
+    trunk = Trunk(PRIOR_WIDTH)
+    write_prior(trunk, tmp_path / "prior.safetensors", {"seed": "0"})
+    monkeypatch.setattr("models.prior.PRIOR", tmp_path / "prior.safetensors")
+    started = Trunk(PRIOR_WIDTH)
+    start_from_prior(started)
+    assert all(
+        a.equal(b) for a, b in zip(trunk.state_dict().values(), started.state_dict().values(), strict=True)
+    )
+
+
+def test_the_shipped_prior_fits_the_default_network() -> None:
+    """The weights beside the code load into the trunk of a default fit, are finite, and take a few MB."""
+    network = InspectionNetwork()
+    start_from_prior(network.encoder.trunk)
+    assert all(bool(value.isfinite().all()) for value in network.encoder.trunk.state_dict().values())
+    assert 1e6 < PRIOR.stat().st_size < 8e6
