@@ -18,7 +18,7 @@ JOBS ?= 2
 TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help venv system demo test check bench soak fuzz format docs wheel clean
+.PHONY: help venv system demo test check bench bench-report soak fuzz format docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER PRES
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --preset "$(PRESET)" --seeds $(SEEDS) --results "$(RESULTS)" \
 	  $(if $(BUDGET),--budget "$(BUDGET)") $(if $(STEPS),--steps "$(STEPS)") $(if $(SETS),--sets $(SETS)) $(BENCH_OPTIONS)
+
+bench-report: $(STAMP) ## write docs/benchmarks.md from what was measured
+	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" docs/benchmarks.md
 
 soak: $(STAMP) system ## long proofs: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
 	@for name in startup wheel image kill memory load promotions sigterm traffic watch; do \
