@@ -66,6 +66,7 @@ def test_a_result_holds_the_figures(stored: Stored) -> None:
     """Counts, figures of pictures and places, single scores, and the promise are all in the result."""
     result = stored.result
     assert (result["images"], result["good"], result["steps"]) == (16, 6, 2)
+    assert (result["options"]["image_size"], result["options"]["width"]) == (64, 4)
     assert result["training_images"] + result["heldout_images"] == 40
     assert 0 <= result["image"]["auroc"] <= 1
     assert set(result["pixel"]) == {"auroc", "aupro", "masks"}
