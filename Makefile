@@ -18,10 +18,10 @@ JOBS ?= 2
 TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help venv system demo test check bench soak fuzz format docs wheel clean
+.PHONY: help venv system demo test check bench bench-report soak fuzz format docs wheel clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make .venv and install everything into it, once
 
@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # Programs that tests start beside Python's: command and Debian package.
-PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose debootstrap:debootstrap
+PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose debootstrap:debootstrap git:git
 
 system: ## install the programs that tests start, where they are missing (Debian, as root)
 	@missing=; for pair in $(PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || missing+=" $${pair##*:}"; done; \
@@ -58,10 +58,21 @@ check: $(STAMP) ## format, lint, types and the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-BUDGET ?= 5m
-bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER BUDGET=5m
+# What is measured: BUDGET or STEPS in place of the preset; names of SETS; more flags in BENCH_OPTIONS.
+PRESET ?= standard
+BUDGET ?=
+STEPS ?=
+SEEDS ?= 0
+SETS ?=
+RESULTS ?= docs/results
+BENCH_OPTIONS ?=
+bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER PRESET=quick SEEDS="0 1 2"
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
-	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --budget "$(BUDGET)"
+	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --preset "$(PRESET)" --seeds $(SEEDS) --results "$(RESULTS)" \
+	  $(if $(BUDGET),--budget "$(BUDGET)") $(if $(STEPS),--steps "$(STEPS)") $(if $(SETS),--sets $(SETS)) $(BENCH_OPTIONS)
+
+bench-report: $(STAMP) ## write docs/benchmarks.md from what was measured
+	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" docs/benchmarks.md
 
 soak: $(STAMP) system ## long proofs: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
 	@for name in startup wheel image kill memory load promotions sigterm traffic watch; do \

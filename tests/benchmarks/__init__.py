@@ -1,1 +1,1 @@
-"""Long measurements; not part of the test run."""
+"""Long measurements, run by hand, and the tests of what they are made of."""

@@ -20,6 +20,7 @@ from inspector.commands import exits
 from inspector.commands.main import app
 from inspector.records import Calibration, ScoredImage
 from inspector.settings import Settings
+from tests.benchmarks.page import report
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -83,6 +84,14 @@ def test_every_decision_is_listed() -> None:
 def test_command_reference_is_up_to_date() -> None:
     """docs/reference/cli.md is what `make docs` would write now."""
     assert _read(DOCS / "reference" / "cli.md") == _generator().reference()
+
+
+def test_benchmarks_are_up_to_date() -> None:
+    """docs/benchmarks.md and its charts, no more of them, are what `make bench-report` would write now."""
+    made = report(DOCS / "results")
+    assert _read(DOCS / "benchmarks.md") == made.page
+    charts = {path.relative_to(DOCS).as_posix(): _read(path) for path in DOCS.glob("images/benchmarks-*.svg")}
+    assert charts == made.charts
 
 
 def _invocations() -> Iterator[tuple[str, str]]:

@@ -1,0 +1,72 @@
+"""What each part of the detector is worth: fits with one option changed from the defaults.
+
+    python -m tests.benchmarks.ablation DATA --sets tiles screw --preset quick --seeds 0 1 2
+
+The fits without any change are those of `make bench`, and are read from their files where they are there.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+from tests.benchmarks.detection import INTERRUPTED, NO_SET, run
+from tests.benchmarks.request import arguments, requests
+from tests.benchmarks.result import Stored
+from tests.benchmarks.summary import SetSummary, image_auroc, mean, summarised
+from tests.benchmarks.table import WIDTH, difference, number
+
+PARTS: dict[str, dict[str, Any]] = {
+    "no prior": {"prior": False},
+    "no MMD": {"regularizer": "none"},
+    "resolution 128": {"image_size": 128},
+}
+DEFAULTS = "defaults"
+
+
+def table(found: list[Stored], effort: str, names: list[str]) -> str:
+    """Mean AUROC over the seeds of each set, and how far it is from that of the defaults."""
+    defaults = means(summarised(found, effort))
+    header = f"{'':<20} " + " ".join(f"{name:>{WIDTH}}" for name in (*defaults, "mean"))
+    rows = [_row(DEFAULTS, defaults, {})]
+    rows += [_row(name, means(summarised(found, effort, name)), defaults) for name in names]
+    return "\n".join([header, *rows])
+
+
+def means(summaries: list[SetSummary]) -> dict[str, float | None]:
+    """Mean image AUROC over the seeds of each set."""
+    spreads = {one.name: one.spread(image_auroc) for one in summaries}
+    return {name: spread.mean if spread else None for name, spread in spreads.items()}
+
+
+def _row(name: str, found: dict[str, float | None], defaults: dict[str, float | None]) -> str:
+    """One line; the mean is over the sets that both have."""
+    cells = [f"{number(value)} {difference(value, defaults.get(one)):>6}" for one, value in found.items()]
+    both = [one for one in found if one in defaults]
+    over = mean(found[one] for one in both or found)
+    cells.append(f"{number(over)} {difference(over, mean(defaults[one] for one in both)):>6}")
+    return f"{name:<20} " + " ".join(f"{cell:>{WIDTH}}" for cell in cells)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure the defaults and each part, set by set; 1 where a set could not be fitted."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), metavar="NAME")
+    options = parser.parse_args(words)
+    try:
+        asked = requests(options)
+        if not asked:
+            sys.stderr.write(NO_SET.format(options.data))
+            return 2
+        changed = [replace(one, part=name, changes=PARTS[name]) for name in options.parts for one in asked]
+        found, failed = run([*asked, *changed], options)
+    except KeyboardInterrupt:
+        sys.stderr.write(INTERRUPTED)
+        return 130
+    print(f"\n{table(found, asked[0].effort.name, options.parts)}")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

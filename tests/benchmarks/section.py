@@ -1,0 +1,223 @@
+"""The part of the page that is about one effort: tables of what its fits reached, and at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from models.preset import PRESET_SECONDS
+from tests.benchmarks.chart import Line
+from tests.benchmarks.comparison import NAMES
+from tests.benchmarks.result import Content, Stored
+from tests.benchmarks.summary import (
+    SetSummary,
+    Spread,
+    component_auroc,
+    component_names,
+    image_auroc,
+    mean,
+    mean_of_all,
+    pixel_figure,
+)
+from tests.benchmarks.table import difference, number
+
+COMMIT_LETTERS = 7
+BEST = "Image AUROC, the best of each set in bold."
+SHOWN_PACKAGES = ("torch", "onnxruntime", "numpy")
+
+
+def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content], chart: str) -> str:
+    """Return the Markdown of one effort.
+
+    Parameters
+    ----------
+    effort : str
+        A preset, `budget-…` or `steps-…`.
+    sets : sequence of SetSummary
+        What was measured with it.
+    figures : dict
+        Of the baselines, by set and name; empty where they were not measured.
+    chart : str
+        Path of the chart, relative to the page.
+    """
+    alt = f"Image AUROC of each set: inspector, {', '.join(NAMES)}"
+    blocks = [
+        f"## {effort}: {_meaning(effort)}\n\n![{alt}]({chart})\n",
+        _detection(sets),
+        f"### Beside the baselines\n\n{BEST}\n\n{_comparison(sets, figures)}",
+        _pixels(sets, figures),
+        f"### The promise\n\nFalse rejects for each seed.\n\n{_promise(sets)}",
+        f"### The scores apart\n\nImage AUROC of each score alone.\n\n{_components(sets)}",
+        f"### Time\n\n{_time(sets)}",
+        f"### How to make it again\n\n{_origin(effort, sets)}",
+    ]
+    return "\n".join(block for block in blocks if block)
+
+
+def changes(effort: str, defaults: Sequence[SetSummary], changed: dict[str, list[SetSummary]]) -> str:
+    """Return the Markdown of what each part is worth: image AUROC without it, and the difference."""
+    before = {one.name: middle(one.spread(image_auroc)) for one in defaults}
+    names = sorted({one.name for summaries in changed.values() for one in summaries})
+    rows = [["defaults", *(number(before.get(name)) for name in names)]]
+    for part, summaries in changed.items():
+        found = {one.name: middle(one.spread(image_auroc)) for one in summaries}
+        cells = (
+            f"{number(found.get(name))} {difference(found.get(name), before.get(name))}" for name in names
+        )
+        rows.append([part, *(cell.rstrip() for cell in cells)])
+    title = f"### {effort}: what each part is worth"
+    return f"{title}\n\nImage AUROC with one part changed.\n\n{_table(['', *names], rows)}"
+
+
+def line(one: SetSummary, figures: Content) -> Line:
+    """Return the detector and the baselines on one set."""
+    return Line(
+        one.name,
+        one.spread(image_auroc),
+        tuple(figures.get(name, {}).get("auroc") for name in NAMES),
+    )
+
+
+def mean_line(lines: Sequence[Line]) -> Line:
+    """Return the means over sets, of those that were measured on all of them."""
+    over = mean_of_all(middle(one.detector) for one in lines)
+    baselines = tuple(mean_of_all(one.baselines[i] for one in lines) for i in range(len(NAMES)))
+    return Line("mean", None if over is None else Spread(over, over, over), baselines)
+
+
+def middle(spread: Spread | None) -> float | None:
+    """Return the mean of a spread that may be missing."""
+    return None if spread is None else spread.mean
+
+
+def _meaning(effort: str) -> str:
+    if effort in PRESET_SECONDS:
+        return f"{PRESET_SECONDS[effort] / 60:g} minutes for each fit"
+    kind, _, amount = effort.partition("-")
+    return f"a budget of {amount} for each fit" if kind == "budget" else f"{amount} steps in each fit"
+
+
+def _detection(sets: Sequence[SetSummary]) -> str:
+    figures = (image_auroc, pixel_figure("auroc"), pixel_figure("aupro"))
+    rows = [[one.name, *(_spread(one.spread(figure)) for figure in figures)] for one in sets]
+    rows.append(_mean_row(mean(middle(one.spread(figure)) for one in sets) for figure in figures))
+    return _table(["set", "image AUROC", "pixel AUROC", "AUPRO"], rows)
+
+
+def _comparison(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
+    lines = [line(one, figures[one.name]) for one in sets]
+    rows = []
+    for one in (*lines, mean_line(lines)):
+        values = [middle(one.detector), *one.baselines]
+        best = max((value for value in values if value is not None), default=None)
+        shown = (f"**{number(value)}**" if value == best is not None else number(value) for value in values)
+        rows.append([one.name, *shown])
+    return _table(["set", "inspector", *NAMES], rows)
+
+
+def _pixels(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
+    """Pixel AUROC and AUPRO beside those of the baselines; nothing where no set has masks."""
+    rows = []
+    for one in sets:
+        own = [middle(one.spread(pixel_figure(name))) for name in ("auroc", "aupro")]
+        if own[0] is None:
+            continue
+        beside = [figures[one.name].get(name, {}).get("pixel") or {} for name in NAMES]
+        cells = [own, *([pixel.get("auroc"), pixel.get("aupro")] for pixel in beside)]
+        rows.append([one.name, *(" / ".join(map(number, cell)) if any(cell) else "-" for cell in cells)])
+    return "Pixel AUROC / AUPRO.\n\n" + _table(["set", "inspector", *NAMES], rows) if rows else ""
+
+
+def _promise(sets: Sequence[SetSummary]) -> str:
+    rows = []
+    for one in sets:
+        counts = [stored.result["false_rejects"] for stored in one.fits]
+        kept = all(count["count"] <= count["at_most"] for count in counts)
+        cells = [
+            _several(f"{100 * count['promised_rate']:.2g} %" for count in counts),
+            ", ".join(str(count["count"]) for count in counts),
+            _several(str(count["of"]) for count in counts),
+            _several(str(count["at_most"]) for count in counts),
+        ]
+        rows.append([one.name, *cells, "yes" if kept else "**no**"])
+    return _table(["set", "promised", "false rejects", "good pictures", "at most", "kept"], rows)
+
+
+def _components(sets: Sequence[SetSummary]) -> str:
+    names = component_names(sets)
+    rows = [[one.name, *(_spread(one.spread(component_auroc(name))) for name in names)] for one in sets]
+    rows.append(_mean_row(mean(middle(one.spread(component_auroc(name))) for one in sets) for name in names))
+    return _table(["set", *names], rows)
+
+
+def _time(sets: Sequence[SetSummary]) -> str:
+    rows = []
+    for one in sets:
+        seconds, each = one.duration("fit_seconds"), one.duration("milliseconds_per_image")
+        cells = [
+            _several(str(stored.result["training_images"]) for stored in one.fits),
+            _several(f"{stored.result['steps']:,}" for stored in one.fits),
+            _several(str(stored.timing.get("threads", "-")) for stored in one.fits),
+            "-" if seconds is None else f"{seconds / 60:.1f} min",
+            "-" if each is None else f"{each:.1f}",
+        ]
+        rows.append([one.name, *cells])
+    return _table(["set", "trained on", "steps", "threads", "fit", "ms per picture"], rows)
+
+
+def _origin(effort: str, sets: Sequence[SetSummary]) -> str:
+    fits = [stored for one in sets for stored in one.fits]
+    return (
+        f"```\n{_command(effort, sets)}\n```\n\n"
+        f"- Code: {_several(map(_commit, fits))}\n"
+        f"- Machine: {_several(map(_machine, fits))}\n"
+        f"- Packages: {_several(map(_packages, fits))}\n"
+    )
+
+
+def _command(effort: str, sets: Sequence[SetSummary]) -> str:
+    seeds = sorted({int(stored.result["request"]["seed"]) for one in sets for stored in one.fits})
+    kind, _, amount = effort.partition("-")
+    choice = f"PRESET={effort}" if effort in PRESET_SECONDS else f"{kind.upper()}={amount}"
+    names = " ".join(one.name for one in sets)
+    return f'make bench DATA=FOLDER {choice} SEEDS="{" ".join(map(str, seeds))}" SETS="{names}"'
+
+
+def _commit(stored: Stored) -> str:
+    commit = stored.result["commit"]
+    known = "of no commit" if commit["id"] is None else f"`{commit['id'][:COMMIT_LETTERS]}`"
+    return f"{known} with changes" if commit["dirty"] else known
+
+
+def _machine(stored: Stored) -> str:
+    machine = stored.timing.get("machine")
+    if machine is None:
+        return "unknown"
+    device = "" if stored.result["device"] == "cpu" else f", training on {stored.result['device']}"
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}{device}"
+    )
+
+
+def _packages(stored: Stored) -> str:
+    return ", ".join(f"{name} {stored.result['packages'][name]}" for name in SHOWN_PACKAGES)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: the first column on the left, figures on the right."""
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
+
+
+def _mean_row(values: Iterable[float | None]) -> list[str]:
+    return ["**mean**", *("-" if value is None else f"**{number(value)}**" for value in values)]
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None or spread.lowest == spread.highest:
+        return number(middle(spread))
+    return f"{number(spread.mean)} ({number(spread.lowest)} to {number(spread.highest)})"
+
+
+def _several(words: Iterable[str]) -> str:
+    """Each different word once, in the order in which they come."""
+    return ", ".join(dict.fromkeys(words))

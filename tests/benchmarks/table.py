@@ -1,0 +1,66 @@
+"""The tables that measurements print while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.benchmarks.result import Content, Stored
+
+WIDTH = 12  # characters of a set's name
+HEADER = (
+    f"{'set':<{WIDTH}} seed AUROC    interval  change pixel AUPRO  rejects at most "
+    f"{'steps':>6} {'fit':>6} {'ms':>5}  scores apart"
+)
+
+
+def number(value: float | None) -> str:
+    """Write a figure between 0 and 1, or a dash where there is none.
+
+    Examples
+    --------
+    >>> number(0.98765), number(1.0), number(None)
+    ('0.988', '1.000', '-')
+    """
+    return "-" if value is None else f"{value:.3f}"
+
+
+def difference(value: float | None, before: float | None) -> str:
+    """Write by how much a figure rose or fell; nothing where one is missing.
+
+    Examples
+    --------
+    >>> difference(0.95, 0.938), difference(0.9, 0.9004), difference(0.9, None)
+    ('+.012', '±.000', '')
+    """
+    if value is None or before is None:
+        return ""
+    change = round(value - before, 3)
+    sign = "±" if change == 0 else "+" if change > 0 else "−"
+    return f"{sign}{abs(change):.3f}".replace("0.", ".", 1)
+
+
+def row(stored: Stored) -> str:
+    """One fit on one line; the change is against the result that it replaced."""
+    result, timing = stored.result, stored.timing
+    image, pixel, rejects = result["image"], result["pixel"] or {}, result["false_rejects"]
+    interval = "-".join(number(end) for end in image["auroc_interval"] or ())
+    before = timing.get("previous", {}).get("auroc")
+    counted = f"{rejects['count']}/{rejects['of']}"
+    apart = ", ".join(f"{name} {number(part['auroc'])}" for name, part in result["components"].items())
+    changed = f"{result['request']['part']}: " if result["request"]["part"] else ""
+    return (
+        f"{result['request']['set']:<{WIDTH}} {result['request']['seed']:>4} {number(image['auroc']):>5} "
+        f"{interval:>11} {difference(image['auroc'], before):>7} "
+        f"{number(pixel.get('auroc')):>5} {number(pixel.get('aupro')):>5} {counted:>8} "
+        f"{rejects['at_most']:>7} {result['steps']:>6} {timing['fit_seconds']:>4.0f} s "
+        f"{timing['milliseconds_per_image']:>5.1f}  {changed}{apart}"
+    )
+
+
+def comparison(names: Sequence[str], means: dict[str, float | None], figures: dict[str, Content]) -> str:
+    """The detector's mean over the seeds of each set beside the baselines."""
+    lines = [f"{'set':<{WIDTH}} {'inspector':>17} " + " ".join(f"{name:>17}" for name in names)]
+    for name, mean in means.items():
+        beside = [number(figures[name][baseline]["auroc"]) for baseline in names]
+        lines.append(f"{name:<{WIDTH}} {number(mean):>17} " + " ".join(f"{shown:>17}" for shown in beside))
+    return "\n".join(lines)
