@@ -39,7 +39,7 @@ LANDMARKS = (
     2048  # half as many at the coarse scale; codes of normal pictures that the kernel distance is taken to
 )
 UNIT_PICTURES = 500  # training pictures that landmarks and units are taken from
-RELIT_PICTURES = 200
+RELIT_PICTURES = 100  # of them, looked at again under other light
 TOLERANCE = 1e-3  # fp32
 SCORING_BATCH = 8
 
