@@ -82,6 +82,14 @@ def test_file_folder_glob_and_stdin_agree(fitted: Fitted) -> None:
     assert without_times(by_stdin | {"path": str(part)}) == without_times(by_name)
 
 
+def test_threads_change_no_score(fitted: Fitted) -> None:
+    """A folder scored by two threads has the very scores that each picture has alone on one core."""
+    together = rows(run("score", fitted.test, "--threads", "2", "--exit-zero", store=fitted.store))
+    for row in together:
+        (alone,) = rows(run("score", row["path"], "--threads", "1", "--exit-zero", store=fitted.store))
+        assert without_times(row) == without_times(alone)
+
+
 def test_every_format_tells_the_same(fitted: Fitted) -> None:
     """A pipe gets jsonl; json is an array, csv has a header, and a table is for people."""
     words = ("score", fitted.good_part, fitted.broken_part, "--exit-zero")
