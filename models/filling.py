@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from inspector import decision, heatmap, images, workshop
-from inspector.bundle import HELDOUT_LATENTS, REFERENCE
+from inspector.bundle import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.detector import Graph, RawScores
-from inspector.golden import write_golden
+from inspector.golden import INT8_TOLERANCE, write_golden
 from inspector.records import SCHEMA_VERSION, Calibration, ImageContract, Manifest, TrainingSummary
 from inspector.settings import Settings
-from models import data, export
+from models import data, export, int8
 from models.corruption import corrupt
 from models.graph import COLUMNS
 from models.preset import FitOptions
@@ -55,7 +55,7 @@ class _Scored:
 
     rows: NDArray[np.intp]  # the training pictures that were scored
     training: RawScores
-    heldout: RawScores
+    heldout: RawScores  # by the graph that decides
 
 
 def fill(material: Material, target: Path) -> Manifest:
@@ -67,17 +67,25 @@ def fill(material: Material, target: Path) -> Manifest:
         The exported graphs do not score as the trained networks do.
     """
     options, pixels = material.options, material.pictures.pixels
-    material.progress("exporting", 0, 4)
+    material.progress("exporting", 0, 5)
     graphs = export.assemble(
         material.trained.network, material.target_mean, pixels, material.training, options.seed
     )
     export.write_graphs(graphs, target, options.image_size)
-    material.progress("exporting", 2, 4)
-    graph = Graph(target / "detector.onnx", material.settings.threads)
+    material.progress("exporting", 2, 5)
+    graph = Graph(target / GRAPH, material.settings.threads)
     scored = _score(material, graph)
     calibration = _calibrate(material, scored)
-    material.progress("exporting", 3, 4)
+    material.progress("exporting", 3, 5)
     parity = export.check_parity(graphs, scored.heldout, pixels, material.heldout, calibration)
+    _write_probes(target, graph, pixels, material.heldout, options.seed)
+    trial = _try_int8(material, target, scored, calibration)
+    if trial.heldout is not None:  # what decides is what the thresholds belong to
+        graph = Graph(target / INT8_GRAPH, material.settings.threads)
+        scored = replace(scored, heldout=trial.heldout)
+        calibration = _calibrate(material, scored)
+        _write_probes(target, graph, pixels, material.heldout, options.seed)
+    material.progress("exporting", 4, 5)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=material.name,
@@ -90,13 +98,13 @@ def fill(material: Material, target: Path) -> Manifest:
         latent_dim=options.latent_dim,
         training=_summary(material),
         parity=parity,
+        int8=trial.summary,
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
     _write_reference(target, material, scored, graphs.landmarks)
-    _write_probes(target, graph, pixels, material.heldout, options.seed)
     _write_report(target, material, manifest, calibration, scored, graph, graphs)
-    material.progress("exporting", 4, 4)
+    material.progress("exporting", 5, 5)
     return manifest
 
 
@@ -105,6 +113,21 @@ def _score(material: Material, graph: Graph) -> _Scored:
     rows = training[np.linspace(0, len(training) - 1, min(len(training), SCORED_TRAINING)).astype(int)]
     return _Scored(
         rows, export.score_rows(graph, pixels, rows), export.score_rows(graph, pixels, material.heldout)
+    )
+
+
+def _try_int8(material: Material, target: Path, scored: _Scored, calibration: Calibration) -> int8.Trial:
+    return int8.attempt(
+        int8.Material(
+            folder=target,
+            pixels=material.pictures.pixels,
+            training=material.training,
+            heldout=material.heldout,
+            scored=scored.heldout,
+            calibration=calibration,
+            seed=material.options.seed,
+            threads=1 if material.trained.one_thread_from is not None else material.trained.threads,
+        )
     )
 
 
@@ -210,4 +233,7 @@ def _write_probes(
         np.concatenate([r.anomaly_map for r in raws]),
         np.concatenate([r.latent for r in raws]),
     )
-    write_golden(target, probes, raw)
+    if graph.path.name == INT8_GRAPH:
+        write_golden(target, probes, raw, INT8_TOLERANCE, INT8_GOLDEN)
+    else:
+        write_golden(target, probes, raw)

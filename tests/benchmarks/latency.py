@@ -144,7 +144,8 @@ def prove(model: Path, folder: Path, count: int) -> None:
     files = list_images(folder)
     demand(bool(files), f"{folder} holds no picture")
     detector = inspector.open_model(model, threads=1)
-    bare = Bare(detector.bundle.path / "detector.onnx")
+    bare = Bare(detector.graph_path)
+    say(f"{detector.graph_path.name}, {len(files)} pictures")
     stages(detector, bare, files[:200])
     rates(detector, bare, files, count)
 
