@@ -26,12 +26,15 @@ from inspector.storage import staged_folder, storage_errors, write_bytes
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
+GRAPH = "detector.onnx"
+INT8_GRAPH = "detector.int8.onnx"  # only where the manifest says so
+INT8_GOLDEN = "golden/int8.json"
 REFERENCE = "reference.npz"
 HELDOUT_LATENTS = "heldout_latents"  # in it: float32 (n, d), what drift is measured against
 REQUIRED = (
     "encoder.onnx",
     "decoder.onnx",
-    "detector.onnx",
+    GRAPH,
     CALIBRATION,
     REFERENCE,
     "golden/golden.json",
@@ -204,10 +207,15 @@ def _check_files(path: Path, manifest: Manifest, *, verify: bool) -> None:
     present = set(_walk(path)) - {MANIFEST}
     for name in sorted(present - manifest.files.keys()):
         raise _forbidden(path, name)
-    for name in sorted({*manifest.files, *REQUIRED} - present):
+    for name in sorted({*manifest.files, *_required(manifest)} - present):
         raise MissingFileError(f"{path / name} is missing from the model", hint=_REFIT_HINT)
     for name, entry in manifest.files.items():
         _check_file(path / name, entry, verify=verify)
+
+
+def _required(manifest: Manifest) -> tuple[str, ...]:
+    has_int8 = manifest.int8 is not None and manifest.int8.shipped
+    return (*REQUIRED, INT8_GRAPH, INT8_GOLDEN) if has_int8 else REQUIRED
 
 
 def _check_file(path: Path, entry: FileEntry, *, verify: bool) -> None:

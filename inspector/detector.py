@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inspector import decision, heatmap, images
-from inspector.bundle import Bundle
+from inspector import decision, golden, heatmap, images
+from inspector.bundle import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
 from inspector.errors import BundleError, ImageError
 from inspector.records import (
     Calibration,
@@ -28,6 +29,7 @@ from inspector.records import (
 from inspector.settings import Settings
 
 Source = str | Path | bytes | NDArray[np.generic]
+Precision = Literal["fp32", "int8"]
 
 
 def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
@@ -46,7 +48,7 @@ def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
 
 @dataclass(frozen=True)
 class RawScores:
-    """What `detector.onnx` says of a batch; no threshold has been applied.
+    """What the graph says of a batch; no threshold has been applied.
 
     Attributes
     ----------
@@ -64,9 +66,18 @@ class RawScores:
 
 
 class Graph:
-    """`detector.onnx`, opened once and run on batches of prepared pictures."""
+    """The graph that scores, opened once and run on batches of prepared pictures.
+
+    Parameters
+    ----------
+    path : Path
+        `detector.onnx` or `detector.int8.onnx`.
+    threads : int
+        Threads that compute together; 0 means one for each core.
+    """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
+        self.path = path
         self._session = open_session(path, threads)
 
     def run(self, batch: NDArray[np.uint8]) -> RawScores:
@@ -129,13 +140,50 @@ class Detector:
         Verified on opening.
     settings : Settings, optional
         Limits on pictures, and the number of threads.
+
+    Attributes
+    ----------
+    int8_problem : str or None
+        Why the graph with 8-bit convolutions that the model has is not used on this computer.
     """
 
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.from_environment()
         self.bundle = bundle
         self.model = ModelId(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest)
-        self._graph = Graph(bundle.path / "detector.onnx", self.settings.threads)
+        self.int8_problem: str | None = None
+        self._graph = self._trusted_graph()
+
+    def _trusted_graph(self) -> Graph:
+        """Open the graph with 8-bit convolutions, if there is one that computes here as it did at the fit."""
+        int8 = self.manifest.int8
+        if int8 is not None and int8.shipped:
+            try:
+                graph = self._open(INT8_GRAPH)
+                golden.prove_graph(self.bundle, graph.run, INT8_GOLDEN, only_last=True)
+            except BundleError as error:
+                self.int8_problem = error.message
+            else:
+                return graph
+        return self._open(GRAPH)
+
+    def _open(self, name: str) -> Graph:
+        return Graph(self.bundle.path / name, self.settings.threads)
+
+    @property
+    def precision(self) -> Precision:
+        """`int8` where convolutions compute with 8 bits, else `fp32`."""
+        return "int8" if self.graph_path.name == INT8_GRAPH else "fp32"
+
+    @property
+    def graph_path(self) -> Path:
+        """File of the graph that scores here."""
+        return self._graph.path
+
+    def fall_back(self, error: BundleError) -> None:
+        """Compute with 32 bits from now on, because of this error."""
+        self.int8_problem = error.message
+        self._graph = self._open(GRAPH)
 
     @property
     def manifest(self) -> Manifest:

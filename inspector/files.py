@@ -135,7 +135,8 @@ def printable(path: str | os.PathLike[str]) -> str:
     >>> print(printable("two\nlines 🔩.png"))
     two\nlines 🔩.png
     """
-    return "".join(map(_printable_character, os.fspath(path)))
+    text = os.fspath(path)
+    return text if text.isprintable() else "".join(map(_printable_character, text))
 
 
 def _printable_character(character: str) -> str:

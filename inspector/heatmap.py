@@ -78,22 +78,32 @@ def regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
         8-connected, of at least `MIN_AREA_PIXELS`, the highest peak first, at most `MAX_REGIONS`.
     """
     exceeds = anomaly_map > limit
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(exceeds.view(np.uint8), connectivity=8)
+    left, top, width, height = cv2.boundingRect(exceeds.view(np.uint8))
+    window = np.s_[top : top + height, left : left + width]  # mostly small: a search of all takes longer
+    exceeds, anomaly_map = exceeds[window], anomaly_map[window]
+    if not exceeds.size:
+        return ()
+    count, labels, boxes, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        exceeds.view(np.uint8),
+        8,
+        cv2.CV_32S,
+        cv2.CCL_GRANA,  # three times as fast as the default where few pixels exceed
+    )
     peaks = np.full(count, -np.inf, np.float32)
     np.maximum.at(peaks, labels[exceeds].astype(np.intp), anomaly_map[exceeds])
-    found = [
+    highest_first = np.argsort(-peaks[1:], kind="stable") + 1  # label 0 is the background
+    large = highest_first[boxes[highest_first, cv2.CC_STAT_AREA] >= MIN_AREA_PIXELS]
+    return tuple(
         Region(
-            x=int(boxes[label, cv2.CC_STAT_LEFT]),
-            y=int(boxes[label, cv2.CC_STAT_TOP]),
+            x=left + int(boxes[label, cv2.CC_STAT_LEFT]),
+            y=top + int(boxes[label, cv2.CC_STAT_TOP]),
             width=int(boxes[label, cv2.CC_STAT_WIDTH]),
             height=int(boxes[label, cv2.CC_STAT_HEIGHT]),
             area_pixels=int(boxes[label, cv2.CC_STAT_AREA]),
             peak=float(peaks[label]),
         )
-        for label in np.argsort(-peaks[1:], kind="stable") + 1  # label 0 is the background
-        if boxes[label, cv2.CC_STAT_AREA] >= MIN_AREA_PIXELS
-    ]
-    return tuple(found[:MAX_REGIONS])
+        for label in large[:MAX_REGIONS]
+    )
 
 
 def overlay(

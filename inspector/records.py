@@ -76,6 +76,50 @@ class ParitySummary(Record):
     verdict_flips: int
 
 
+class Int8Summary(Record):
+    """The graph with 8-bit convolutions against `detector.onnx`, and whether it is in the bundle.
+
+    Attributes
+    ----------
+    shipped : bool
+        Whether it is; then held-out scores, and with them the thresholds, are its own.
+    reason : str or None
+        Why it is not; figures that were not needed to see that are None.
+    reduced_range : bool
+        Whether weights have 7 bits, for processors whose sums of 8-bit products saturate.
+    convolutions, calibration_images : int
+        How many convolutions compute with 8 bits, and how many training images set their ranges.
+    images : int
+        Held-out images, and some of them with synthetic defects, that were scored by both graphs.
+    score_correlation : float
+        Of both graphs' scores, with and without the defects; the smaller one.
+    largest_relative_difference, tolerance : float
+        Of two scores, relative to the larger of the score and 1.
+    verdict_flips : int
+        Other verdicts although both scores lie further than the tolerance from the threshold.
+    speedup : float
+        How many times as fast it is, on one core of the machine that fitted.
+    """
+
+    shipped: bool
+    reason: str | None = None
+    reduced_range: bool
+    convolutions: int | None = None
+    calibration_images: int | None = None
+    images: int | None = None
+    score_correlation: float | None = None
+    largest_relative_difference: float | None = None
+    tolerance: float
+    verdict_flips: int | None = None
+    speedup: float | None = None
+
+    def in_words(self) -> str:
+        """Whether it is used, and why."""
+        if self.shipped:
+            return f"{self.convolutions} convolutions, {self.speedup:.1f} times as fast"
+        return f"left out: {self.reason}"
+
+
 class Manifest(Record):
     """`manifest.json`: what the bundle is, and the digest of every other file in it."""
 
@@ -90,6 +134,7 @@ class Manifest(Record):
     latent_dim: int
     training: TrainingSummary
     parity: ParitySummary
+    int8: Int8Summary | None = None
     files: dict[str, FileEntry]
 
 

@@ -54,7 +54,7 @@ class Settings(BaseModel):
     max_bytes : int
         `INSPECTOR_MAX_BYTES`, bytes that an image file may have at most.
     threads : int
-        `INSPECTOR_THREADS`, threads of ONNX Runtime; 0 means one for each core.
+        `INSPECTOR_THREADS`, cores to use; 0 means all of them.
     debug : bool
         `INSPECTOR_DEBUG`, shows tracebacks as `--debug` does.
     """

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from inspector import decision, heatmap, images, workshop
-from inspector.bundle import HELDOUT_LATENTS, REFERENCE
+from inspector.bundle import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.detector import Graph, RawScores
-from inspector.golden import write_golden
+from inspector.golden import INT8_TOLERANCE, write_golden
 from inspector.records import SCHEMA_VERSION, Calibration, ImageContract, Manifest, TrainingSummary
 from inspector.settings import Settings
-from models import data, export
+from models import data, export, int8
 from models.corruption import corrupt
 from models.graph import COLUMNS
 from models.preset import FitOptions
@@ -57,7 +57,7 @@ def fill(material: Material, target: Path) -> Manifest:
         The exported graphs do not score as the trained networks do.
     """
     options, pixels = material.options, material.pictures.pixels
-    material.progress("exporting", 0, 4)
+    material.progress("exporting", 0, 5)
     graphs = export.assemble(
         material.trained.network,
         material.target_mean,
@@ -67,12 +67,20 @@ def fill(material: Material, target: Path) -> Manifest:
         options.seed,
     )
     export.write_graphs(graphs, target, options.image_size)
-    material.progress("exporting", 2, 4)
-    graph = Graph(target / "detector.onnx", material.settings.threads)
+    material.progress("exporting", 2, 5)
+    graph = Graph(target / GRAPH, material.settings.threads)
     heldout = export.score_rows(graph, pixels, material.heldout)
     calibration = _calibrate(material, graphs, heldout)
-    material.progress("exporting", 3, 4)
+    material.progress("exporting", 3, 5)
     parity = export.check_parity(graphs, heldout, pixels, material.heldout, calibration)
+    _write_probes(target, graph, pixels, material.heldout, options.seed)
+    trial = _try_int8(material, target, heldout, calibration)
+    if trial.heldout is not None:  # what decides is what the thresholds belong to
+        heldout = trial.heldout
+        calibration = _calibrate(material, graphs, heldout)
+        quick = Graph(target / INT8_GRAPH, material.settings.threads)
+        _write_probes(target, quick, pixels, material.heldout, options.seed)
+    material.progress("exporting", 4, 5)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=material.name,
@@ -85,14 +93,29 @@ def fill(material: Material, target: Path) -> Manifest:
         latent_dim=options.latent_dim,
         training=_summary(material),
         parity=parity,
+        int8=trial.summary,
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
     _write_reference(target, material, heldout, graphs.landmarks)
-    _write_probes(target, graph, pixels, material.heldout, options.seed)
     _write_report(target, material, manifest, calibration, graphs)
-    material.progress("exporting", 4, 4)
+    material.progress("exporting", 5, 5)
     return manifest
+
+
+def _try_int8(material: Material, target: Path, heldout: RawScores, calibration: Calibration) -> int8.Trial:
+    return int8.attempt(
+        int8.Material(
+            folder=target,
+            pixels=material.pictures.pixels,
+            training=material.training,
+            heldout=material.heldout,
+            scored=heldout,
+            calibration=calibration,
+            seed=material.options.seed,
+            threads=1 if material.trained.one_thread_from is not None else material.trained.threads,
+        )
+    )
 
 
 def _calibrate(material: Material, graphs: export.Graphs, heldout: RawScores) -> Calibration:
@@ -193,4 +216,7 @@ def _write_probes(
         np.concatenate([r.anomaly_map for r in raws]),
         np.concatenate([r.latent for r in raws]),
     )
-    write_golden(target, probes, raw)
+    if graph.path.name == INT8_GRAPH:
+        write_golden(target, probes, raw, INT8_TOLERANCE, INT8_GOLDEN)
+    else:
+        write_golden(target, probes, raw)

@@ -125,13 +125,19 @@ def verify(
     ] = None,
 ) -> None:
     """Check every digest and the golden images of a model."""
-    from inspector.store import prove
+    from inspector.detector import Detector
+    from inspector.golden import prove
 
     bundle = _open(reference)
-    prove(bundle)
+    detector = Detector(bundle)
+    prove(detector)
+    how = " with int8" if detector.precision == "int8" else ""
     typer.echo(
-        f"{_label(bundle)}: {len(bundle.manifest.files)} files unchanged, golden images reproduced", err=True
+        f"{_label(bundle)}: {len(bundle.manifest.files)} files unchanged, golden images reproduced{how}",
+        err=True,
     )
+    if detector.int8_problem:
+        typer.echo(f"int8 is not used on this computer: {detector.int8_problem}", err=True)
 
 
 @models.command(epilog=command_example("inspector models export tiles --output tiles.inspector"))
@@ -218,6 +224,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "architecture": manifest.architecture,
         "preset": manifest.training.preset,
         "normal_images": manifest.training.images,
+        "int8": None if manifest.int8 is None else manifest.int8.in_words(),
         "heldout_images": len(calibration.heldout_scores),
         "threshold": calibration.threshold,
         "review_threshold": calibration.review_threshold,

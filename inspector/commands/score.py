@@ -6,10 +6,11 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -20,8 +21,8 @@ from inspector.commands.shared import ModelOption
 if TYPE_CHECKING:
     from inspector.commands.output import Writer
     from inspector.commands.source import Source
-    from inspector.detector import Detector, Inspection
-    from inspector.records import Verdict
+    from inspector.detector import Detector
+    from inspector.records import ScoredImage, Verdict
 
 EXAMPLE = """
 inspector score part.png
@@ -49,7 +50,8 @@ def score(
         bool, typer.Option("--exit-zero", help="Exit with 0 even if a picture failed.")
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
+        int | None,
+        typer.Option(min=0, max=1024, help="Cores to use; 0 is all of them. Several pictures take one each."),
     ] = None,
 ) -> None:
     """Give a verdict for each picture.
@@ -64,11 +66,12 @@ def score(
         sources = find_sources(paths)
         chosen = format_ or default_format()
         folder = None if heatmaps is None else HeatmapFolder(heatmaps)
-        detector = inspector.open_model(model, threads=threads)
+        at_once, each = _share_cores(sources, threads)
+        detector = inspector.open_model(model, threads=each)
     components = list(dict.fromkeys(column.component for column in detector.manifest.columns))
     started = perf_counter()
     with writer(chosen, components) as write:
-        verdicts = _score_all(detector, sources, write, folder)
+        verdicts = score_all(detector, sources, at_once, write, folder)
     if chosen is Format.TABLE:
         typer.echo(summary(verdicts, (perf_counter() - started) * 1e3), err=True)
     raise typer.Exit(exits.verdict_code(verdicts, exit_zero=exit_zero))
@@ -88,18 +91,71 @@ def _quick_start() -> Iterator[None]:
         gc.enable()
 
 
-def _score_all(
-    detector: Detector, sources: Sequence[Source], write: Writer, folder: HeatmapFolder | None
+def _share_cores(sources: Sequence[Source], threads: int | None) -> tuple[int, int]:
+    """Return how many pictures are scored at once, and with how many threads each of them.
+
+    Many pictures take a core each; a single one takes them all.  Stdin may keep us waiting, and what is
+    named before it must not wait along, so nothing is scored beside it.
+    """
+    from inspector.commands.source import STDIN
+    from inspector.pipeline import cores
+    from inspector.settings import Settings
+
+    allowed = Settings.from_environment().threads if threads is None else threads
+    if len(sources) == 1 or any(source.name == STDIN for source in sources):
+        return 1, allowed
+    return allowed or cores(), 1
+
+
+class _Scored(NamedTuple):
+    """What is kept of a picture until it is its turn to be printed."""
+
+    row: ScoredImage
+    heatmap: bytes | None
+
+
+def score_all(
+    detector: Detector, sources: Sequence[Source], at_once: int, write: Writer, folder: HeatmapFolder | None
 ) -> Counter[Verdict]:
+    """Score pictures, some at once, and write their rows in the order in which they were named.
+
+    Parameters
+    ----------
+    detector : Detector
+    sources : sequence of Source
+    at_once : int
+        So many threads take a picture each.
+    write : Writer
+        Gets the rows.
+    folder : HeatmapFolder, optional
+        Gets the heatmaps.
+
+    Returns
+    -------
+    Counter
+        How often each verdict was given.
+    """
+    from inspector.pipeline import in_order
+
     verdicts: Counter[Verdict] = Counter()
-    with _progress(sources) as shown:
-        for source in shown:
-            inspection = detector.score(source.read(detector.settings.max_bytes))
-            write(inspection.record().model_copy(update={"path": source.name}))
-            verdicts[inspection.verdict] += 1
-            if folder is not None:
-                folder.write(source.stem, inspection, detector)
+    job = partial(_score_one, detector, with_heatmap=folder is not None)
+    with closing(in_order(job, sources, at_once)) as results, _progress(results, len(sources)) as shown:
+        for source, scored in zip(sources, shown, strict=True):
+            write(scored.row)
+            verdicts[scored.row.verdict] += 1
+            if folder is not None and scored.heatmap is not None:
+                folder.write(source.stem, scored.heatmap)
     return verdicts
+
+
+def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Scored:
+    """Score a picture, and let go of its pixels; a heatmap is drawn unless the picture is invalid."""
+    from inspector import images
+
+    inspection = detector.score(source.read(detector.settings.max_bytes))
+    drawn = detector.draw(inspection) if with_heatmap else None
+    row = inspection.record().model_copy(update={"path": source.name})
+    return _Scored(row, None if drawn is None else images.encode_png(drawn))
 
 
 class HeatmapFolder:
@@ -113,15 +169,11 @@ class HeatmapFolder:
         self.path = path
         self._taken: set[str] = set()
 
-    def write(self, stem: str, inspection: Inspection, detector: Detector) -> None:
-        """Write what was found in a picture over the picture; nothing for one that is invalid."""
-        from inspector import images
+    def write(self, stem: str, heatmap: bytes) -> None:
+        """Write the heatmap of a picture, a PNG."""
         from inspector.storage import write_bytes
 
-        drawn = detector.draw(inspection)
-        if drawn is None:
-            return
-        write_bytes(self.path / self._name(stem), images.encode_png(drawn), durable=False)
+        write_bytes(self.path / self._name(stem), heatmap, durable=False)
 
     def _name(self, stem: str) -> str:
         """`STEM_heatmap.png`, or `STEM_2_heatmap.png` where an earlier picture has that name."""
@@ -137,14 +189,14 @@ class HeatmapFolder:
 
 
 @contextmanager
-def _progress(sources: Sequence[Source]) -> Iterator[Iterable[Source]]:
+def _progress(results: Iterable[_Scored], total: int) -> Iterator[Iterable[_Scored]]:
     """Show a bar on stderr for many pictures, unless the rows themselves appear on the terminal."""
-    if len(sources) <= _PROGRESS_FROM_IMAGES or not sys.stderr.isatty() or sys.stdout.isatty():
-        yield sources
+    if total <= _PROGRESS_FROM_IMAGES or not sys.stderr.isatty() or sys.stdout.isatty():
+        yield results
         return
     from rich.console import Console
     from rich.progress import Progress
 
     # Left to itself, rich would take over stdout, and the rows with it.
     with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-        yield progress.track(sources, description="scoring")
+        yield progress.track(results, total=total, description="scoring")

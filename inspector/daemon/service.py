@@ -107,7 +107,13 @@ class Service:
             if result == "ok":
                 self.metrics.add_model(detector)
             event = "model opened" if result == "ok" else "model removed"
-            say(event, model=detector.model.name, version=detector.model.version)
+            say(
+                event,
+                model=detector.model.name,
+                version=detector.model.version,
+                precision=detector.precision,
+                int8_problem=detector.int8_problem,
+            )
         elif error is not None:
             say(
                 "model refused",

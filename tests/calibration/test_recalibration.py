@@ -10,7 +10,7 @@ import pytest
 from calibration.conformal import ConformalThreshold
 from calibration.recalibration import content_digest, recalibrate
 from inspector import decision, golden
-from inspector.bundle import Bundle, Fill
+from inspector.bundle import INT8_GRAPH, Bundle, Fill, write_bundle
 from inspector.detector import Detector
 from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
 from inspector.store import Store
@@ -90,6 +90,20 @@ def test_files_are_shared(store: Store, normals: Path) -> None:
     for name in before.manifest.files:
         assert (before.path / name).samefile(after.path / name) == (name not in own), name
     assert Bundle.open(before.path).digest == before.digest
+
+
+def test_the_graph_with_8_bits_goes_along(tmp_path: Path, normals: Path) -> None:
+    """A model that scores with 8 bits does so afterwards; the thresholds are those of its 8-bit scores."""
+    learned = [content_digest(write_picture(tmp_path / "learned.png", good_picture(0)))]
+    fill = tiny_fill(training_digests=learned, int8=True)
+    before = write_bundle(tmp_path / "before", fill)
+    after = recalibrate(before, normals, tmp_path / "after").bundle
+    assert (before.path / INT8_GRAPH).samefile(after.path / INT8_GRAPH)
+    detector = Detector(after)
+    golden.prove(detector)
+    assert detector.precision == "int8"
+    scores = [detector.score(path).score for path in normals.rglob("*.png")]
+    assert sorted(score or 0.0 for score in scores) == sorted(after.calibration.heldout_scores)
 
 
 def test_a_report_of_its_own(store: Store, normals: Path) -> None:

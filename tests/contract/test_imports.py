@@ -115,7 +115,7 @@ VIOLATIONS = {
     "inspector/heavy.py": ("torch", "The product does not know the workshop"),
     "models/rogue.py": ("calibration", "models and calibration never import each other"),
     "models/picture.py": ("cv2", "cv2 has few doors"),
-    "calibration/run.py": ("onnxruntime", "onnxruntime only in inspector.detector"),
+    "calibration/run.py": ("onnxruntime", "onnxruntime has two doors"),
     "calibration/deep.py": ("torch", "torch only below models"),
     "models/learn.py": ("sklearn", "scikit-learn only below calibration"),
     "calibration/open.py": ("PIL", "Pillow only in inspector.images"),

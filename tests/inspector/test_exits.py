@@ -224,9 +224,10 @@ def started(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], I
         yield process, process.stdout
 
 
-def test_a_reader_that_leaves_is_no_error(many: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_a_reader_that_leaves_is_no_error(many: Path, threads: str) -> None:
     """`inspector score … | head -1` ends without a word, with the code of a broken pipe."""
-    with started("score", many) as (program, rows):
+    with started("score", many, "--threads", threads) as (program, rows):
         assert rows.readline().startswith(b"{")
         rows.close()
         assert program.wait(timeout=60) == exits.BROKEN_PIPE
@@ -234,9 +235,10 @@ def test_a_reader_that_leaves_is_no_error(many: Path) -> None:
         assert program.stderr.read() == b""
 
 
-def test_ctrl_c_is_one_word(many: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_ctrl_c_is_one_word(many: Path, threads: str) -> None:
     """SIGINT in the middle of scoring ends with 130 and one word; the rows so far are whole."""
-    with started("score", many, "--format", "jsonl") as (program, rows):
+    with started("score", many, "--format", "jsonl", "--threads", threads) as (program, rows):
         first = rows.readline()
         program.send_signal(signal.SIGINT)
         rest, err = program.communicate(timeout=60)

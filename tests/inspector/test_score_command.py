@@ -182,6 +182,36 @@ def test_threads_may_be_chosen(command: Command, parts: Path) -> None:
     assert one["score"] == pytest.approx(all_cores["score"])
 
 
+def test_pictures_scored_at_once_are_scored_alike(command: Command, parts: Path, tmp_path: Path) -> None:
+    """Threads change neither order nor scores nor heatmaps, and an invalid picture keeps its place."""
+    for i in range(40):
+        write_picture(parts / "more" / f"{i:02d}.png", good_picture(i, 64 + 40 * (i % 3), 64))
+    (parts / "more" / "07.png").write_text("no picture")
+    seen = []
+    for threads in ("1", "3"):
+        maps = tmp_path / threads
+        ended = command("score", parts, "--threads", threads, "--heatmaps", maps)
+        found = [json.loads(line) | {"milliseconds": None} for line in ended.out.splitlines()]
+        seen.append((ended.code, found, {path.name: path.read_bytes() for path in maps.iterdir()}))
+    assert seen[0] == seen[1]
+    assert len(seen[0][1]) == 43
+
+
+def test_nobody_waits_for_stdin(parts: Path) -> None:
+    """What is named before `-` is printed while stdin is still open, however many threads there are."""
+    words = ["score", str(parts / "a.png"), "-", "--threads", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "inspector", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.stdin.write((parts / "deep" / "a.png").read_bytes())
+        process.stdin.close()
+        second = json.loads(process.stdout.readline())
+    assert (first["verdict"], second["path"], second["verdict"]) == ("pass", "-", "fail")
+
+
 # --- forms of output ------------------------------------------------------------------------
 
 
@@ -334,12 +364,15 @@ def test_a_heatmap_that_cannot_be_written(command: Command, parts: Path) -> None
     assert (ended.code, ended.out) == (6, "")
 
 
-def test_json_stays_json_when_the_disk_is_full(command: Command, parts: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_json_stays_json_when_the_disk_is_full(
+    command: Command, parts: Path, tmp_path: Path, threads: str
+) -> None:
     """An error in the middle closes the array, so that what was found can be read."""
     maps = tmp_path / "maps"
     maps.mkdir()
     (maps / "b_heatmap.png").mkdir()
-    ended = command("score", parts, "--format", "json", "--heatmaps", maps)
+    ended = command("score", parts, "--format", "json", "--heatmaps", maps, "--threads", threads)
     assert ended.code == 6
     assert [Path(row["path"]).name for row in json.loads(ended.out)] == ["a.png", "b.png"]
     assert not list(maps.glob(".tmp-*"))

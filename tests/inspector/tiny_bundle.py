@@ -16,14 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inspector import images
-from inspector.bundle import Bundle, Fill, write_bundle
+from inspector.bundle import INT8_GOLDEN, INT8_GRAPH, Bundle, Fill, write_bundle
 from inspector.detector import Graph
-from inspector.golden import write_golden
+from inspector.golden import INT8_TOLERANCE, write_golden
 from inspector.records import (
     SCHEMA_VERSION,
     Calibration,
     Column,
     ImageContract,
+    Int8Summary,
     Manifest,
     ParitySummary,
     TrainingSummary,
@@ -69,8 +70,12 @@ def tiny_fill(
     review_threshold: float | None = None,
     spread: float = 1.0,
     training_digests: Sequence[int] | None = None,
+    int8: bool = False,
 ) -> Fill:
-    """What `write_bundle` and `Store.publish` take; another threshold or spread makes another model."""
+    """What `write_bundle` and `Store.publish` take; another threshold or spread makes another model.
+
+    With `int8` there is a graph that rounds to 8 bits beside the exact one.
+    """
 
     def fill(folder: Path) -> Manifest:
         onnx.save(_detector(), folder / "detector.onnx")
@@ -87,7 +92,13 @@ def tiny_fill(
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
         numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)
         (folder / "calibration.json").write_text(numbers.model_dump_json(), encoding="utf-8")
-        return tiny_manifest()
+        if not int8:
+            return tiny_manifest()
+        onnx.save(_detector(rounded=True), folder / INT8_GRAPH)
+        rounded = Graph(folder / INT8_GRAPH, threads=1).run(heldout[:3])
+        write_golden(folder, heldout[:3], rounded, INT8_TOLERANCE, INT8_GOLDEN)
+        summary = Int8Summary(shipped=True, reduced_range=False, convolutions=1, tolerance=0.1, speedup=1.5)
+        return tiny_manifest().model_copy(update={"int8": summary})
 
     return fill
 
@@ -160,12 +171,17 @@ def tiny_manifest(name: str = "tiny") -> Manifest:
 # --- the graphs -----------------------------------------------------------------------------
 
 
-def _detector() -> onnx.ModelProto:
+def _detector(*, rounded: bool = False) -> onnx.ModelProto:
     """Cells of 8 x 8: how far their mean is from grey, and twelve summaries of that map."""
+    grey = [
+        helper.make_node("QuantizeLinear", ["exact", "step", "zero"], ["levels"]),
+        helper.make_node("DequantizeLinear", ["levels", "step", "zero"], ["grey"]),
+    ]
     weights = np.array([[w] * len(SHARES) for w in COMPONENTS.values()], np.float32).reshape(1, -1)
     nodes = [
         *_to_cells(),
-        helper.make_node("ReduceMean", ["cells"], ["grey"], axes=[1], keepdims=0),
+        helper.make_node("ReduceMean", ["cells"], ["exact" if rounded else "grey"], axes=[1], keepdims=0),
+        *(grey if rounded else ()),
         helper.make_node("Sub", ["grey", "half"], ["signed"]),
         helper.make_node("Abs", ["signed"], ["anomaly_map"]),
         helper.make_node("ReduceMax", ["anomaly_map"], ["peak"], axes=[1, 2], keepdims=0),
@@ -183,6 +199,8 @@ def _detector() -> onnx.ModelProto:
         "one": np.array([1]),
         "weights": weights,
     }
+    if rounded:
+        constants |= {"step": np.float32(1 / 255), "zero": np.uint8(0)}
     return _model(nodes, _image(), outputs, constants)
 
 

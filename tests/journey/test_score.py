@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import inspector
+from inspector.golden import TOLERANCE
 from inspector.records import ScoredImage
 from tests.journey.program import SIDE, Fitted, listing, rows, run
 
@@ -80,6 +81,19 @@ def test_file_folder_glob_and_stdin_agree(fitted: Fitted) -> None:
     found = next(row for row in in_folder if row["path"] == str(part))
     assert without_times(found) == without_times(by_name)
     assert without_times(by_stdin | {"path": str(part)}) == without_times(by_name)
+
+
+def test_threads_change_no_score(fitted: Fitted) -> None:
+    """A folder scored by two threads has the very scores that each picture has alone on one core.
+
+    One picture on two cores has them within the tolerance of the golden images.
+    """
+    together = rows(run("score", fitted.test, "--threads", "2", "--exit-zero", store=fitted.store))
+    for row in together:
+        (alone,) = rows(run("score", row["path"], "--threads", "1", "--exit-zero", store=fitted.store))
+        assert without_times(row) == without_times(alone)
+    (shared,) = rows(run("score", row["path"], "--threads", "2", "--exit-zero", store=fitted.store))
+    assert shared["score"] == pytest.approx(row["score"], rel=TOLERANCE, abs=TOLERANCE)
 
 
 def test_every_format_tells_the_same(fitted: Fitted) -> None:

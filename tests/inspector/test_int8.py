@@ -1,0 +1,125 @@
+"""A graph with 8-bit convolutions: used where it computes what it did at the fit, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inspector import golden
+from inspector.bundle import GRAPH, INT8_GOLDEN, INT8_GRAPH, MANIFEST, Bundle, seal, write_bundle
+from inspector.detector import Detector, Graph
+from inspector.errors import GoldenMismatchError, MissingFileError
+from inspector.records import Manifest
+from inspector.settings import Settings
+from inspector.store import Store
+from tests.inspector.conftest import Command
+from tests.inspector.tiny_bundle import good_picture, tiny_fill
+
+ONE_THREAD = Settings(threads=1)
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    """A model of a test's own that has both graphs."""
+    return write_bundle(tmp_path / "both", tiny_fill(int8=True)).path
+
+
+def forge(folder: Path, record: str, probe: int) -> None:
+    """Change what one golden image is expected to give, and seal the bundle again, as a forger could."""
+    draft = Bundle.open(folder).manifest
+    numbers = json.loads((folder / record).read_bytes())
+    numbers["probes"][probe]["map_peak"] += 1
+    (folder / record).write_text(json.dumps(numbers), encoding="utf-8")
+    seal(folder, draft)
+
+
+def statistics(detector: Detector) -> list[float]:
+    """Raw statistics of one picture, by whichever graph the detector trusts."""
+    return [float(value) for value in detector.raw(good_picture(7)[np.newaxis]).statistics[0]]
+
+
+def by_graph(folder: Path, name: str) -> list[float]:
+    """The same of one graph alone."""
+    raw = Graph(folder / name, 1).run(good_picture(7)[np.newaxis])
+    return [float(value) for value in raw.statistics[0]]
+
+
+def test_a_graph_that_reproduces_its_golden_image_scores(both: Path) -> None:
+    """Where the 8-bit graph gives what was recorded for it, it scores; the two graphs do differ."""
+    detector = Detector(Bundle.open(both), ONE_THREAD)
+    golden.prove(detector)
+    assert (detector.precision, detector.graph_path.name, detector.int8_problem) == ("int8", INT8_GRAPH, None)
+    assert statistics(detector) == by_graph(both, INT8_GRAPH) != by_graph(both, GRAPH)
+
+
+def test_another_processor_falls_back(both: Path) -> None:
+    """Where it gives something else, the exact graph scores, is proved, and the reason is known."""
+    forge(both, INT8_GOLDEN, -1)
+    detector = Detector(Bundle.open(both), ONE_THREAD)
+    golden.prove(detector)
+    assert detector.precision == "fp32"
+    assert statistics(detector) == by_graph(both, GRAPH)
+    assert "probe-2.png: peak of the map is" in (detector.int8_problem or "")
+
+
+def test_proving_looks_at_every_golden_image(both: Path) -> None:
+    """One image is enough to open; a proof that fails at another one falls back as well."""
+    forge(both, INT8_GOLDEN, 0)
+    detector = Detector(Bundle.open(both), ONE_THREAD)
+    assert detector.graph_path.name == INT8_GRAPH
+    golden.prove(detector)
+    assert (detector.graph_path.name, detector.precision) == (GRAPH, "fp32")
+    assert "probe-0.png" in (detector.int8_problem or "")
+
+
+def test_a_fallback_has_to_be_proved(both: Path) -> None:
+    """Where neither graph reproduces its numbers, the model is refused."""
+    forge(both, INT8_GOLDEN, -1)
+    forge(both, "golden/golden.json", 1)
+    with pytest.raises(GoldenMismatchError, match=r"probe-1\.png"):
+        golden.prove(Detector(Bundle.open(both), ONE_THREAD))
+
+
+def test_a_graph_that_cannot_be_opened_falls_back(both: Path) -> None:
+    """An onnxruntime that does not know the graph's operators still scores with the exact one."""
+    draft = Bundle.open(both).manifest
+    (both / INT8_GRAPH).write_bytes(b"of another time")
+    seal(both, draft)
+    detector = Detector(Bundle.open(both), ONE_THREAD)
+    assert detector.precision == "fp32"
+    assert "cannot be opened by ONNX Runtime" in (detector.int8_problem or "")
+
+
+@pytest.mark.parametrize("name", [INT8_GRAPH, INT8_GOLDEN])
+def test_what_the_manifest_promises_is_there(both: Path, name: str) -> None:
+    """A bundle that says it has an 8-bit graph but lacks it, or its golden scores, is refused."""
+    draft = Bundle.open(both).manifest
+    (both / name).unlink()
+    seal(both, draft)
+    with pytest.raises(MissingFileError, match=name):
+        Bundle.open(both)
+
+
+def test_old_models_open(tiny: Bundle, tmp_path: Path) -> None:
+    """A manifest from before there were 8-bit graphs is read, and its model computes with 32 bits."""
+    fields = json.loads((tiny.path / MANIFEST).read_bytes())
+    del fields["int8"]
+    assert Manifest.model_validate(fields) == tiny.manifest
+    assert Detector(tiny, ONE_THREAD).precision == "fp32"
+
+
+def test_verify_says_which(command: Command, store: Store) -> None:
+    """`models verify` says that 8 bits are used, or why they are not, which is no error."""
+    store.publish("tiny", tiny_fill(int8=True))
+    ended = command("models", "verify", "tiny")
+    assert ended.err == "tiny@1: 12 files unchanged, golden images reproduced with int8\n"
+    assert "1 convolutions, 1.5 times as fast" in command("models", "show", "tiny").out
+    forge(store.path("tiny", 1), INT8_GOLDEN, -1)
+    ended = command("models", "verify", "tiny")
+    assert ended.code == 0
+    first, second = ended.err.splitlines()
+    assert first.endswith("golden images reproduced")
+    assert second.startswith("int8 is not used on this computer: tiny@1: golden/probe-2.png")

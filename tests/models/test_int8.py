@@ -1,0 +1,179 @@
+"""Whether a graph with 8-bit convolutions is shipped: it must pay, and change no verdict."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import models
+from calibration.calibrate import make_calibration
+from inspector import golden
+from inspector.bundle import GRAPH, INT8_GRAPH, Bundle
+from inspector.detector import Detector, Graph
+from inspector.errors import GoldenMismatchError
+from inspector.parts import render, write_dataset
+from inspector.settings import Settings
+from models import export, int8
+from models.graph import COLUMNS
+from models.networks import InspectionNetwork
+from models.quantise import Convolution
+
+GOOD = {"images": 20, "score_correlation": 0.9999, "largest_relative_difference": 0.01, "verdict_flips": 0}
+
+
+@pytest.fixture
+def _small_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a graph that is small and hardly quicker pay, so that tests need not be slow."""
+    monkeypatch.setattr(int8, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(int8, "LEAST_SPEEDUP", 0.0)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
+    """An exported network with random weights, its pictures, and its numbers."""
+    folder = tmp_path_factory.mktemp("exported")
+    torch.manual_seed(0)
+    pixels = np.stack([render(seed, size=64).picture for seed in range(36)])
+    network = InspectionNetwork(8, 12)
+    network(torch.rand(8, 3, 64, 64))
+    training, heldout = np.arange(20), np.arange(20, 36)
+    graphs = export.assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0)
+    export.write_graphs(graphs, folder, 64)
+    graph = Graph(folder / GRAPH, 1)
+    scored = export.score_rows(graph, pixels, heldout)
+    calibration = make_calibration(
+        graphs.training.statistics,
+        scored.statistics,
+        scored.anomaly_map[:, 0, 0],
+        COLUMNS,
+        max_false_reject=0.1,
+        source="a test",
+    )
+    return int8.Material(folder, pixels, training, heldout, scored, calibration, seed=0, threads=1)
+
+
+@pytest.fixture
+def material(shared: int8.Material, tmp_path: Path) -> int8.Material:
+    """The same in a folder of the test's own."""
+    shutil.copy(shared.folder / GRAPH, tmp_path)
+    return replace(shared, folder=tmp_path)
+
+
+@pytest.mark.usefixtures("_small_pays")
+def test_what_agrees_is_shipped(material: int8.Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph that was compared is the one that is left, and its figures are those that were found."""
+    monkeypatch.setattr(int8, "LEAST_CORRELATION", 0.9)
+    trial = int8.attempt(material)
+    summary = trial.summary
+    assert (summary.shipped, summary.reason) == (True, None)
+    assert (summary.images, summary.verdict_flips) == (32, 0)
+    assert (summary.convolutions or 0) > 3
+    assert summary.calibration_images == 20
+    again = export.score_rows(Graph(material.folder / INT8_GRAPH, 1), material.pixels, material.heldout)
+    assert trial.heldout is not None
+    np.testing.assert_array_equal(trial.heldout.statistics, again.statistics)
+    assert (summary.score_correlation or 0) <= int8.correlation(
+        material.scores(material.scored), material.scores(again)
+    )
+
+
+@pytest.mark.usefixtures("_small_pays")
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [
+        ("LEAST_SPEEDUP", 1e3, "times as fast on this machine"),
+        ("LEAST_CORRELATION", 1.0, "scores are correlated by"),
+        ("TOLERANCE", 1e-9, "at most 1e-09 is allowed|verdicts flip"),
+        ("NOISE_LIMITS", (1e-12,), "rounding any of its convolutions"),
+        ("LEAST_PRODUCTS", 10**12, "million multiplications a picture are too few"),
+        ("FEWEST_HELDOUT", 17, "16 held-out pictures are too few to compare, 17 are needed"),
+    ],
+)
+def test_what_does_not_pay_is_left_out(
+    material: int8.Material, monkeypatch: pytest.MonkeyPatch, limit: str, value: Any, reason: str
+) -> None:
+    """Whatever is missed, no file is left, and the reason names it."""
+    monkeypatch.setattr(int8, limit, value)
+    trial = int8.attempt(material)
+    assert (trial.summary.shipped, trial.heldout) == (False, None)
+    assert any(words in (trial.summary.reason or "") for words in reason.split("|")), trial.summary.reason
+    assert not (material.folder / INT8_GRAPH).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"verdict_flips": 1}, "1 of 20 verdicts flip"),
+        ({"score_correlation": 0.999}, "over 0.999 is needed"),
+        ({"score_correlation": np.nan}, "over 0.999 is needed"),
+        ({"largest_relative_difference": 0.11}, "a score differs by 0.11"),
+        ({"largest_relative_difference": np.nan}, "a score differs by nan"),
+    ],
+)
+def test_faults(change: dict[str, Any], said: str) -> None:
+    """Each figure that is out of its bounds, or not a number, is a fault."""
+    found = int8.fault(**{**GOOD, **change})
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+def test_a_flip_lies_beyond_the_tolerance() -> None:
+    """A verdict that changes close to the threshold is no flip; far from it, it is."""
+    exact = np.array([1.0, 1.99, 1.5, 30.0])
+    assert int8.compare(exact, np.array([1.0, 2.01, 1.5, 27.0]), 2.0) == {
+        "images": 4,
+        "largest_relative_difference": pytest.approx(0.1),
+        "verdict_flips": 0,
+    }
+    assert int8.compare(exact, np.array([1.0, 1.99, 2.5, 30.0]), 2.0)["verdict_flips"] == 1
+
+
+def test_constant_scores_do_not_correlate() -> None:
+    """Where all scores are the same, there is nothing to be correlated."""
+    assert int8.correlation(np.ones(5), np.arange(5.0)) == 0.0
+    assert int8.correlation(np.arange(5.0), 2 * np.arange(5.0)) == pytest.approx(1.0)
+
+
+def test_the_cheapest_noise_is_taken_first() -> None:
+    """Groups are taken by noise for what they save, as long as the squares stay below the limit's."""
+    noise = [
+        (0.03, [Convolution("loud", 100)]),
+        (0.01, [Convolution("a", 50), Convolution("b", 50)]),
+        (0.02, [Convolution("large", 1000)]),
+    ]
+    assert int8.chosen(noise, 0.01) == ("a", "b")
+    assert int8.chosen(noise, 0.025) == ("large", "a", "b")
+    assert int8.chosen(noise, 0.04) == ("large", "a", "b", "loud")
+    assert int8.chosen(noise, 0.001) == ()
+
+
+@pytest.mark.usefixtures("_small_pays")
+def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit that ships 8 bits has thresholds and golden images of the 8-bit graph."""
+    monkeypatch.setattr(int8, "LEAST_CORRELATION", 0.5)
+    monkeypatch.setattr(int8, "TOLERANCE", 10.0)
+    monkeypatch.setattr(int8, "NOISE_LIMITS", (1.0,))
+    monkeypatch.setenv("INSPECTOR_THREADS", "1")
+    write_dataset(tmp_path / "data", train=60, good=0, per_kind=0, size=64)
+    normal = tmp_path / "data" / "train" / "good"
+    path = models.fit(normal, output=tmp_path / "bundle", steps=4, image_size=64)
+    bundle = Bundle.open(path)
+    assert bundle.manifest.int8 is not None
+    assert bundle.manifest.int8.shipped, bundle.manifest.int8
+    detector = Detector(bundle, Settings(threads=1))
+    golden.prove(detector)
+    assert detector.precision == "int8"
+    scores = {detector.score(picture).score for picture in normal.iterdir()}
+    assert bundle.calibration.threshold in scores
+    assert scores >= set(bundle.calibration.heldout_scores)
+    detector.fall_back(GoldenMismatchError("for this test", hint="none"))
+    golden.prove(detector)
+    assert bundle.calibration.threshold not in {detector.score(p).score for p in normal.iterdir()}
+    assert "With 8 bits" in (path / "report.html").read_text(encoding="utf-8")

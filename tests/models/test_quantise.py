@@ -1,0 +1,152 @@
+"""Convolutions of 8 bits: which are written, that nothing else changes, and on which processors."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from inspector.detector import Graph
+from models import export, quantise
+from models.networks import InspectionNetwork
+from models.quantise import Convolution, Quantiser
+
+ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
+
+
+@pytest.fixture(scope="module")
+def graph(pixels: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`detector.onnx` of a network with random weights."""
+    torch.manual_seed(0)
+    network = InspectionNetwork(8, 12)
+    network(torch.rand(8, 3, 64, 64))  # gives batch norm something to remember
+    folder = tmp_path_factory.mktemp("exact")
+    graphs = export.assemble(network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0)
+    export.write_graphs(graphs, folder, 64)
+    return folder / "detector.onnx"
+
+
+@pytest.fixture(scope="module")
+def quantiser(graph: Path, pixels: NDArray[np.uint8]) -> Quantiser:
+    """One that has seen pictures, half of them with defects."""
+    found = Quantiser(graph, reduced_range=False)
+    found.observe(np.concatenate([pixels[:5], quantise.with_defects(pixels[5:10], 0)]))
+    return found
+
+
+def kinds(path: Path) -> Counter[str]:
+    """How often each operator occurs."""
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def weights(path: Path) -> list[NDArray[np.int8]]:
+    """The 8-bit weights of convolutions."""
+    arrays = [numpy_helper.to_array(value) for value in onnx.load(path).graph.initializer]
+    return [array for array in arrays if array.dtype == np.int8 and array.ndim == 4]
+
+
+def test_only_convolutions_are_rounded(graph: Path, quantiser: Quantiser, tmp_path: Path) -> None:
+    """All other nodes stay as they are; each 8-bit convolution has a scale for each of its channels."""
+    names = [one.name for one in quantiser.convolutions()]
+    quantiser.write(tmp_path / "all.onnx", names)
+    before, after = kinds(graph), kinds(tmp_path / "all.onnx")
+    assert before["Conv"] == len(names) == len(weights(tmp_path / "all.onnx"))
+    assert {kind: count for kind, count in after.items() if kind not in ROUNDINGS} == before
+    rounded = onnx.load(tmp_path / "all.onnx").graph
+    scales = {value.name: list(value.dims) for value in rounded.initializer}
+    sources = {output: node for node in rounded.node for output in node.output}
+    for node in rounded.node:
+        if node.op_type == "Conv":
+            (channels,) = scales[sources[node.input[1]].input[1]]
+            assert channels == scales[sources[node.input[1]].input[0]][0]
+
+
+def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser, pixels: NDArray[np.uint8]) -> None:
+    """Statistics of the rounded graph are those of the exact one within a few parts in a hundred."""
+    target = graph.parent / "rounded.onnx"
+    quantiser.write(target, [one.name for one in quantiser.convolutions()])
+    exact, rounded = (Graph(path, 1).run(pixels[10:]).statistics for path in (graph, target))
+    np.testing.assert_allclose(rounded, exact, rtol=0.1, atol=0.2)
+    assert not np.array_equal(rounded, exact)
+
+
+def test_what_is_not_chosen_stays_exact(graph: Path, quantiser: Quantiser, tmp_path: Path) -> None:
+    """Only the convolutions that are named are rounded."""
+    quantiser.write(tmp_path / "two.onnx", [one.name for one in quantiser.convolutions()[3:5]])
+    assert len(weights(tmp_path / "two.onnx")) == 2
+
+
+def test_names_do_not_matter(graph: Path, quantiser: Quantiser, tmp_path: Path) -> None:
+    """Convolutions are found, and counted alike, in a graph whose nodes have no names."""
+    model = onnx.load(graph)
+    for node in model.graph.node:
+        node.name = ""
+    onnx.save(model, tmp_path / "anonymous.onnx")
+    found = Quantiser(tmp_path / "anonymous.onnx", reduced_range=False).convolutions()
+    assert found == quantiser.convolutions()
+    assert len({one.name for one in found}) == len(found)
+
+
+def test_products_are_counted(quantiser: Quantiser) -> None:
+    """The first convolution of width 8 takes 5 x 5 x 3 products for each of 8 channels at 32 x 32 places."""
+    assert quantiser.convolutions()[0].products == 5 * 5 * 3 * 8 * 32 * 32
+
+
+def test_a_reduced_range_has_seven_bits(graph: Path, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
+    """With a reduced range no weight exceeds 64, so that two products fit into 16 bits."""
+    reduced = Quantiser(graph, reduced_range=True)
+    reduced.observe(pixels[:4])
+    reduced.write(tmp_path / "reduced.onnx", [one.name for one in reduced.convolutions()])
+    largest = max(int(np.abs(array.astype(int)).max()) for array in weights(tmp_path / "reduced.onnx"))
+    assert 32 < largest <= 64
+    assert 2 * 255 * largest < 2**15
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "reduced"),
+    [
+        ("x86_64", "fpu avx2 fma", True),
+        ("x86_64", "fpu avx2 avx_vnni", False),
+        ("AMD64", "fpu avx512f avx512_vnni", False),
+        ("aarch64", "asimd", False),
+        ("x86_64", None, True),
+    ],
+)
+def test_the_range_is_reduced_where_sums_saturate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: str, flags: str | None, reduced: bool
+) -> None:
+    """On x86 without VNNI, or where nobody can tell, weights have 7 bits."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"model name\t: vnni lover\nflags\t\t: {flags}\nbugs\t\t:\n")
+    assert quantise.needs_reduced_range(tmp_path / "cpuinfo") == reduced
+
+
+def test_groups_are_neighbours_of_like_cost() -> None:
+    """Groups keep the order, leave cheap convolutions out, and are at most sixteen."""
+    costs = [100, 1, 50, 50, *[30] * 40, 2, 200]
+    convolutions = [Convolution(f"c{i}", cost) for i, cost in enumerate(costs)]
+    found = quantise.groups(convolutions)
+    assert [one for group in found for one in group] == [one for one in convolutions if one.products > 16]
+    assert 8 <= len(found) <= quantise.GROUPS
+
+
+def test_defects_are_laid_over_pictures(pixels: NDArray[np.uint8]) -> None:
+    """Every picture is changed visibly, none in size, and the same seed changes them alike."""
+    damaged = quantise.with_defects(pixels, 5)
+    assert damaged.shape == pixels.shape
+    assert np.abs(damaged.astype(int) - pixels).max((1, 2, 3)).min() > 5
+    assert np.array_equal(damaged, quantise.with_defects(pixels, 5))
+
+
+def test_speed_is_a_ratio_of_medians() -> None:
+    """A function that does ten times as much is several times as slow."""
+    numbers = np.random.default_rng(0).random(200_000)
+    assert quantise.speedup(lambda: [np.sort(numbers) for _ in range(10)], lambda: np.sort(numbers)) > 3
