@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from inspector.detector import Graph
 from models import export, quantise
+from models.graph import COLUMNS
 from models.networks import InspectionNetwork
 from models.quantise import Convolution, Quantiser
 
@@ -69,11 +70,16 @@ def test_only_convolutions_are_rounded(graph: Path, quantiser: Quantiser, tmp_pa
 
 
 def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser, pixels: NDArray[np.uint8]) -> None:
-    """Statistics of the rounded graph are those of the exact one within a few parts in a hundred."""
+    """Statistics of the rounded graph are near the exact one's within a few parts in a hundred.
+
+    Distances of untrained codes lie close together: in units of their spread, half of it is allowed.
+    """
     target = graph.parent / "rounded.onnx"
     quantiser.write(target, [one.name for one in quantiser.convolutions()])
     exact, rounded = (Graph(path, 1).run(pixels[10:]).statistics for path in (graph, target))
-    np.testing.assert_allclose(rounded, exact, rtol=0.1, atol=0.2)
+    distances = np.array([column.component == "latent_mmd" for column in COLUMNS])
+    np.testing.assert_allclose(rounded[:, ~distances], exact[:, ~distances], rtol=0.1, atol=0.2)
+    np.testing.assert_allclose(rounded[:, distances], exact[:, distances], atol=0.5)
     assert not np.array_equal(rounded, exact)
 
 
@@ -95,8 +101,8 @@ def test_names_do_not_matter(graph: Path, quantiser: Quantiser, tmp_path: Path) 
 
 
 def test_products_are_counted(quantiser: Quantiser) -> None:
-    """The first convolution of width 8 takes 5 x 5 x 3 products for each of 8 channels at 32 x 32 places."""
-    assert quantiser.convolutions()[0].products == 5 * 5 * 3 * 8 * 32 * 32
+    """The first convolution takes 5 x 5 x 3 products for each of 24 channels at 32 x 32 places."""
+    assert quantiser.convolutions()[0].products == 5 * 5 * 3 * 24 * 32 * 32
 
 
 def test_a_reduced_range_has_seven_bits(graph: Path, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
