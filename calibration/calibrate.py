@@ -16,8 +16,8 @@ from calibration.fusion import ScoreFusion
 from inspector.errors import UsageError
 from inspector.records import Calibration, Column
 
-FUSED = ("head", "latent_mmd")
-WEIGHTS = (0.2, 0.8)  # a head that saw few pictures, or learned briefly, misleads
+FUSED = ("head", "latent_mmd", "latent_mmd_coarse")
+WEIGHTS = (0.2, 0.7, 0.1)  # what a fit learns in minutes, or from few pictures, is less sure than the prior
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1
 

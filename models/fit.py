@@ -27,7 +27,6 @@ from models.crops import CropSampler
 from models.export import UNIT_PICTURES
 from models.filling import Material, Progress, fill
 from models.preset import FitOptions
-from models.prior import PRIOR_WIDTH
 from models.train import Plan, Trained, TrainOptions, train
 
 CROP, BATCH = 128, 16
@@ -225,7 +224,7 @@ class _Run:
             width=options.width,
             latent_dim=options.latent_dim,
             mmd_weight=1.0 if options.regularizer == "mmd" else 0.0,
-            prior=options.prior and options.width == PRIOR_WIDTH,
+            prior=options.prior,
             seed=options.seed,
             threads=self.settings.threads,
             device=options.resolved_device(),

@@ -13,7 +13,7 @@ from inspector.records import Column
 from models.crops import GAIN_LIMITS
 from models.networks import InspectionNetwork
 
-COMPONENTS = ("reconstruction", "latent_mmd", "latent_mmd", "head")  # latent: fine codes, then coarse ones
+COMPONENTS = ("reconstruction", "latent_mmd", "latent_mmd_coarse", "head")
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
 COLUMNS = tuple(Column(component=name, share=share) for name in COMPONENTS for share in SHARES)
 

@@ -28,7 +28,7 @@ from inspector.storage import write_bytes
 from models.crops import Batch, CropSampler
 from models.losses import Objective
 from models.networks import InspectionNetwork
-from models.prior import start_from_prior
+from models.prior import PRIOR_WIDTH, start_from_prior
 
 WARMUP_STEPS = 50
 TIMING_STEPS = 8  # the pace with a number of threads is read from these, the first two left out
@@ -58,6 +58,11 @@ class TrainOptions:
     seed: int = 0
     threads: int = 0
     device: str = "cpu"
+
+    @property
+    def from_prior(self) -> bool:
+        """Whether the trunk is the prior's; a trunk of another width cannot be."""
+        return self.prior and self.width == PRIOR_WIDTH
 
 
 @dataclass
@@ -140,7 +145,7 @@ def train(
         if resume:
             _load(state, checkpoint)
         state.network.train()
-        if options.prior and options.trunk_rate == 0:
+        if options.from_prior and options.trunk_rate == 0:
             state.network.encoder.trunk.eval().requires_grad_(requires_grad=False)
         state.planned = state.planned or plan.steps
         with _deferred_interrupt() as asked_to_stop:
@@ -186,7 +191,7 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 def _start(options: TrainOptions) -> _State:
     torch.manual_seed(options.seed)
     network = InspectionNetwork(options.width, options.latent_dim)
-    if options.prior:
+    if options.from_prior:
         start_from_prior(network.encoder.trunk)
     network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
     objective = Objective(options.mmd_weight, options.push_weight).to(options.device)
@@ -194,7 +199,7 @@ def _start(options: TrainOptions) -> _State:
     known = {id(parameter) for parameter in trunk}
     new = [p for p in (*network.parameters(), *objective.parameters()) if id(p) not in known]
     groups = [
-        {"params": trunk, "rate": options.trunk_rate if options.prior else 1.0},
+        {"params": trunk, "rate": options.trunk_rate if options.from_prior else 1.0},
         {"params": new, "rate": 1.0},
     ]
     optimiser = torch.optim.AdamW(
