@@ -28,6 +28,7 @@ def make_calibration(
     heldout_map_peaks: NDArray[np.floating],
     columns: Sequence[Column],
     *,
+    relit_statistics: NDArray[np.floating] | None = None,
     max_false_reject: float,
     max_review: float | None = None,
     fused: Sequence[str] = FUSED,
@@ -46,6 +47,8 @@ def make_calibration(
         The largest value of each held-out picture's anomaly map.
     columns : sequence of Column
         What each column is.
+    relit_statistics : array (r_images, n_columns), optional
+        Of some of the training pictures under other light: what light alone moves has a greater spread.
     max_false_reject : float
         The rate of good pictures that may fail.
     max_review : float, optional
@@ -69,7 +72,8 @@ def make_calibration(
     """
     check_rates(max_false_reject, max_review)
     names = tuple(column.component for column in columns)
-    fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights)).fit(training_statistics)
+    seen = [training_statistics] if relit_statistics is None else [training_statistics, relit_statistics]
+    fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights)).fit(np.concatenate(seen))
     calibration = set_thresholds(
         fusion.fuse(heldout_statistics),
         heldout_map_peaks,

@@ -120,10 +120,11 @@ def _try_int8(material: Material, target: Path, heldout: RawScores, calibration:
 
 def _calibrate(material: Material, graphs: export.Graphs, heldout: RawScores) -> Calibration:
     calibration: Calibration = workshop.room("calibration.calibrate").make_calibration(
-        np.concatenate([graphs.training.statistics, graphs.relit_statistics]),
+        graphs.training.statistics,
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
         COLUMNS,
+        relit_statistics=graphs.relit_statistics,
         max_false_reject=material.options.max_false_reject,
         max_review=material.options.max_review,
         source=f"{len(material.heldout)} held-out pictures of {images.printable(material.folder)}",

@@ -44,10 +44,11 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     graph = Graph(work / "detector.onnx", 0)
     fresh = export.score_rows(graph, learned.pixels, heldout)
     calibration = make_calibration(
-        np.concatenate([graphs.training.statistics, graphs.relit_statistics]),
+        graphs.training.statistics,
         fresh.statistics,
         fresh.anomaly_map[:, 0, 0],
         COLUMNS,
+        relit_statistics=graphs.relit_statistics,
         max_false_reject=options.max_false_reject,
         max_review=None,
         source="held-out pictures",

@@ -97,6 +97,26 @@ def test_components_outside_the_score_do_not_matter() -> None:
     assert thresholds[0] == thresholds[1]
 
 
+def test_what_light_moves_counts_less() -> None:
+    """A column that other light moves a hundredfold gets a larger scale, and no picture is counted for it."""
+    relit = statistics(100, 5)
+    relit[:, -1] *= 100
+    plain, lit = (
+        make_calibration(
+            statistics(100, 0),
+            statistics(5, 1),
+            np.ones(5),
+            COLUMNS,
+            relit_statistics=rows,
+            max_false_reject=0.05,
+            source="",
+        )
+        for rows in (None, relit)
+    )
+    assert lit.scale[-1] > 5 * plain.scale[-1]
+    assert lit.images_missing == plain.images_missing
+
+
 def test_other_components_can_be_fused() -> None:
     """The names given enter the score, and are recorded."""
     heldout = statistics(59, 1)
