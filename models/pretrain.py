@@ -163,7 +163,7 @@ class Pretraining:
 
 
 def write_prior(trunk: nn.Module, path: Path, card: dict[str, str]) -> None:
-    """Write a trunk's weights, half precision but for the statistics, with what they were made from."""
+    """Write a trunk's weights, and what they were made from."""
     tensors = {name: value.contiguous().clone() for name, value in trunk.state_dict().items()}
     save_file(tensors, path, metadata=card)
 
