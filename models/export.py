@@ -99,17 +99,14 @@ def assemble(
     normalise = Normalise(target_mean)
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
     whose = torch.from_numpy(np.asarray(groups[chosen], np.int64))
-    codes = [network.encoder(normalise(batch)) for batch in _batches(pixels, chosen)]
-    fine = landmarks.choose(torch.cat([c.fine for c in codes]), whose, LANDMARKS, seed)
-    coarse = landmarks.choose(torch.cat([c.z for c in codes]), whose, LANDMARKS // 2, seed)
-    del codes
-    distances = [KernelDistance(found.codes, found.reach) for found in (fine, coarse)]
-    maps = Maps(network, *distances).eval()
+    found = _landmarks(network, (normalise(batch) for batch in _batches(pixels, chosen)), whose, seed)
+    maps = Maps(network, *(KernelDistance(each.codes, each.reach) for each in found)).eval()
 
     def measure(batches: Iterator[Tensor], whose: Tensor) -> RawMaps:
         raw = []
         for own, batch in zip(torch.split(whose, SCORING_BATCH), batches, strict=True):
-            raw.append(maps(normalise(batch), (fine.own(own), coarse.own(own))))
+            fine, wide, coarse = (each.own(own) for each in found)
+            raw.append(maps(normalise(batch), (fine, wide, coarse)))
         return RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True)))
 
     measured = measure(_batches(pixels, chosen), whose)
@@ -124,11 +121,28 @@ def assemble(
         detector,
         encoder,
         decoder,
-        coarse.codes.numpy(),
+        found[2].codes.numpy(),
         chosen,
         training,
         detector.read(relit_maps)[0].numpy(),
     )
+
+
+def _landmarks(
+    network: InspectionNetwork, batches: Iterator[Tensor], whose: Tensor, seed: int
+) -> list[landmarks.Landmarks]:
+    """Choose landmarks of the fine codes, of those at half the size, and of the latent."""
+    fine, wide, coarse = [], [], []
+    for x in batches:
+        codes = network.encoder(x)
+        fine.append(codes.fine)
+        wide.append(network.encoder.wide(x))
+        coarse.append(codes.z)
+    counts = (LANDMARKS, LANDMARKS // 2, LANDMARKS // 2)
+    return [
+        landmarks.choose(torch.cat(found), whose, count, seed)
+        for found, count in zip((fine, wide, coarse), counts, strict=True)
+    ]
 
 
 def _batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
@@ -153,6 +167,7 @@ def _units(measured: RawMaps) -> MapStatistics:
         smooth(error.mean(0, keepdim=True)),
         spread + 0.5 * error.std() + 1e-6,
         _center_and_scale(measured.fine),
+        _center_and_scale(measured.wide),
         _center_and_scale(measured.coarse),
         _center_and_scale(measured.logits),
     )

@@ -13,9 +13,10 @@ from inspector.records import Column
 from models.crops import GAIN_LIMITS
 from models.networks import InspectionNetwork
 
-COMPONENTS = ("reconstruction", "latent_mmd", "latent_mmd_coarse", "head")
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
-COLUMNS = tuple(Column(component=name, share=share) for name in COMPONENTS for share in SHARES)
+# The component that each map belongs to, in the order of `RawMaps`.
+MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
+COLUMNS = tuple(Column(component=name, share=share) for name in MAPS for share in SHARES)
 
 
 class Normalise(nn.Module):
@@ -83,13 +84,14 @@ class MapStatistics:
     ----------
     reconstruction_mean, reconstruction_spread : Tensor (1, 1, H/4, W/4)
         By position, smoothed.
-    fine, coarse, head : (float, float)
+    fine, wide, coarse, head : (float, float)
         Median, and distance from the median to the 99th percentile, over all places.
     """
 
     reconstruction_mean: Tensor
     reconstruction_spread: Tensor
     fine: tuple[float, float]
+    wide: tuple[float, float]
     coarse: tuple[float, float]
     head: tuple[float, float]
 
@@ -99,6 +101,7 @@ class RawMaps(NamedTuple):
 
     error: Tensor  # (N, 1, H/4, W/4)
     fine: Tensor  # (N, 1, H/8, W/8): kernel distance of the fine codes
+    wide: Tensor  # (N, 1, H/16, W/16): of those of the picture at half its size
     coarse: Tensor  # (N, 1, H/16, W/16): kernel distance of the latent
     logits: Tensor  # (N, 1, H/4, W/4)
     z: Tensor  # (N, d, H/16, W/16)
@@ -107,18 +110,21 @@ class RawMaps(NamedTuple):
 class Maps(nn.Module):
     """Networks and kernel distances: pictures to raw maps."""
 
-    def __init__(self, network: InspectionNetwork, fine: KernelDistance, coarse: KernelDistance) -> None:
+    def __init__(
+        self, network: InspectionNetwork, fine: KernelDistance, wide: KernelDistance, coarse: KernelDistance
+    ) -> None:
         super().__init__()
-        self.network, self.fine, self.coarse = network, fine, coarse
+        self.network, self.fine, self.wide, self.coarse = network, fine, wide, coarse
 
-    def forward(self, x: Tensor, own: tuple[Tensor, Tensor] | None = None) -> RawMaps:
+    def forward(self, x: Tensor, own: tuple[Tensor, Tensor, Tensor] | None = None) -> RawMaps:
         """(N, 3, H, W) to maps; `own` marks landmarks that come from the picture itself."""
         codes, x_hat, logits = self.network(x)
         error = F.avg_pool2d((x - x_hat).abs().mean(1, keepdim=True), 4)  # (N, 1, H/4, W/4)
-        own_fine, own_coarse = own or (None, None)
+        own_fine, own_wide, own_coarse = own or (None, None, None)
         return RawMaps(
             _smooth(error),
             _smooth(self.fine(codes.fine, own_fine)),
+            _smooth(self.wide(self.network.encoder.wide(x), own_wide)),
             self.coarse(codes.z, own_coarse),
             logits,
             codes.z,
@@ -152,11 +158,11 @@ class DetectorGraph(nn.Module):
         """Return statistics (N, C) and the anomaly map (N, H/4, W/4) of raw maps."""
         units = self.units
         error = (raw.error - self.error_mean) / self.error_spread
-        fine, coarse = _in_units(raw.fine, units.fine), _in_units(raw.coarse, units.coarse)
-        logits = _in_units(raw.logits, units.head)
-        statistics = torch.cat([pooled(error), pooled(fine), pooled(coarse), pooled(logits)], 1)
+        fine, wide = _in_units(raw.fine, units.fine), _in_units(raw.wide, units.wide)
+        coarse, logits = _in_units(raw.coarse, units.coarse), _in_units(raw.logits, units.head)
+        statistics = torch.cat([pooled(m) for m in (error, fine, wide, coarse, logits)], 1)
         size = logits.shape[-2:]
-        latent = (_resized(fine, size) + _resized(coarse, size)) / 2
+        latent = (_resized(fine, size) + _resized(wide, size)) / 2
         return statistics, (logits + latent).squeeze(1)
 
 

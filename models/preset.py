@@ -33,7 +33,7 @@ class FitOptions:
     max_review: float | None = None
     image_size: int = 256
     latent_dim: int = 32
-    width: int = 40
+    width: int = 32
     regularizer: str = "mmd"
     prior: bool = True
     device: str = "auto"

@@ -2,7 +2,9 @@
 
 The trunk learns to find what does not fit: a place with a defect must be farther from the good places of
 the scene's other pictures than good places are (the ranking), and a good place must find its nearest
-neighbour in its own scene rather than in another one (the identity).
+neighbour in its own scene rather than in another one (the identity).  So that a code keeps what the
+invented defects do not ask for, it must also be found again under other light (the place), and tell what
+its place looks like (the detail).
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.episode import PICTURES, Episode, EpisodeSampler, render_bank
-from models.networks import Trunk
+from models.networks import FINE_DIM, Trunk
 from models.prior import PRIOR_WIDTH
 
 LEARNING_RATE, WEIGHT_DECAY, WARMUP_STEPS, CLIP = 2e-3, 1e-2, 100, 5.0
 EMA_DECAY = 0.998
-IDENTITY_WEIGHT, DEEP_WEIGHT = 0.3, 0.5
+DEEP_WEIGHT, IDENTITY_WEIGHT, DETAIL_WEIGHT, PLACE_WEIGHT = 0.5, 0.3, 0.5, 0.1
 GOOD, BAD, USABLE = 0.02, 0.5, 0.05  # labels below, above, and at most so for a place to compare with
 MARGIN, SOFTNESS = 0.3, 0.3  # of log distances
 HARD = 3.0  # weight of the farthest good places
@@ -92,6 +94,52 @@ def identity(codes: Tensor, label: Tensor, generator: torch.Generator) -> Tensor
     return F.cross_entropy(logits[good], (q_picture // PICTURES)[good])
 
 
+def place(codes: Tensor, again: Tensor) -> Tensor:
+    """Cross-entropy of finding each place again in a second look at the same picture, by nearness.
+
+    Parameters
+    ----------
+    codes, again : Tensor (B, d, h, w)
+        Of the same pictures under two lights.
+    """
+    a, b = (c[:, :, 1:-1, 1:-1].permute(0, 2, 3, 1).flatten(1, 2) for c in (codes, again))  # (B, h·w, d)
+    far = torch.cdist(a, b).square() / a.shape[-1]  # (B, h·w, h·w)
+    same = torch.arange(a.shape[1]).repeat(len(a))
+    return F.cross_entropy((-3 * torch.log(far + 1e-2)).flatten(0, 1), same)
+
+
+def detail(drawn: Tensor, pictures: Tensor) -> Tensor:
+    """L1 between what the codes draw and the pictures without their slow changes, at two resolutions.
+
+    The target is `x − lowpass(x)`, 16 px wide, in units of its own spread: light must not count.
+    """
+    low = F.interpolate(
+        F.avg_pool2d(pictures, 16), size=pictures.shape[-2:], mode="bilinear", align_corners=False
+    )
+    target = pictures - low
+    target = target / (target.flatten(1).std(1)[:, None, None, None] + 0.03)
+    coarser = (F.avg_pool2d(drawn, 2) - F.avg_pool2d(target, 2)).abs().mean()
+    return (drawn - target).abs().mean() + coarser
+
+
+def second_look(pictures: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw one picture of each scene, and relight it: row numbers (scenes,), pictures (scenes, 3, H, W)."""
+    scenes = len(pictures) // PICTURES
+    chosen = torch.arange(scenes) * PICTURES + torch.randint(PICTURES, (scenes,), generator=generator)
+    x = pictures[chosen]
+    mean = x.mean((1, 2, 3), keepdim=True)
+    contrast, gain = (
+        torch.empty(scenes, 1, 1, 1).uniform_(low, high, generator=generator)
+        for low, high in ((0.8, 1.25), (0.9, 1.1))
+    )
+    x = (x - mean) * contrast + mean * gain
+    uneven = F.interpolate(
+        torch.randn(scenes, 1, 3, 3, generator=generator), size=x.shape[-1], mode="bicubic"
+    )
+    noise = torch.randn(x.shape, generator=generator)
+    return chosen, (x * (1 + 0.12 * uneven) + 0.015 * noise).clamp(0, 1)
+
+
 def _sampled(
     e: Tensor, label: Tensor, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,14 +156,16 @@ class Pretraining:
     def __init__(self, seed: int, steps: int) -> None:
         torch.manual_seed(seed)
         self.trunk = Trunk(PRIOR_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
+        self.to_detail = nn.Sequential(nn.Conv2d(FINE_DIM, 3 * 64, 1), nn.PixelShuffle(8))
         self.norms = nn.ModuleList(nn.BatchNorm2d(k * PRIOR_WIDTH, affine=False) for k in (2, 4))
         self.average = AveragedModel(
             self.trunk,
             multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]  # torch leaves it so
             use_buffers=True,
         )
+        self.learned = [*self.trunk.parameters(), *self.to_detail.parameters()]
         self.optimiser = torch.optim.AdamW(
-            self.trunk.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
+            self.learned, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
         )
         self.steps, self.step = steps, 0
 
@@ -127,21 +177,32 @@ class Pretraining:
         for group in self.optimiser.param_groups:
             group["lr"] = LEARNING_RATE * rate
         generator = torch.Generator().manual_seed(self.step)
+        x, b = episode.pictures, len(episode.pictures)
+        chosen, relit = second_look(x, generator)
         with torch.autocast("cpu", torch.bfloat16):
-            _, s8, s16, fine = self.trunk(episode.pictures.contiguous(memory_format=torch.channels_last))
+            _, s8, s16, codes = self.trunk(
+                torch.cat([x, relit]).contiguous(memory_format=torch.channels_last)
+            )
+        fine, again = codes.float().split([b, len(relit)])
         at_8, at_16 = F.max_pool2d(episode.label, 8), F.max_pool2d(episode.label, 16)
         parts = {
-            "fine": ranking(fine.float(), at_8, 1, generator),
-            "s8": ranking(self.norms[0](s8.float()), at_8, 1, generator),
-            "s16": ranking(self.norms[1](s16.float()), at_16, 0, generator),
-            "identity": identity(fine.float(), at_8, generator),
+            "fine": ranking(fine, at_8, 1, generator),
+            "s8": ranking(self.norms[0](s8[:b].float()), at_8, 1, generator),
+            "s16": ranking(self.norms[1](s16[:b].float()), at_16, 0, generator),
+            "identity": identity(fine, at_8, generator),
+            "detail": detail(self.to_detail(fine), x),
+            "place": place(fine[chosen], again),
         }
         loss = (
-            parts["fine"] + DEEP_WEIGHT * (parts["s8"] + parts["s16"]) + IDENTITY_WEIGHT * parts["identity"]
+            parts["fine"]
+            + DEEP_WEIGHT * (parts["s8"] + parts["s16"])
+            + IDENTITY_WEIGHT * parts["identity"]
+            + DETAIL_WEIGHT * parts["detail"]
+            + PLACE_WEIGHT * parts["place"]
         )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-        nn.utils.clip_grad_norm_(self.trunk.parameters(), CLIP)
+        nn.utils.clip_grad_norm_(self.learned, CLIP)
         self.optimiser.step()
         self.average.update_parameters(self.trunk)
         self.step += 1
@@ -149,15 +210,14 @@ class Pretraining:
 
     def save(self, path: Path) -> None:
         """Write all that a resumed run needs."""
-        parts = (self.trunk, self.norms, self.average, self.optimiser)
+        parts = (self.trunk, self.to_detail, self.norms, self.average, self.optimiser)
         torch.save({"parts": [part.state_dict() for part in parts], "step": self.step}, path)
 
     def resume(self, path: Path) -> None:
         """Go on from what `save` wrote."""
         content = torch.load(path, weights_only=True)
-        for part, state in zip(
-            (self.trunk, self.norms, self.average, self.optimiser), content["parts"], strict=True
-        ):
+        parts = (self.trunk, self.to_detail, self.norms, self.average, self.optimiser)
+        for part, state in zip(parts, content["parts"], strict=True):
             part.load_state_dict(state)
         self.step = content["step"]
 
@@ -174,8 +234,8 @@ def main() -> int:
     parser.add_argument("work", type=Path, help="folder for rendered scenes and the checkpoint")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scenes", type=int, default=12_000, help="rendered (2.4 GB for 12,000)")
-    parser.add_argument("--steps", type=int, default=4_000, help="that the learning rate is planned for")
-    parser.add_argument("--stop", type=int, default=1_500, help="earlier: more of it transfers worse")
+    parser.add_argument("--steps", type=int, default=3_000, help="that the learning rate is planned for")
+    parser.add_argument("--stop", type=int, default=1_250, help="earlier: more of it transfers worse")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from models.networks import Trunk
 
 PRIOR = Path(__file__).with_name("prior.safetensors")
-PRIOR_WIDTH = 40
+PRIOR_WIDTH = 32
 
 
 def start_from_prior(trunk: Trunk) -> None:

@@ -47,7 +47,7 @@ Progress = Callable[[str, int, int], None]
 class TrainOptions:
     """What decides the outcome of a training, together with the pictures."""
 
-    width: int = 40
+    width: int = 32
     latent_dim: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2

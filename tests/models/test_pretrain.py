@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from models.episode import PICTURES, Episode
 from models.networks import InspectionNetwork, Trunk
-from models.pretrain import Pretraining, identity, ranking, write_prior
+from models.pretrain import (
+    Pretraining,
+    detail,
+    identity,
+    place,
+    ranking,
+    second_look,
+    write_prior,
+)
 from models.prior import PRIOR, PRIOR_WIDTH, start_from_prior
 
 
@@ -49,6 +58,32 @@ def test_the_identity_wants_scenes_apart() -> None:
     alike[PICTURES:, 0] -= 5
     assert float(identity(alike, label, generator())) == pytest.approx(0.69, abs=0.25)
     assert float(identity(codes, label, generator())) < 0.05
+
+
+def test_the_place_loss_wants_each_place_found_again() -> None:
+    """It is near 0 for two looks with the same codes, and at chance for unrelated ones."""
+    codes = 10 * torch.randn(2, 8, 6, 6, generator=generator())
+    assert float(place(codes, codes)) < 0.01
+    shuffled = codes.flip(2)
+    assert float(place(codes, shuffled)) > np.log(16)
+
+
+def test_the_detail_loss_does_not_count_light() -> None:
+    """A brighter picture, and one of twice the contrast, ask for the same drawing."""
+    x = torch.rand(2, 3, 32, 32, generator=generator())
+    drawn = torch.randn(2, 3, 32, 32, generator=generator())
+    wanted = float(detail(drawn, 4 * x))
+    assert float(detail(drawn, 4 * x + 3.0)) == pytest.approx(wanted, rel=1e-4)
+    assert float(detail(drawn, 8 * x)) == pytest.approx(wanted, rel=0.02)
+
+
+def test_a_second_look_is_one_picture_of_each_scene() -> None:
+    """The rows fall into one scene each, and the look differs from the picture by light and noise."""
+    x = torch.rand(3 * PICTURES, 3, 32, 32, generator=generator())
+    chosen, again = second_look(x, generator())
+    assert (chosen // PICTURES).tolist() == [0, 1, 2]
+    assert again.shape == (3, 3, 32, 32)
+    assert 0 < float((again - x[chosen]).abs().mean()) < 0.2
 
 
 def test_a_step_lowers_the_loss_and_a_resumed_run_ends_the_same(tmp_path: Path) -> None:
