@@ -18,7 +18,6 @@ from inspector.bundle import (
     REFERENCE,
     Bundle,
     Fill,
-    file_sha256,
     refuse_existing,
     write_bundle,
 )
@@ -29,6 +28,7 @@ from inspector.records import Calibration, Manifest
 from inspector.settings import Settings
 from inspector.storage import link_or_copy
 from inspector.store import Store, slug
+from inspector.training import content_digest, known_digests
 
 Progress = Callable[[int, int], None]
 
@@ -191,19 +191,14 @@ def _prepare(detector: Detector, path: Path, known: dict[int, str]) -> tuple[str
     return "", pixels
 
 
-def content_digest(path: Path) -> int:
-    """Return the first 8 bytes of a file's SHA-256 as a number, most significant byte first."""
-    return int(file_sha256(path)[:16], 16)
-
-
 def _training_digests(bundle: Bundle) -> dict[int, str]:
-    with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
-        if "training_digests" not in reference:
-            raise BundleError(
-                f"{bundle.path / 'reference.npz'} does not say which pictures the model learned from",
-                hint="fit the model again",
-            )
-        return dict.fromkeys(reference["training_digests"].tolist(), LEARNED)
+    known = known_digests(bundle)
+    if known is None:
+        raise BundleError(
+            f"{bundle.path / REFERENCE} does not say which pictures the model learned from",
+            hint="fit the model again",
+        )
+    return dict.fromkeys(known, LEARNED)
 
 
 def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, str]], strict: bool) -> None:

@@ -13,13 +13,13 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -46,6 +46,7 @@ __all__ = [
     "MIN_SIDE_PIXELS",
     "Picture",
     "decode",
+    "encode_animation",
     "encode_jpeg",
     "encode_png",
     "fit_to",
@@ -189,6 +190,37 @@ def encode_png(pixels: Pixels) -> bytes:
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
     """Encode uint8 pixels, (H, W, 3) RGB or (H, W) grey, as JPEG of a quality of 1 to 100."""
     return _encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_animation(
+    frames: Sequence[Pixels], milliseconds: Sequence[int], kind: Literal["GIF", "PNG", "WEBP"]
+) -> bytes:
+    """Encode uint8 frames (H, W, 3) RGB as an animation that repeats for ever.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray
+        All of one size.
+    milliseconds : sequence of int
+        How long each is shown; neighbours that are the same become one that is shown as long as both.
+    kind : str
+        PNG and WebP keep every pixel as it is, GIF the 256 colours that come nearest in each frame.
+    """
+    pictures = [Image.fromarray(frame) for frame in frames]
+    if kind == "GIF":  # without dithering, whose grain would move
+        pictures = [picture.quantize(256, dither=Image.Dither.NONE) for picture in pictures]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    stream = BytesIO()
+    pictures[0].save(
+        stream,
+        kind,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=list(milliseconds),
+        loop=0,
+        **options,
+    )
+    return stream.getvalue()
 
 
 def _encode(suffix: str, pixels: Pixels, options: list[int]) -> bytes:

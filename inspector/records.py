@@ -48,7 +48,10 @@ class Column(Record):
 
 
 class TrainingSummary(Record):
-    """How the model was made: enough to make it again."""
+    """How the model was made: enough to make it again.
+
+    `folder` held the pictures on the computer that fitted; None in models that do not say so.
+    """
 
     preset: str
     options: dict[str, Any]
@@ -65,6 +68,7 @@ class TrainingSummary(Record):
     parameters: dict[str, int]
     losses: dict[str, float]
     packages: dict[str, str]
+    folder: str | None = None
 
 
 class ParitySummary(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -113,6 +113,42 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
             # After the replacement there is nothing of that name any more.
             with suppress(OSError):
                 temporary.unlink()
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Replace several files: none of them where one cannot be written.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, read-only or not permitted.
+    """
+    temporaries = {path: temporary_sibling(path) for path in files}
+    try:
+        for path, content in files.items():
+            with storage_errors(path):
+                temporaries[path].write_bytes(content)
+        for path, temporary in temporaries.items():
+            with storage_errors(path):
+                temporary.replace(path)
+    finally:
+        for temporary in temporaries.values():  # those that replaced a file are gone
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether a file can be written at `path` before the work that makes it.
+
+    Raises
+    ------
+    StorageError
+        Its disk is full or read-only, or its folder is missing or not permitted.
+    """
+    temporary = temporary_sibling(path)
+    with storage_errors(path):
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
 
 
 @contextmanager

@@ -152,7 +152,14 @@ def _summary(material: Material) -> TrainingSummary:
         parameters={key: sum(p.numel() for p in part.parameters()) for key, part in parts.items()},
         losses=last,
         packages={package: version(package) for package in PACKAGES},
+        folder=_recorded(material.folder),
     )
+
+
+def _recorded(folder: Path) -> str | None:
+    """Return the folder's full path, or None where JSON cannot hold it."""
+    path = str(folder.resolve())
+    return path if path.isprintable() else None
 
 
 def _write_reference(

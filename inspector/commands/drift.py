@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inspector.commands.output import FigureFormat, default_figure_format
-from inspector.commands.shared import ModelArgument
+from inspector.commands.shared import ModelArgument, ThreadsOption
 
 if TYPE_CHECKING:
     from inspector.detector import Detector
@@ -30,9 +30,7 @@ def drift(
         FigureFormat | None,
         typer.Option("--format", help="How to print; table on a terminal, json when piped."),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Test whether pictures still come from where the model's normals came from.
 

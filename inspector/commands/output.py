@@ -32,6 +32,14 @@ class FigureFormat(StrEnum):
     JSON = "json"
 
 
+class RowFormat(StrEnum):
+    """Values of `--format` where rows are printed that belong to one result."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
 class Writer(Protocol):
     """Takes one scored image after the other."""
 
@@ -47,6 +55,11 @@ def default_format() -> Format:
 def default_figure_format() -> FigureFormat:
     """A table for a person at a terminal, one JSON object for a program."""
     return FigureFormat.TABLE if sys.stdout.isatty() else FigureFormat.JSON
+
+
+def default_row_format() -> RowFormat:
+    """A table for a person at a terminal, one JSON object on each line for a program."""
+    return RowFormat.TABLE if sys.stdout.isatty() else RowFormat.JSONL
 
 
 @contextmanager

@@ -13,3 +13,6 @@ ModelOption = Annotated[
     str | None,
     typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
 ]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
+]

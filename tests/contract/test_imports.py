@@ -27,7 +27,17 @@ def _loaded(code: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("module", ["inspector", "inspector.detector", "inspector.commands.main"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "inspector",
+        "inspector.detector",
+        "inspector.resemblance",
+        "inspector.commands.main",
+        "inspector.commands.generate",
+        "inspector.commands.interpolate",
+    ],
+)
 def test_the_product_loads_no_workshop(module: str) -> None:
     """A fresh interpreter that imports the product finds neither torch nor scikit-learn in memory."""
     assert not _loaded(f"import {module}") & set(WORKSHOP)
@@ -40,7 +50,14 @@ def test_public_names_load_no_workshop() -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["score", "--help"], ["fit", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in ("score", "fit", "generate", "interpolate")),
+    ],
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """`--help` and `--version` answer without numpy, cv2, onnxruntime or the workshop."""
     loaded = _loaded(

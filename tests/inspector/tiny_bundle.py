@@ -70,12 +70,15 @@ def tiny_fill(
     review_threshold: float | None = None,
     spread: float = 1.0,
     training_digests: Sequence[int] | None = None,
+    folder: Path | None = None,
     int8: bool = False,
 ) -> Fill:
     """What `write_bundle` and `Store.publish` take; another threshold or spread makes another model.
 
-    With `int8` there is a graph that rounds to 8 bits beside the exact one.
+    `folder` is where the manifest says that the training pictures were; with `int8` there is a graph
+    that rounds to 8 bits beside the exact one.
     """
+    trained_in = folder
 
     def fill(folder: Path) -> Manifest:
         onnx.save(_detector(), folder / "detector.onnx")
@@ -92,13 +95,31 @@ def tiny_fill(
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
         numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)
         (folder / "calibration.json").write_text(numbers.model_dump_json(), encoding="utf-8")
+        manifest = tiny_manifest(folder=trained_in)
         if not int8:
-            return tiny_manifest()
+            return manifest
         onnx.save(_detector(rounded=True), folder / INT8_GRAPH)
         rounded = Graph(folder / INT8_GRAPH, threads=1).run(heldout[:3])
         write_golden(folder, heldout[:3], rounded, INT8_TOLERANCE, INT8_GOLDEN)
         summary = Int8Summary(shipped=True, reduced_range=False, convolutions=1, tolerance=0.1, speedup=1.5)
-        return tiny_manifest().model_copy(update={"int8": summary})
+        return manifest.model_copy(update={"int8": summary})
+
+    return fill
+
+
+def vector_fill(pictures: Pixels, *, softness: float, **options: Any) -> Fill:
+    """A tiny model whose code is one vector, with a number for each of the pictures uint8 (d, H, W, 3).
+
+    A picture's code is 3 at its own number and 0 at the others; what is decoded is the mean of the
+    pictures, weighted by the softmax of the code divided by `softness`: a small one shows single
+    pictures as they are, a large one blurs all of them.  The options are those of `tiny_fill`.
+    """
+
+    def fill(folder: Path) -> Manifest:
+        manifest = tiny_fill(**options)(folder)
+        onnx.save(_vector_encoder(pictures), folder / "encoder.onnx")
+        onnx.save(_vector_decoder(pictures, softness), folder / "decoder.onnx")
+        return manifest
 
     return fill
 
@@ -135,7 +156,7 @@ def tiny_calibration(
     )
 
 
-def tiny_manifest(name: str = "tiny") -> Manifest:
+def tiny_manifest(name: str = "tiny", folder: Path | None = None) -> Manifest:
     """A manifest that lists no file yet."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
@@ -162,6 +183,7 @@ def tiny_manifest(name: str = "tiny") -> Manifest:
             parameters={},
             losses={},
             packages={},
+            folder=None if folder is None else str(folder),
         ),
         parity=ParitySummary(images=19, largest_relative_difference=0.0, tolerance=1e-3, verdict_flips=0),
         files={},
@@ -212,7 +234,8 @@ def _encoder() -> onnx.ModelProto:
 def _decoder() -> onnx.ModelProto:
     nodes = [
         helper.make_node("Resize", ["latent", "", "scales"], ["large"], mode="nearest"),
-        helper.make_node("Mul", ["large", "full"], ["bright"]),
+        helper.make_node("Clip", ["large", "black", "white"], ["clipped"]),
+        helper.make_node("Mul", ["clipped", "full"], ["bright"]),
         helper.make_node("Transpose", ["bright"], ["last"], perm=[0, 2, 3, 1]),
         helper.make_node("Cast", ["last"], ["reconstruction"], to=TensorProto.UINT8),
     ]
@@ -220,8 +243,44 @@ def _decoder() -> onnx.ModelProto:
     constants: dict[str, ArrayLike] = {
         "scales": np.array([1, 1, CELL, CELL], np.float32),
         "full": np.float32(255),
+        "black": np.float32(0),
+        "white": np.float32(1),
     }
     return _model(nodes, latent, {"reconstruction": ["N", None, None, 3]}, constants, TensorProto.UINT8)
+
+
+def _vector_encoder(pictures: Pixels) -> onnx.ModelProto:
+    """Pixels to the vector that is 3 at the number of a picture, by the pseudo-inverse of all of them."""
+    weights = 3 * np.linalg.pinv(_as_rows(pictures).astype(np.float64))  # (H·W·3, d)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["float"], ["row"]),
+        helper.make_node("MatMul", ["row", "weights"], ["latent"]),
+    ]
+    return _model(nodes, _image(), {"latent": ["N", len(pictures)]}, {"weights": weights.astype(np.float32)})
+
+
+def _vector_decoder(pictures: Pixels, softness: float) -> onnx.ModelProto:
+    height, width = pictures.shape[1:3]
+    nodes = [
+        helper.make_node("Div", ["latent", "softness"], ["scaled"]),
+        helper.make_node("Softmax", ["scaled"], ["shares"], axis=1),
+        helper.make_node("MatMul", ["shares", "pictures"], ["row"]),
+        helper.make_node("Round", ["row"], ["rounded"]),
+        helper.make_node("Cast", ["rounded"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("Reshape", ["bytes", "shape"], ["image"]),
+    ]
+    latent = helper.make_tensor_value_info("latent", TensorProto.FLOAT, ["N", len(pictures)])
+    constants: dict[str, ArrayLike] = {
+        "softness": np.float32(softness),
+        "pictures": _as_rows(pictures),
+        "shape": np.array([-1, height, width, 3]),
+    }
+    return _model(nodes, latent, {"image": ["N", height, width, 3]}, constants, TensorProto.UINT8)
+
+
+def _as_rows(pictures: Pixels) -> NDArray[np.float32]:
+    return pictures.reshape(len(pictures), -1).astype(np.float32)
 
 
 def _to_cells() -> list[onnx.NodeProto]:

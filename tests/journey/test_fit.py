@@ -57,6 +57,7 @@ def test_manifest_states_facts(fitted: Fitted) -> None:
     training = manifest.training
     assert (training.steps, training.seed, training.threads, training.skipped_images) == (30, 0, 1, 3)
     assert training.options["image_size"] == 64
+    assert training.folder == str(fitted.normal.resolve())
     assert training.packages["onnxruntime"] == onnxruntime.__version__
     assert manifest.parity.verdict_flips == 0
     assert manifest.parity.largest_relative_difference <= 1e-3

@@ -1,0 +1,91 @@
+"""The pictures that a model learned from, found again in a folder by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inspector.bundle import REFERENCE, Bundle, file_sha256
+from inspector.errors import DatasetError, NoImagesError, StorageError
+from inspector.files import list_images, printable
+from inspector.storage import storage_errors
+
+DIGESTS = "training_digests"  # in `reference.npz`: uint64, of each file that was trained on
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class TrainingPictures:
+    """Files of a folder that a model learned from.
+
+    Attributes
+    ----------
+    folder : Path
+    files : tuple of Path
+        Each content once.
+    recognised : bool
+        Whether the model knows them by their digests; otherwise they are all pictures of the folder.
+    learned : int
+        How many the model learned from altogether.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    recognised: bool
+    learned: int
+
+
+def content_digest(path: Path) -> int:
+    """Return the first 8 bytes of a file's SHA-256 as a number, most significant byte first."""
+    return int(file_sha256(path)[:16], 16)
+
+
+def known_digests(bundle: Bundle) -> frozenset[int] | None:
+    """Return the content digests of what a model learned from; None where it does not say."""
+    with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
+        return frozenset(reference[DIGESTS].tolist()) if DIGESTS in reference else None
+
+
+def find(bundle: Bundle, folder: Path, progress: Progress | None = None) -> TrainingPictures:
+    """Find the pictures of a folder that a model learned from.
+
+    Where none of them is known by its digest, as in a folder whose pictures were saved anew, all of
+    them are taken.
+
+    Raises
+    ------
+    NoImagesError
+        There is no such folder, or no picture in it.
+    StorageError
+        One of its files may not be read.
+    """
+    known = known_digests(bundle) or frozenset()
+    files: dict[int, Path] = {}
+    listed = list_images(folder)
+    if not listed:
+        raise NoImagesError(
+            f"{printable(folder)} holds no picture", hint="give the folder that the model was fitted on"
+        )
+    for done, path in enumerate(listed, start=1):
+        with storage_errors(path):
+            files.setdefault(content_digest(path), path)
+        if progress:
+            progress(done, len(listed))
+    recognised = {digest: path for digest, path in files.items() if digest in known}
+    return TrainingPictures(folder, tuple((recognised or files).values()), bool(recognised), len(known))
+
+
+def find_recorded(bundle: Bundle, progress: Progress | None = None) -> TrainingPictures | None:
+    """Find them in the folder that the model was fitted on; None where they are not there any more."""
+    folder = bundle.manifest.training.folder
+    if folder is None:
+        return None
+    try:
+        found = find(bundle, Path(folder), progress)
+    except (DatasetError, StorageError):
+        return None
+    return found if found.recognised else None

@@ -1,0 +1,389 @@
+"""`inspector generate`: pictures from the prior, and which of them are copies."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inspector import mosaic
+from inspector.bundle import MANIFEST, Bundle, seal, write_bundle
+from inspector.parts import render
+from inspector.store import Store
+from inspector.training import content_digest
+from tests.inspector.conftest import Command, Ended, Mount
+from tests.inspector.tiny_bundle import SIDE, good_picture, tiny_fill, vector_fill, write_picture
+
+SPATIAL, VECTOR, BLURRED = "spatial", "vector", "blurred"
+LEARNED = 24
+
+
+@pytest.fixture(scope="session")
+def parts() -> NDArray[np.uint8]:
+    """Rendered parts that the vector models know."""
+    return np.stack([render(seed, size=SIDE).picture for seed in range(LEARNED)])
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, parts: NDArray[np.uint8]) -> Path:
+    """The same parts as files, and one that no model learned from; nobody may change them."""
+    folder = tmp_path_factory.mktemp("learned")
+    for number, picture in enumerate(parts):
+        write_picture(folder / f"{number:02}.png", picture)
+    write_picture(folder / "heldout.png", render(999, size=SIDE).picture)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digests(learned: Path) -> list[int]:
+    """Of the pictures that were learned from."""
+    return [content_digest(learned / f"{number:02}.png") for number in range(LEARNED)]
+
+
+@pytest.fixture(scope="session")
+def published(
+    tmp_path_factory: pytest.TempPathFactory, parts: NDArray[np.uint8], learned: Path, digests: list[int]
+) -> Store:
+    """A model with a code for each place, one that remembers its parts, and one that blurs them."""
+    store = Store(tmp_path_factory.mktemp("published"))
+    store.publish(SPATIAL, tiny_fill())
+    store.publish(VECTOR, vector_fill(parts, softness=1e-3, training_digests=digests, folder=learned))
+    store.publish(BLURRED, vector_fill(parts, softness=50.0, training_digests=digests))
+    return store
+
+
+@pytest.fixture
+def models(published: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The same, as the store of the command line."""
+    monkeypatch.setenv("INSPECTOR_STORE", str(published.root))
+    monkeypatch.setenv("INSPECTOR_THREADS", "1")
+    return published
+
+
+def cells(path: Path, count: int, columns: int) -> list[NDArray[np.uint8]]:
+    """Read the pictures of a grid back."""
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
+        grid = np.asarray(image)
+    assert grid.shape == (*mosaic.extent(count, columns, SIDE, SIDE), 3)
+    step, between = SIDE + mosaic.gap(SIDE, SIDE), mosaic.gap(SIDE, SIDE)
+    corners = [(between + n // columns * step, between + n % columns * step) for n in range(count)]
+    return [grid[top : top + SIDE, left : left + SIDE] for top, left in corners]
+
+
+def figures(ended: Ended) -> dict[str, Any]:
+    """The object of `--format json`."""
+    assert ended.code == 0, ended.err
+    found: dict[str, Any] = json.loads(ended.out)
+    return found
+
+
+# --- the grid -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [SPATIAL, VECTOR])
+def test_the_grid_shows_what_the_decoder_makes_of_the_codes(
+    command: Command, models: Store, tmp_path: Path, name: str
+) -> None:
+    """The codes beside the grid, run through the decoder once more, give its pictures, one by one."""
+    grid, codes = tmp_path / "grid.png", tmp_path / "codes.npy"
+    assert command("generate", name, "--count", 7, "--seed", 4, "--output", grid, "--codes", codes).code == 0
+    drawn = np.load(codes, allow_pickle=False)
+    assert drawn.dtype == np.float32
+    assert drawn.shape == ((7, 3, 8, 8) if name == SPATIAL else (7, LEARNED))
+    decoder = onnxruntime.InferenceSession(models.path(name, 1) / "decoder.onnx")
+    for code, cell in zip(drawn, cells(grid, 7, 3), strict=True):
+        assert (decoder.run(None, {"latent": code[np.newaxis]})[0][0] == cell).all()
+
+
+@pytest.mark.parametrize("name", [SPATIAL, VECTOR])
+def test_the_same_seed_gives_the_same_bytes(
+    command: Command, models: Store, tmp_path: Path, name: str
+) -> None:
+    """Grid and codes are the same for the same seed, and others for another one."""
+    made: dict[str, tuple[bytes, bytes]] = {}
+    for run, seed in (("a", 1), ("b", 1), ("c", 2)):
+        files = tmp_path / f"{run}.png", tmp_path / f"{run}.npy"
+        options = ("--seed", seed, "--count", 5, "--output", files[0], "--codes", files[1])
+        assert command("generate", name, *options).code == 0
+        made[run] = files[0].read_bytes(), files[1].read_bytes()
+    assert made["a"] == made["b"]
+    assert made["a"][0] != made["c"][0]
+    assert made["a"][1] != made["c"][1]
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (10, 10), (10, 4), (3, 9)])
+def test_any_count_in_any_number_of_columns(
+    command: Command, models: Store, tmp_path: Path, count: int, columns: int
+) -> None:
+    """A grid has as many pictures as were asked for, and begins like every grid of its seed."""
+    options = ("--count", count, "--columns", columns, "--output", tmp_path / "grid.png")
+    assert command("generate", SPATIAL, *options).code == 0
+    first = cells(tmp_path / "grid.png", count, min(columns, count))
+    assert command("generate", SPATIAL, "--output", tmp_path / "sixteen.png").code == 0
+    for one, other in zip(first, cells(tmp_path / "sixteen.png", 16, 4), strict=False):
+        assert (one == other).all()
+
+
+def test_codes_of_places_are_said_to_be_drawn_apart(command: Command, models: Store, tmp_path: Path) -> None:
+    """A model that draws each place by itself says what to expect; one with a single vector does not."""
+    said = {name: command("generate", name, "--output", tmp_path / "a.png").err for name in (SPATIAL, VECTOR)}
+    assert "8 x 8 places" in said[SPATIAL]
+    assert "places" not in said[VECTOR]
+
+
+# --- copies ---------------------------------------------------------------------------------
+
+
+def test_a_model_that_remembers_is_found_out(
+    command: Command, models: Store, learned: Path, tmp_path: Path
+) -> None:
+    """Samples that are training pictures have distance 0, name them, and make a copy rate of 1."""
+    grid, near = tmp_path / "grid.png", tmp_path / "near.png"
+    ended = command(
+        "generate", VECTOR, "--count", 4, "--output", grid, "--neighbours", near, "--format", "json"
+    )
+    found = figures(ended)
+    assert (found["copies"], found["copy_rate"]) == (4, 1.0)
+    assert found["training"] == {
+        "folder": str(learned),
+        "images": LEARNED,
+        "recognised": True,
+        "learned": LEARNED,
+    }
+    for row, cell in zip(found["samples"], cells(grid, 4, 2), strict=True):
+        assert (row["distance"], row["relative"], row["copy"]) == (0.0, 0.0, True)
+        assert (np.asarray(Image.open(row["nearest"])) == cell).all()
+    pairs = np.asarray(Image.open(near))
+    between = mosaic.gap(SIDE, SIDE)
+    first = pairs[between : between + 2 * SIDE + between // 2, between : between + SIDE]
+    assert (first[:SIDE] == first[-SIDE:]).all()
+    assert (first[:SIDE] == cells(grid, 4, 2)[0]).all()
+
+
+def test_a_model_that_blurs_copies_nothing(
+    command: Command, models: Store, learned: Path, tmp_path: Path
+) -> None:
+    """The mean of all parts is near to each of them, and a copy of none."""
+    ended = command(
+        "generate", BLURRED, "--images", learned, "--output", tmp_path / "a.png", "--format", "json"
+    )
+    found = figures(ended)
+    assert (found["copies"], found["copy_rate"]) == (0, 0.0)
+    assert found["limits"]["chance"] == pytest.approx(1 / 25)
+    assert all(row["relative"] > found["limits"]["relative"] for row in found["samples"])
+
+
+def test_what_was_not_learned_is_not_compared(
+    command: Command, models: Store, learned: Path, tmp_path: Path
+) -> None:
+    """A picture of the folder that the model held out is never the nearest; a missing one is counted."""
+    folder = shutil.copytree(learned, tmp_path / "learned")
+    (folder / "03.png").unlink()
+    options = ("--images", folder, "--output", tmp_path / "a.png")
+    ended = command("generate", VECTOR, *options, "--format", "table")
+    assert ended.code == 0
+    assert "heldout.png" not in ended.out
+    assert f"of {LEARNED} training pictures {LEARNED - 1} were found" in ended.out
+
+
+def test_a_folder_that_the_model_does_not_know(command: Command, models: Store, tmp_path: Path) -> None:
+    """All of its pictures are compared, and the outcome says that none is known."""
+    for seed in range(5):
+        write_picture(tmp_path / "others" / f"{seed}.png", good_picture(seed))
+    options = ("--images", tmp_path / "others", "--output", tmp_path / "a.png")
+    ended = command("generate", VECTOR, *options, "--format", "json")
+    training = figures(ended)["training"]
+    assert (training["images"], training["recognised"]) == (5, False)
+    assert "by its content" in command("generate", VECTOR, *options).err
+
+
+def test_without_training_pictures(
+    command: Command, parts: NDArray[np.uint8], digests: list[int], tmp_path: Path
+) -> None:
+    """The grid is written all the same, and the outcome says why there is no copy rate."""
+    fill = vector_fill(parts, softness=1e-3, training_digests=digests, folder=tmp_path / "gone")
+    options = (write_bundle(tmp_path / "model", fill).path, "--output", tmp_path / "a.png")
+    found = figures(command("generate", *options, "--format", "json"))
+    assert [found[name] for name in ("training", "copies", "copy_rate", "limits")] == [None] * 4
+    assert set(found["samples"][0].values()) == {0, None}
+    assert "--images DIR" in command("generate", *options).err
+    assert cells(tmp_path / "a.png", 16, 4)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_training_pictures_that_are_all_the_same(
+    command: Command, models: Store, tmp_path: Path, count: int
+) -> None:
+    """One picture, or two that show the same, give distances, no copy rate, and the reason."""
+    for number in range(count):  # different files of the same pixels
+        target = write_picture(tmp_path / "same" / f"{number}.png", good_picture(1))
+        Image.open(target).save(target, compress_level=number)
+    options = ("--images", tmp_path / "same", "--output", tmp_path / "a.png")
+    found = figures(command("generate", SPATIAL, *options, "--format", "json"))
+    assert (found["training"]["images"], found["limits"], found["copy_rate"]) == (count, None, None)
+    assert all(row["distance"] > 0 and row["copy"] is None for row in found["samples"])
+    assert "no copy rate" in command("generate", SPATIAL, *options).err
+    assert command("generate", SPATIAL, *options, "--format", "table").code == 0
+
+
+# --- forms of output ------------------------------------------------------------------------
+
+
+def test_forms_of_output(command: Command, models: Store, tmp_path: Path) -> None:
+    """Lines carry a sample each, the object all of them; the table ends with the outcome in words."""
+    options = ("--count", 3, "--output", tmp_path / "a.png")
+    lines, whole, table = (
+        command("generate", VECTOR, *options, *more)
+        for more in ((), ("--format", "json"), ("--format", "table"))
+    )
+    found = figures(whole)
+    assert [json.loads(line) for line in lines.out.splitlines()] == found["samples"]
+    assert (found["seed"], found["count"], found["output"]) == (0, 3, str(tmp_path / "a.png"))
+    assert found["model"]["name"] == VECTOR
+    assert "3 of 3 pictures (100%) copy one of 24 training pictures" in lines.err
+    header, *rows = table.out.splitlines()
+    assert header.split()[:3] == ["sample", "distance", "relative"]
+    assert [row.split()[0] for row in rows[:4]] == ["0", "1", "2", "limits"]
+    assert rows[-1] == lines.err.splitlines()[-1]
+    assert table.err == ""
+
+
+# --- refusals -------------------------------------------------------------------------------
+
+CASES: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "no pictures": (("--count", "0"), 2, "'0' for '--count': it should be greater than or equal to 1"),
+    "far too many": (("--count", "1000000000"), 2, "--count 1000000000 makes a picture of"),
+    "one long row": (("--count", "2000", "--columns", "2000"), 2, "65,000 on a side"),
+    "a seed below 0": (("--seed", "-1"), 2, "'-1' for '--seed'"),
+    "no column": (("--columns", "0"), 2, "'0' for '--columns'"),
+    "another suffix": (("--output", "grid.jpg"), 2, "has to end in .png"),
+    "no suffix": (("--output", "grid"), 2, "has to end in .png"),
+    "no such folder": (("--output", "missing/grid.png"), 2, "there is no such folder"),
+    "a folder": (("--output", "folder.png"), 2, "which is a folder"),
+    "codes elsewhere": (("--codes", "codes.txt"), 2, "has to end in .npy"),
+    "one file twice": (("--neighbours", "./grid.png"), 2, "the file of --output"),
+    "nothing to compare with": (("--neighbours", "near.png"), 2, "--neighbours needs the training pictures"),
+    "no training folder": (("--images", "missing"), 4, "missing does not exist"),
+    "an empty training folder": (("--images", "folder.png"), 4, "holds no picture"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refusals(
+    command: Command, models: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """One line with the value and one with a hint, and no file appears."""
+    place = tmp_path / "place"
+    (place / "folder.png").mkdir(parents=True)
+    monkeypatch.chdir(place)
+    options, code, expected = CASES[case]
+    given = options if "--output" in options else ("--output", "grid.png", *options)
+    refused(command("generate", SPATIAL, *given), code, expected)
+    assert [path.name for path in place.iterdir()] == ["folder.png"]
+
+
+def refused(ended: Ended, code: int, expected: str) -> None:
+    """The exit code, nothing on stdout, and one error and one hint on stderr."""
+    assert (ended.code, ended.out) == (code, ""), ended
+    error, hint = ended.err.splitlines()
+    assert error.startswith("error: ")
+    assert expected in error
+    assert hint.startswith("hint: ")
+
+
+def test_an_unknown_model(command: Command, models: Store, tmp_path: Path) -> None:
+    """A name that the store does not have ends with 6."""
+    refused(command("generate", "nothing", "--output", tmp_path / "a.png"), 6, "nothing")
+
+
+def remove(folder: Path) -> None:
+    """Take the decoder away."""
+    (folder / "decoder.onnx").unlink()
+
+
+def change(folder: Path) -> None:
+    """Change a byte of the decoder."""
+    content = (folder / "decoder.onnx").read_bytes()
+    (folder / "decoder.onnx").write_bytes(content[:-1] + b"!")
+
+
+def swap(folder: Path) -> None:
+    """Put an honest graph there that is no decoder."""
+    reseal(folder, (folder / "encoder.onnx").read_bytes())
+
+
+def break_graph(folder: Path) -> None:
+    """Put bytes there that are no graph, with the right digest."""
+    reseal(folder, b"not a graph")
+
+
+def shrink(folder: Path) -> None:
+    """Let the decoder make pictures of half the size."""
+    graph = onnx.load(folder / "decoder.onnx")
+    (scales,) = [tensor for tensor in graph.graph.initializer if tensor.name == "scales"]
+    scales.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), "scales"))
+    stream = io.BytesIO()
+    onnx.save(graph, stream)
+    reseal(folder, stream.getvalue())
+
+
+def reseal(folder: Path, decoder: bytes) -> None:
+    """Replace the decoder, and list it in the manifest."""
+    manifest = Bundle.open(folder).manifest
+    (folder / "decoder.onnx").write_bytes(decoder)
+    (folder / MANIFEST).unlink()
+    seal(folder, manifest)
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (remove, "decoder.onnx is missing"),
+        (change, "decoder.onnx was changed"),
+        (swap, "decoder.onnx cannot be run"),
+        (break_graph, "decoder.onnx cannot be opened"),
+        (shrink, "decoder.onnx makes uint8 of shape (32, 32, 3)"),
+    ],
+)
+def test_a_decoder_that_cannot_be_trusted(
+    command: Command, own: Path, tmp_path: Path, damage: Callable[[Path], None], expected: str
+) -> None:
+    """A decoder that is gone, changed, or makes no picture of the model ends with 5, and writes nothing."""
+    damage(own)
+    refused(command("generate", own, "--output", tmp_path / "a.png"), 5, expected)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_disk_that_cannot_be_written(command: Command, models: Store, mount: Mount) -> None:
+    """A read-only disk is found out beforehand, and said in one line."""
+    place = mount("rw")
+    mount("ro")
+    refused(command("generate", SPATIAL, "--output", place / "a.png"), 6, "read-only")
+
+
+def test_a_full_disk_leaves_what_was_there(command: Command, models: Store, mount: Mount) -> None:
+    """Where one of two files has no space, neither is written, and older ones stay."""
+    place = mount("size=64k")
+    (place / "codes.npy").write_bytes(b"older")
+    options = ("--count", 60, "--codes", place / "codes.npy", "--output", place / "a.png")
+    refused(command("generate", SPATIAL, *options), 6, "no space left")
+    assert sorted(os.listdir(place)) == ["codes.npy"]  # noqa: PTH208 - hidden ones, too
+    assert (place / "codes.npy").read_bytes() == b"older"
+
+
+def test_a_bundle_at_a_path(command: Command, tmp_path: Path) -> None:
+    """A model need not be in a store, and nothing but its path has to be said."""
+    write_bundle(tmp_path / "model", tiny_fill())
+    assert command("generate", tmp_path / "model", "--output", tmp_path / "a.png").code == 0

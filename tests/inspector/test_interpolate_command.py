@@ -1,0 +1,364 @@
+"""`inspector interpolate`: from one picture to another through a model, beside a cross-fade."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from inspector import images, mosaic
+from inspector.autoencoder import AutoEncoder
+from inspector.bundle import Bundle, write_bundle
+from inspector.parts import render
+from inspector.sharpness import sharpness
+from inspector.store import Store
+from tests.inspector.conftest import Command, Ended, Mount
+from tests.inspector.tiny_bundle import SIDE, bad_picture, good_picture, tiny_fill, vector_fill, write_picture
+
+SPATIAL, VECTOR, BLURRED = "spatial", "vector", "blurred"
+GAP = mosaic.gap(SIDE, SIDE)
+
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def parts() -> Pixels:
+    """Rendered parts that the vector models know."""
+    return np.stack([render(seed, size=SIDE).picture for seed in range(6)])
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, parts: Pixels) -> Store:
+    """A model with a code for each place, one that jumps from part to part, and one that blurs between."""
+    store = Store(tmp_path_factory.mktemp("published"))
+    store.publish(SPATIAL, tiny_fill())
+    store.publish(VECTOR, vector_fill(parts, softness=1e-3))
+    store.publish(BLURRED, vector_fill(parts, softness=0.6))
+    return store
+
+
+@pytest.fixture
+def models(published: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The same, as the store of the command line."""
+    monkeypatch.setenv("INSPECTOR_STORE", str(published.root))
+    monkeypatch.setenv("INSPECTOR_THREADS", "1")
+    return published
+
+
+@pytest.fixture
+def ends(tmp_path: Path, parts: Pixels) -> tuple[Path, Path]:
+    """Two of the parts as files."""
+    return write_picture(tmp_path / "a.png", parts[0]), write_picture(tmp_path / "b.png", parts[1])
+
+
+def rows_of(path: Path, steps: int) -> tuple[list[Pixels], list[Pixels]]:
+    """Read both rows of a still picture back."""
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
+        laid = np.asarray(image)
+    assert laid.shape == (*mosaic.extent(2 * steps, steps, SIDE, SIDE), 3)
+    cells = [[laid[y : y + SIDE, x : x + SIDE] for x in places(steps)] for y in places(2)]
+    return cells[0], cells[1]
+
+
+def places(count: int) -> list[int]:
+    """Where pictures begin."""
+    return [GAP + number * (SIDE + GAP) for number in range(count)]
+
+
+def figures(ended: Ended) -> dict[str, Any]:
+    """The object of `--format json`."""
+    assert ended.code == 0, ended.err
+    found: dict[str, Any] = json.loads(ended.out)
+    return found
+
+
+# --- the pictures ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [SPATIAL, VECTOR, BLURRED])
+@pytest.mark.parametrize("steps", [2, 5])
+def test_both_ends_are_in_both_rows(
+    command: Command,
+    models: Store,
+    ends: tuple[Path, Path],
+    parts: Pixels,
+    tmp_path: Path,
+    name: str,
+    steps: int,
+) -> None:
+    """Above what the model makes of A and of B, below A and B themselves, and between them their mixture."""
+    assert command("interpolate", name, *ends, "--steps", steps, "--output", tmp_path / "way.png").code == 0
+    through, fade = rows_of(tmp_path / "way.png", steps)
+    autoencoder = AutoEncoder(Bundle.open(models.path(name, 1)))
+    for end, part in ((0, parts[0]), (-1, parts[1])):
+        assert (through[end] == autoencoder.decode(autoencoder.encode(part))).all()
+        assert (fade[end] == part).all()
+    for step, picture in enumerate(fade):
+        t = step / (steps - 1)
+        assert np.abs(picture - ((1 - t) * parts[0] + t * parts[1])).max() <= 0.5
+
+
+def test_the_same_call_gives_the_same_bytes(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Nothing in it is drawn by chance."""
+    for name in ("one", "two"):
+        for suffix in ("png", "gif", "webp", "apng"):
+            options = ("--output", tmp_path / f"{name}.{suffix}")
+            assert command("interpolate", BLURRED, *ends, *options).code == 0
+    for suffix in ("png", "gif", "webp", "apng"):
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "tolerance"), [("webp", "WEBP", 0), ("apng", "PNG", 0), ("gif", "GIF", 12)]
+)
+def test_animations(
+    command: Command,
+    models: Store,
+    ends: tuple[Path, Path],
+    tmp_path: Path,
+    suffix: str,
+    kind: str,
+    tolerance: int,
+) -> None:
+    """One frame for each step, the model's picture on the left, repeated for ever; GIF has fewer colours."""
+    target = tmp_path / f"way.{suffix}"
+    command("interpolate", BLURRED, *ends, "--steps", 6, "--output", tmp_path / "way.png")
+    command("interpolate", BLURRED, *ends, "--steps", 6, "--output", target)
+    pairs = list(zip(*rows_of(tmp_path / "way.png", 6), strict=True))
+    with Image.open(target) as image:
+        assert (image.format, image.n_frames, image.info["loop"]) == (kind, 6, 0)  # type: ignore[attr-defined]
+        frames, durations = [], []
+        for frame in ImageSequence.Iterator(image):
+            frames.append(np.asarray(frame.convert("RGB")))
+            durations.append(frame.info["duration"])
+    for frame_pixels, (one, other) in zip(frames, pairs, strict=True):
+        expected = mosaic.lay_out([one, other], 2).astype(int)
+        assert np.abs(frame_pixels - expected).mean() <= tolerance / 4
+        assert tolerance or (frame_pixels == expected).all()
+    assert durations == [700, 400, 400, 400, 400, 700]
+
+
+def test_the_arc_and_the_line_differ_between_the_ends_alone(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """`--course line` is another way with the same ends; the cross-fade stays what it is."""
+    for course in ("arc", "line"):
+        options = ("--course", course, "--steps", 4, "--output", tmp_path / f"{course}.png")
+        assert (
+            figures(command("interpolate", BLURRED, *ends, *options, "--format", "json"))["course"] == course
+        )
+    (arc, fade), (line, same) = (rows_of(tmp_path / f"{course}.png", 4) for course in ("arc", "line"))
+    assert (np.stack(fade) == np.stack(same)).all()
+    assert [(one == other).all() for one, other in zip(arc, line, strict=True)] == [True, False, False, True]
+
+
+def test_pictures_of_any_kind(command: Command, models: Store, parts: Pixels, tmp_path: Path) -> None:
+    """Another size is brought to the model's, grey becomes RGB, and what is transparent becomes white."""
+    rgba = np.dstack([parts[0], np.full((SIDE, SIDE), 255, np.uint8)])
+    rgba[: SIDE // 2, :, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "alpha.png")
+    Image.fromarray(good_picture(1, 90, 150)[..., 0]).save(tmp_path / "grey.jpg", quality=95)
+    options = ("--steps", 3, "--output", tmp_path / "way.png")
+    assert command("interpolate", SPATIAL, tmp_path / "alpha.png", tmp_path / "grey.jpg", *options).code == 0
+    _, fade = rows_of(tmp_path / "way.png", 3)
+    assert (fade[0][: SIDE // 2] == 255).all()
+    assert (fade[0][SIDE // 2 :] == parts[0][SIDE // 2 :]).all()
+    grey = images.decode(tmp_path / "grey.jpg").pixels
+    assert (fade[2] == images.fit_to(grey, SIDE, SIDE)).all()
+
+
+# --- what is printed ------------------------------------------------------------------------
+
+
+def test_a_model_that_makes_parts_stays_sharper(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Each step's sharpness is that of the written pictures; what lies between keeps all of it."""
+    options = ("--steps", 4, "--output", tmp_path / "way.png")
+    found = figures(command("interpolate", VECTOR, *ends, *options, "--format", "json"))
+    through, fade = rows_of(tmp_path / "way.png", 4)
+    for number, row in enumerate(found["steps"]):
+        assert row["step"] == number
+        assert row["position"] == pytest.approx(number / 3)
+        assert row["model"] == pytest.approx(sharpness(through[number]), abs=1e-3)
+        assert row["crossfade"] == pytest.approx(sharpness(fade[number]), abs=1e-3)
+    values = np.array([[row["model"], row["crossfade"]] for row in found["steps"]])
+    model_kept, fade_kept = values[1:-1].mean(0) / values[[0, -1]].mean(0)
+    assert found["model_kept"] == pytest.approx(model_kept, rel=1e-4) == pytest.approx(1.0, rel=1e-4)
+    assert found["crossfade_kept"] == pytest.approx(fade_kept, rel=1e-4)
+    assert found["kept_ratio"] == pytest.approx(model_kept / fade_kept, rel=1e-4)
+    assert found["stays_sharper"] == "model"
+    assert found["ends_distance"] == 0
+    said = command("interpolate", VECTOR, *ends, *options).err
+    assert "the model stays sharper, " in said
+    assert f"{found['kept_ratio']:.2f} times" in said
+
+
+def test_a_model_that_blurs_loses(command: Command, parts: Pixels, tmp_path: Path) -> None:
+    """Where the model mixes other parts in, the cross-fade stays sharper, and the outcome says so."""
+    darker = parts[0] // 2  # nothing moves from A to B, so that a cross-fade of them stays sharp
+    known = np.stack([parts[0], darker, *parts[1:]])
+    model = write_bundle(tmp_path / "model", vector_fill(known, softness=0.8)).path
+    ends = write_picture(tmp_path / "a.png", parts[0]), write_picture(tmp_path / "b.png", darker)
+    options = ("--course", "line", "--output", tmp_path / "way.png")
+    found = figures(command("interpolate", model, *ends, *options, "--format", "json"))
+    assert found["stays_sharper"] == "crossfade"
+    assert found["kept_ratio"] < 1
+    said = command("interpolate", model, *ends, *options).err
+    assert f"the cross-fade stays sharper, {1 / found['kept_ratio']:.2f} times" in said
+
+
+def test_pictures_that_the_model_does_not_know(command: Command, models: Store, tmp_path: Path) -> None:
+    """Where the model's ends are further from A and B than those from each other, nothing is compared."""
+    ends = [write_picture(tmp_path / f"{seed}.png", good_picture(seed)) for seed in (1, 2)]
+    options = ("--output", tmp_path / "way.png")
+    found = figures(command("interpolate", VECTOR, *ends, *options, "--format", "json"))
+    assert found["ends_distance"] >= found["pictures_distance"] > 0
+    assert (found["kept_ratio"], found["stays_sharper"]) == (None, None)
+    assert "it has not learned such pictures" in command("interpolate", VECTOR, *ends, *options).err
+
+
+def test_two_steps_have_nothing_between_them(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """With the ends alone there is no comparison, and the outcome says what to ask for."""
+    options = ("--steps", 2, "--output", tmp_path / "way.gif")
+    found = figures(command("interpolate", VECTOR, *ends, *options, "--format", "json"))
+    assert [found[name] for name in ("model_kept", "kept_ratio", "stays_sharper")] == [None] * 3
+    assert "--steps 3" in command("interpolate", VECTOR, *ends, *options).err
+
+
+def test_flat_pictures(command: Command, models: Store, tmp_path: Path) -> None:
+    """Two pictures of one colour each have no sharpness to keep; nothing is divided by 0."""
+    ends = [
+        write_picture(tmp_path / f"{grey}.png", np.full((SIDE, SIDE, 3), grey, np.uint8))
+        for grey in (20, 200)
+    ]
+    ended = command("interpolate", SPATIAL, *ends, "--output", tmp_path / "way.png")
+    assert ended.code == 0
+    assert {json.loads(line)["crossfade"] for line in ended.out.splitlines()} == {0.0}
+    assert "are flat" in ended.err
+
+
+def test_forms_of_output(command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path) -> None:
+    """Lines carry a step each, the object all of them; the table ends with the outcome in words."""
+    options = (*ends, "--steps", 3, "--output", tmp_path / "way.png")
+    lines, whole, table = (
+        command("interpolate", VECTOR, *options, *more)
+        for more in ((), ("--format", "json"), ("--format", "table"))
+    )
+    found = figures(whole)
+    assert [json.loads(line) for line in lines.out.splitlines()] == found["steps"]
+    assert (found["a"], found["b"], found["model"]["name"]) == (str(ends[0]), str(ends[1]), VECTOR)
+    header, *rows = table.out.splitlines()
+    assert header.split() == ["step", "position", "model", "cross-fade", "sharpness"]
+    assert [row.split()[0] for row in rows[:3]] == ["0", "1", "2"]
+    assert rows[-2:] == lines.err.splitlines()
+    assert table.err == ""
+
+
+# --- refusals -------------------------------------------------------------------------------
+
+CASES: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "one step": (("--steps", "1"), 2, "'1' for '--steps': it should be greater than or equal to 2"),
+    "far too many steps": (("--steps", "1000000000"), 2, "--steps 1000000000 makes a picture of"),
+    "another course": (("--course", "curve"), 2, "'curve'"),
+    "another suffix": (("--output", "way.jpg"), 2, "has to end in .png or .gif or .webp or .apng"),
+    "no such folder": (("--output", "missing/way.gif"), 2, "there is no such folder"),
+    "over A": (("--output", "a.png"), 2, "a picture that is read"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refusals(
+    command: Command,
+    models: Store,
+    ends: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
+) -> None:
+    """One line with the value and one with a hint, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    options, code, expected = CASES[case]
+    given = options if "--output" in options else ("--output", "way.png", *options)
+    refused(command("interpolate", SPATIAL, "a.png", "b.png", *given), code, expected)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def refused(ended: Ended, code: int, expected: str) -> None:
+    """The exit code, nothing on stdout, and one error and one hint on stderr."""
+    assert (ended.code, ended.out) == (code, ""), ended
+    error, hint = ended.err.splitlines()
+    assert error.startswith("error: ")
+    assert expected in error
+    assert hint.startswith("hint: ")
+
+
+PICTURES: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, "cannot be opened"),
+    "empty": (b"", "is empty (0 bytes)"),
+    "text": (b"not a picture", "not of an image type"),
+    "truncated": (images.encode_png(bad_picture())[:200], "ends too early"),
+    "too small": (images.encode_png(bad_picture()[:20]), "64 x 20 pixels"),
+}
+
+
+@pytest.mark.parametrize("case", PICTURES)
+@pytest.mark.parametrize("place", ["A", "B"])
+def test_pictures_at_fault(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path, case: str, place: str
+) -> None:
+    """A picture that cannot be read ends with 3, in one line that names it, and nothing is written."""
+    content, expected = PICTURES[case]
+    other = tmp_path / "other.png"
+    if content is not None:
+        other.write_bytes(content)
+    named = (other, ends[1]) if place == "A" else (ends[0], other)
+    ended = command("interpolate", SPATIAL, *named, "--output", tmp_path / "way.png")
+    refused(ended, 3, expected)
+    assert str(other) in ended.err
+    assert not (tmp_path / "way.png").exists()
+
+
+def test_the_same_picture_twice(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A and B have to differ in their pixels; the same file, and the same picture in another, are refused."""
+    Image.open(ends[0]).save(tmp_path / "again.bmp")
+    for second in (ends[0], tmp_path / "again.bmp"):
+        ended = command("interpolate", SPATIAL, ends[0], second, "--output", tmp_path / "way.png")
+        refused(ended, 2, "A and B are the same picture at 64 x 64 pixels")
+    assert not (tmp_path / "way.png").exists()
+
+
+def test_a_decoder_that_was_changed(
+    command: Command, own: Path, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A model that cannot be trusted ends with 5, and writes nothing."""
+    content = (own / "decoder.onnx").read_bytes()
+    (own / "decoder.onnx").write_bytes(content[:-1] + b"!")
+    refused(
+        command("interpolate", own, *ends, "--output", tmp_path / "way.png"), 5, "decoder.onnx was changed"
+    )
+    assert not (tmp_path / "way.png").exists()
+
+
+def test_disks_that_cannot_be_written(
+    command: Command, models: Store, ends: tuple[Path, Path], mount: Mount
+) -> None:
+    """A full disk keeps what it held, a read-only one is found out beforehand."""
+    place = mount("size=16k")
+    refused(command("interpolate", VECTOR, *ends, "--output", place / "way.png"), 6, "no space left")
+    assert not list(place.iterdir())
+    mount("ro")
+    refused(command("interpolate", VECTOR, *ends, "--output", place / "way.png"), 6, "read-only")

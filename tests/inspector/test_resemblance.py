@@ -1,0 +1,117 @@
+"""What is a copy of a training picture, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from inspector import resemblance
+from inspector.resemblance import Pixels, Resemblance, distances
+
+
+def scenes(seed: int, count: int) -> list[Pixels]:
+    """Pictures of one kind: each is a mixture of the same eight patterns, in its own shares."""
+    patterns = np.random.default_rng(0).uniform(-40, 40, (8, 32 * 32 * 3))
+    shares = np.random.default_rng(seed).standard_normal((count, 8))
+    rows = np.clip(128 + shares @ patterns, 0, 255).round().astype(np.uint8)
+    return list(rows.reshape(count, 32, 32, 3))
+
+
+def compare(samples: Sequence[Pixels], training: Sequence[Pixels]) -> Resemblance:
+    """Compare with pictures that are in memory."""
+    return resemblance.compare(samples, len(training), lambda number: training[number])
+
+
+def copies(samples: Sequence[Pixels], training: Sequence[Pixels]) -> list[bool]:
+    """Which samples are copies."""
+    found = compare(samples, training).copies
+    assert found is not None
+    return [bool(is_copy) for is_copy in found]
+
+
+def test_distances_are_root_mean_squares() -> None:
+    """They equal scipy's Euclidean distance divided by the root of the number of values."""
+    left, right = scenes(1, 37), scenes(2, 21)
+    rows = [np.stack(side).reshape(len(side), -1).astype(float) for side in (left, right)]
+    assert np.allclose(distances(left, right), cdist(*rows) / np.sqrt(rows[0].shape[1]), rtol=1e-12)
+
+
+def test_the_same_picture_has_distance_0() -> None:
+    """It is 0 exactly, not nearly: sums of whole numbers lose nothing."""
+    pictures = scenes(1, 20)
+    assert (np.diag(distances(pictures, pictures)) == 0).all()
+
+
+def test_the_nearest_picture_is_found_in_every_block() -> None:
+    """A training picture's nearest one is itself, whatever its number."""
+    training = scenes(1, 40)
+    found = compare(training, training)
+    assert found.nearest.tolist() == list(range(40))
+    assert not found.distance.any()
+
+
+def test_training_pictures_and_their_noisy_copies_are_copies() -> None:
+    """What is a training picture, or one with noise far below what sets them apart, is a copy."""
+    training = scenes(1, 60)
+    noise = np.random.default_rng(5).integers(-6, 7, (10, 32, 32, 3))
+    noisy = list(np.clip(np.stack(training[:10]) + noise, 0, 255).astype(np.uint8))
+    assert all(copies(training[:10], training))
+    assert all(copies(noisy, training))
+
+
+def test_new_pictures_of_the_same_kind_are_rarely_copies() -> None:
+    """Of fresh pictures no larger share counts as copies than the limits promise."""
+    training = scenes(1, 99)
+    found = compare(scenes(2, 400), training)
+    assert found.limits is not None
+    assert found.limits.chance == pytest.approx(5 / 100)
+    assert found.copies is not None
+    assert found.copies.mean() <= 0.05 + 0.03  # three standard errors
+
+
+def test_a_blur_is_near_to_all_and_a_copy_of_none() -> None:
+    """The mean of the training pictures is nearer to one than they are to each other, and no copy."""
+    training = scenes(1, 60)
+    mean = np.mean(training, axis=0).round().astype(np.uint8)
+    found = compare([mean], training)
+    assert found.limits is not None
+    assert found.distance[0] < found.limits.distance * 1.2
+    assert copies([mean], training) == [False]
+
+
+def test_something_else_is_no_copy() -> None:
+    """A black picture is far from everything."""
+    assert copies([np.zeros((32, 32, 3), np.uint8)], scenes(1, 30)) == [False]
+
+
+def test_pictures_that_are_there_twice_count_once() -> None:
+    """A double has no distance to its other self that would make the limits 0."""
+    training = scenes(1, 30)
+    once, twice = compare(training[:5], training), compare(training[:5], training + training)
+    assert once.limits is not None
+    assert twice.limits is not None
+    assert twice.limits.distance == once.limits.distance > 0
+    assert copies(training[:5], training + training) == [True] * 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_without_another_picture_there_is_no_limit(count: int) -> None:
+    """One training picture, or the same one several times, gives distances and no verdict."""
+    (picture,) = scenes(1, 1)
+    found = compare([picture, *scenes(2, 1)], [picture] * count)
+    assert found.limits is None
+    assert found.copies is None
+    assert found.distance[0] == 0 < found.distance[1]
+    assert np.isfinite(found.relative).all()
+
+
+def test_progress_ends_at_the_total() -> None:
+    """Every training picture is counted, in any number of blocks."""
+    training, seen = scenes(1, 35), []
+    resemblance.compare(
+        training[:1], 35, lambda number: training[number], lambda done, total: seen.append((done, total))
+    )
+    assert seen[-1] == (35, 35)
