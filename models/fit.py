@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,16 @@ from inspector.records import Manifest
 from inspector.settings import Settings
 from inspector.storage import storage_errors
 from inspector.store import Store, slug
-from models import data
+from models import data, export
+from models.article import training as article
+from models.article.preset import ArticleOptions, choose
 from models.crops import CropSampler
 from models.export import UNIT_PICTURES
-from models.filling import Material, Progress, fill
+from models.filling import Learned, Material, Pictures, Progress, fill
+from models.graph import COLUMNS
+from models.loop import Plan
 from models.preset import FitOptions
-from models.train import Plan, Trained, TrainOptions, train
+from models.train import TrainOptions, train
 
 CROP, BATCH = 128, 16
 CHECKPOINT = "checkpoint.pt"
@@ -66,7 +70,8 @@ def fit(
     note : callable, optional
         Called with one line for each file that was left out, and why.
     **options
-        The fields of `models.preset.FitOptions`.
+        The fields of `models.preset.FitOptions`, or with `preset="article"` those of
+        `models.article.preset.ArticleOptions`.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def fit(
     UsageError, DatasetError, TrainingError, StoreError
     """
     started = time.monotonic()
-    chosen = FitOptions(**options)
+    chosen = choose(**options)
     workshop.calibration("inspector fit")  # a missing package is better found now than after the training
     settings = Settings.from_environment()
     folder = Path(normal_dir)
@@ -150,7 +155,7 @@ class _Run:
 
     folder: Path
     name: str
-    options: FitOptions
+    options: FitOptions | ArticleOptions
     settings: Settings
     workspace: Path
     resume: bool
@@ -161,30 +166,28 @@ class _Run:
     def prepare(self) -> Callable[[Path], Manifest]:
         """Read and train; the rest happens in the bundle's temporary folder."""
         options = self.options
-        pictures = data.read_folder(
+        known = data.read_folder(
             self.folder,
             self.workspace,
             options.image_size,
             strict=options.strict,
             max_pixels=self.settings.max_pixels,
             max_bytes=self.settings.max_bytes,
+            background=options.background,
             report=self.progress,
         )
-        for name, reason in pictures.skipped:
+        for name, reason in known.skipped:
             self.note(f"left out: {printable(name)} ({reason})")
-        groups = data.near_duplicate_groups(pictures.thumbnails)
+        groups = data.near_duplicate_groups(known.thumbnails)
         conformal = workshop.room("calibration.conformal")
-        count = conformal.heldout_count(len(pictures), options.max_false_reject)
-        training, heldout = data.split(pictures.digests, groups, count)
-        sampler = CropSampler(
-            pictures.pixels,
-            training,
-            crop=min(CROP, options.image_size),
-            batch=BATCH,
-            flips=data.valid_flips(pictures.thumbnails[training], groups[training]),
-            seed=options.seed,
-        )
-        trained = self._train(pictures, sampler)
+        count = conformal.heldout_count(len(known), options.max_false_reject)
+        training, heldout = data.split(known.digests, groups, count)
+        pictures = Pictures(known, training, heldout, groups)
+        if isinstance(options, ArticleOptions):
+            self.options = options = replace(options, width=options.width_for(len(known)))
+            learned = self._learn_article(options, pictures)
+        else:
+            learned = self._learn(options, pictures)
         material = Material(
             self.folder,
             self.name,
@@ -192,34 +195,73 @@ class _Run:
             self.settings,
             options.resolved_device(),
             pictures,
-            training,
-            heldout,
-            groups,
-            sampler.target_mean,
-            trained,
+            learned,
             self.progress,
         )
         return lambda target: fill(material, target)
 
-    def _train(self, pictures: data.PictureSet, sampler: CropSampler) -> Trained:
-        options = self.options
-        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures), UNIT_PICTURES)
-        finish += INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
-        left = options.budget_seconds - finish - (time.monotonic() - self.started)
-        grace = max(20.0, 0.07 * options.budget_seconds)
-        plan = Plan(options.steps) if options.steps else Plan(seconds=left, grace_seconds=grace)
-        checkpoint = self.workspace / CHECKPOINT
-        return train(
+    def _learn(self, options: FitOptions, pictures: Pictures) -> Learned:
+        """Train the inspection network."""
+        thumbnails, training = pictures.known.thumbnails, pictures.training
+        sampler = CropSampler(
+            pictures.pixels,
+            training,
+            crop=min(CROP, options.image_size),
+            batch=BATCH,
+            flips=data.valid_flips(thumbnails[training], pictures.groups[training]),
+            seed=options.seed,
+        )
+        finish = INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
+        trained = train(
             sampler,
-            self._train_options(),
-            plan,
-            checkpoint,
-            resume=self._may_resume(pictures.digest, checkpoint),
+            self._train_options(options),
+            self._plan(pictures, finish),
+            self.workspace / CHECKPOINT,
+            resume=self._may_resume(pictures.known.digest),
+            progress=self.progress,
+        )
+        network = trained.network
+        return Learned(
+            architecture="inspection",
+            columns=COLUMNS,
+            course=trained.course,
+            parameters={
+                name: sum(p.numel() for p in getattr(network, name).parameters())
+                for name in ("encoder", "decoder", "head")
+            },
+            assemble=lambda: export.assemble(
+                network,
+                sampler.target_mean,
+                pictures.pixels,
+                training,
+                pictures.groups,
+                options.seed,
+            ),
+            rounds=True,
+        )
+
+    def _learn_article(self, options: ArticleOptions, pictures: Pictures) -> Learned:
+        """Train the article's auto-encoder."""
+        return article.learn(
+            options,
+            pictures,
+            lambda: self._plan(pictures),
+            self.workspace / CHECKPOINT,
+            threads=self.settings.threads,
+            resume=self._may_resume(pictures.known.digest),
             progress=self.progress,
         )
 
-    def _train_options(self) -> TrainOptions:
+    def _plan(self, pictures: Pictures, finish_seconds: float = 0.0) -> Plan:
+        """Fix the steps, or the time that the rest of the fit leaves for them."""
         options = self.options
+        if options.steps:
+            return Plan(options.steps)
+        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), UNIT_PICTURES)
+        left = options.budget_seconds - finish - finish_seconds - (time.monotonic() - self.started)
+        return Plan(seconds=left, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
+
+    def _train_options(self, options: FitOptions) -> TrainOptions:
         return TrainOptions(
             width=options.width,
             latent_dim=options.latent_dim,
@@ -230,8 +272,9 @@ class _Run:
             device=options.resolved_device(),
         )
 
-    def _may_resume(self, digest: str, checkpoint: Path) -> bool:
+    def _may_resume(self, digest: str) -> bool:
         """Note what is being fitted; whether a checkpoint of the very same request is there."""
+        checkpoint = self.workspace / CHECKPOINT
         note = self.workspace / "request.json"
         request = {"pictures": digest, **self.options.as_dict()}
         if self.resume and checkpoint.exists() and note.exists():
