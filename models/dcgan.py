@@ -66,7 +66,7 @@ class DcganDecoder(nn.Module):
     def __init__(self, latent_dim: int, width: int = 1024, *, modified: bool = False) -> None:
         super().__init__()
         self.start = 8 if modified else 4
-        self.modified = modified
+        self.modified, self.width = modified, width
         channels = [width, width // 2, width // 4, width // 8]
         self.from_latent = nn.Linear(latent_dim, self.start**2 * width)
         self.blocks = nn.ModuleList(
@@ -80,7 +80,7 @@ class DcganDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Codes (B, latent_dim) to (B, 3, 64, 64) in −1 to 1."""
         x = F.relu(self.from_latent(z))
-        x = x.unflatten(1, (-1, self.start, self.start))  # (B, width·start²) -> (B, width, start, start)
+        x = x.reshape(-1, self.width, self.start, self.start)  # (B, width·start²) -> (B, width, start, start)
         for block, norm in zip(self.blocks, self.norms, strict=True):
             x = F.relu(norm(_cropped(block(x))))  # doubles H and W
         x = self.to_picture(x)

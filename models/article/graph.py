@@ -28,11 +28,11 @@ BATCH = 32
 
 
 class KernelDensity(nn.Module):
-    """Kernel distance of one code to a sample: `k(z, z) − 2·mean_j k(z, r_j) + mean_ij k(r_i, r_j)`.
+    """Kernel distance of one code to a sample: `k(z, z) − 2·mean_j k(z, r_j)`.
 
-    With k the sum of the seven inverse multiquadratic kernels this is the squared MMD between the single
-    point z and the sample: a kernel-density score, turned round.  It is `models.mmd.imq_witness` with all
-    that does not depend on z computed once.
+    With k the sum of the seven inverse multiquadratic kernels this is, but for a constant, the squared MMD
+    between the single point z and the sample (`models.mmd.imq_witness`): a kernel-density score, turned
+    round.  The constant would take most digits away where all codes lie close together.
 
     Parameters
     ----------
@@ -40,27 +40,26 @@ class KernelDensity(nn.Module):
         Codes of normal pictures.
     """
 
+    middle: Tensor
     sample: Tensor
-    within: Tensor
 
     def __init__(self, sample: Tensor) -> None:
         super().__init__()
-        self.register_buffer("sample", sample)
+        self.register_buffer("middle", sample.mean(0))  # taken out: smaller numbers cancel less
+        self.register_buffer("sample", sample - self.middle)
         self.reach = 2.0 * sample.shape[1]  # C, as in the training's MMD
-        self.register_buffer("within", self._kernel(squared_distances(sample, sample)).mean())
 
     def forward(self, z: Tensor, own: Tensor | None = None) -> Tensor:
         """(N, d) to (N, 1); rises as a code leaves the sample.
 
         Rows that are marked in `own`, bool (N, m), do not count for that code.
         """
-        kernel = self._kernel(squared_distances(z, self.sample))  # (N, m)
+        kernel = self._kernel(squared_distances(z - self.middle, self.sample))  # (N, m)
         if own is None:
-            mean = kernel.mean(1, keepdim=True)
-        else:
-            others = (~own).to(kernel)
-            mean = (kernel * others).sum(1, keepdim=True) / others.sum(1, keepdim=True).clamp_min(1)
-        return len(IMQ_SCALES) - 2 * mean + self.within
+            return len(IMQ_SCALES) - 2 * kernel.mean(1, keepdim=True)
+        others = (~own).to(kernel)
+        mean = (kernel * others).sum(1, keepdim=True) / others.sum(1, keepdim=True).clamp_min(1)
+        return len(IMQ_SCALES) - 2 * mean
 
     def _kernel(self, distances: Tensor) -> Tensor:
         total = torch.zeros_like(distances)
@@ -123,8 +122,9 @@ class DetectorGraph(nn.Module):
         """Return statistics (N, 3) and the map (N, 32, 32) of errors (N, 1, 32, 32) and densities (N, 1)."""
         places = (error - self.mean) / self.spread
         flat = places.flatten(1)  # (N, 1024)
-        top = flat.topk(max(1, round(SMALL * flat.shape[1])), dim=1).values
-        statistics = torch.cat([top.mean(1, keepdim=True), flat.mean(1, keepdim=True), density], 1)
+        top = flat.topk(max(1, round(SMALL * flat.shape[1])), dim=1).values.mean(1, keepdim=True)
+        whole = error.mean((2, 3)) / self.spread.mean()
+        statistics = torch.cat([top, whole, density], 1)
         return statistics, places.squeeze(1)
 
 
@@ -162,7 +162,8 @@ def assemble(
     looked_at = [errors(network, batch) for batch in _batches(pixels, chosen)]
     error, z = (torch.cat(parts) for parts in zip(*looked_at, strict=True))
     smooth = nn.AvgPool2d(5, 1, 2, count_include_pad=False)
-    spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt() + 0.5 * error.std() + 1e-6
+    spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt() + 0.5 * error.std()
+    spread = spread + 0.01 * error.mean() + 1e-6  # pictures that hardly differ do so by rounding
     density = KernelDensity(z)
     detector = DetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
     whose = torch.from_numpy(np.asarray(groups[chosen], np.int64))

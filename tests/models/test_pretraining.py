@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.dcgan import DcganEncoder
-from models.pretraining import ENOUGH, STEPS, match_moments, moment_loss
+from models.pretraining import ENOUGH, STEPS, match_moments, moment_loss, whiten
 
 
 def test_the_moment_loss_is_the_references() -> None:
@@ -46,3 +46,38 @@ def test_an_encoder_that_cannot_is_given_up() -> None:
     pictures, generator = torch.zeros(8, 1, 2, 2), torch.Generator().manual_seed(0)
     losses = match_moments(encoder, lambda _: pictures, generator, rate=1e-9, betas=(0.5, 0.999))
     assert len(losses) == STEPS
+
+
+def test_whitened_codes_have_the_priors_moments() -> None:
+    """The layer gives the features mean 0 and covariance 1, to rounding, in closed form."""
+    features = torch.randn(40, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 3
+    layer = torch.nn.Linear(30, 5).double()
+    whiten(layer, features)
+    codes = layer(features).detach()
+    torch.testing.assert_close(codes.mean(0), torch.zeros(5, dtype=torch.float64))
+    torch.testing.assert_close(codes.T.cov(), torch.eye(5, dtype=torch.float64))
+
+
+def test_whitening_takes_the_directions_that_vary_most() -> None:
+    """The codes are the leading principal components, as numpy finds them."""
+    scales = torch.tensor([9.0, 5.0, 1.0, 0.1], dtype=torch.float64)
+    features = torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * scales
+    layer = torch.nn.Linear(4, 2).double()
+    whiten(layer, features)
+    centred = features.numpy() - features.numpy().mean(0)
+    leading = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    rows = layer.weight.detach().numpy()
+    assert np.abs(np.sum(rows * leading, axis=1)) == pytest.approx(np.linalg.norm(rows, axis=1))
+
+
+def test_fewer_pictures_than_dimensions_leave_the_rest() -> None:
+    """Four pictures vary in three directions at most; copies in none, and then nothing is touched."""
+    layer = torch.nn.Linear(30, 6)
+    before = layer.weight.detach().clone()
+    whiten(layer, torch.randn(4, 30, generator=torch.Generator().manual_seed(0)))
+    assert layer.weight.detach()[3:].equal(before[3:])
+    assert not layer.weight.detach()[:3].equal(before[:3])
+    flat = torch.nn.Linear(30, 6)
+    before = flat.weight.detach().clone()
+    whiten(flat, torch.ones(4, 30))
+    assert flat.weight.detach().equal(before)
