@@ -25,13 +25,15 @@ from inspector.store import Store, slug
 from models import data, export
 from models.article import training as article
 from models.article.preset import ArticleOptions, choose
+from models.board import Board
 from models.crops import CropSampler
 from models.export import UNIT_PICTURES
 from models.filling import Learned, Material, Pictures, Progress, fill
 from models.graph import COLUMNS
-from models.loop import Plan
+from models.loop import Plan, Watch
+from models.panel import InspectionPanel
 from models.preset import FitOptions
-from models.train import TrainOptions, train
+from models.train import InspectionLearner, TrainOptions, train
 
 CROP, BATCH = 128, 16
 CHECKPOINT = "checkpoint.pt"
@@ -47,6 +49,7 @@ def fit(
     store: Path | None = None,
     output: Path | None = None,
     resume: bool = False,
+    tensorboard: Path | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
     **options: Any,
@@ -65,6 +68,8 @@ def fit(
         Write the bundle there instead of into the store.
     resume : bool
         Go on where an interrupted fit of the same request stopped.
+    tensorboard : Path, optional
+        A folder of TensorBoard runs, in which this training gets one.
     progress : callable, optional
         Called as `progress(stage, done, total)`; a total of 0 is not known yet.
     note : callable, optional
@@ -95,7 +100,7 @@ def fit(
         workspace = output.with_name(f".{output.name}.work")
     else:
         workspace = target_store.workspace(model_name)
-    with _workspace(workspace, model_name):
+    with _board(tensorboard, model_name, resume=resume) as board, _workspace(workspace, model_name):
         run = _Run(
             folder,
             model_name,
@@ -106,6 +111,7 @@ def fit(
             progress or _silent,
             note or _unheard,
             started,
+            board,
         )
         if output is not None:
             path = write_bundle(output, run.prepare()).path
@@ -121,6 +127,23 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _unheard(line: str) -> None:
     """Tell nobody."""
+
+
+@contextmanager
+def _board(folder: Path | None, name: str, *, resume: bool) -> Iterator[Board | None]:
+    """Open a TensorBoard run, if one was asked for."""
+    if folder is None:
+        yield None
+        return
+    try:
+        board = Board(Path(folder), name, resume=resume)
+    except ImportError as exc:
+        error = workshop.missing_extra(exc, "inspector fit --tensorboard")
+        raise (error or exc) from exc
+    try:
+        yield board
+    finally:
+        board.close()
 
 
 @contextmanager
@@ -162,6 +185,7 @@ class _Run:
     progress: Progress
     note: Callable[[str], None]
     started: float
+    board: Board | None
 
     def prepare(self) -> Callable[[Path], Manifest]:
         """Read and train; the rest happens in the bundle's temporary folder."""
@@ -212,6 +236,13 @@ class _Run:
             seed=options.seed,
         )
         finish = INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
+        board = self.board
+
+        def watcher(learner: InspectionLearner) -> Watch:
+            assert board is not None
+            panel = InspectionPanel(board, learner, pictures.pixels, pictures.heldout, sampler.target_mean)
+            return panel.watch
+
         trained = train(
             sampler,
             self._train_options(options),
@@ -219,8 +250,11 @@ class _Run:
             self.workspace / CHECKPOINT,
             resume=self._may_resume(pictures.known.digest),
             progress=self.progress,
+            watcher=None if board is None else watcher,
         )
         network = trained.network
+        if board is not None:
+            board.options(options.as_dict(), {k: v[-1][1] for k, v in trained.course.curves.items()})
         return Learned(
             architecture="inspection",
             columns=COLUMNS,
@@ -250,6 +284,7 @@ class _Run:
             threads=self.settings.threads,
             resume=self._may_resume(pictures.known.digest),
             progress=self.progress,
+            board=self.board,
         )
 
     def _plan(self, pictures: Pictures, finish_seconds: float = 0.0) -> Plan:

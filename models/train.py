@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models import loop
 from models.crops import Batch, CropSampler
-from models.loop import Course, Plan, Progress
+from models.loop import Course, Plan, Progress, Watch
 from models.losses import Objective
 from models.networks import InspectionNetwork
 from models.prior import PRIOR_WIDTH, start_from_prior
@@ -66,7 +67,7 @@ class InspectionLearner:
         """Take one step."""
         options = self.options
         for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * _learning_rate(options, step, planned)
+            group["lr"] = group["rate"] * learning_rate(options, step, planned)
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         on_device = Batch(*(part.to(options.device, memory_format=torch.channels_last) for part in batch))
         with torch.autocast(options.device.split(":")[0], torch.bfloat16):
@@ -111,6 +112,7 @@ def train(
     *,
     resume: bool = False,
     progress: Progress | None = None,
+    watcher: Callable[[InspectionLearner], Watch] | None = None,
 ) -> Trained:
     """Train on normal crops and on the same crops with synthetic defects.
 
@@ -123,6 +125,8 @@ def train(
     options : TrainOptions
     plan, checkpoint, resume, progress
         As for `models.loop.run`.
+    watcher : callable, optional
+        Given the learner, returns what watches its training, and leaves it as it was.
 
     Returns
     -------
@@ -142,6 +146,7 @@ def train(
         threads=options.threads,
         resume=resume,
         progress=progress,
+        watch=None if watcher is None else watcher(learner),
     )
     return Trained(learner.averaged(), course)
 
@@ -175,7 +180,7 @@ def start(options: TrainOptions) -> InspectionLearner:
     return InspectionLearner(options, network, objective, average, optimiser)
 
 
-def _learning_rate(options: TrainOptions, step: int, planned: int | None) -> float:
+def learning_rate(options: TrainOptions, step: int, planned: int | None) -> float:
     """Linear warm-up over 50 steps, then a cosine to zero at the planned step."""
     warm = min(1.0, (step + 1) / WARMUP_STEPS)
     if planned is None:

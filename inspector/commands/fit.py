@@ -196,6 +196,10 @@ def fit(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Show the training in this folder of TensorBoard runs."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")] = False,
 ) -> None:
     """Learn a model from pictures of good parts alone.
@@ -232,6 +236,7 @@ def fit(
                 device=device.value,
                 seed=seed,
                 resume=resume,
+                tensorboard=tensorboard,
                 strict=strict,
                 progress=progress,
                 note=notes.append,

@@ -12,8 +12,10 @@ from models import data, loop
 from models.article.figure import figures
 from models.article.graph import COLUMNS, FUSION, assemble
 from models.article.network import BETAS, LEARNING_RATE, ArticleLearner, AutoEncoder, LearnerOptions
+from models.article.panel import Panel
 from models.article.preset import ArticleOptions
 from models.article.sampler import PictureSampler
+from models.board import Board
 from models.filling import Learned, Pictures
 from models.loop import Plan, Progress
 from models.pretraining import match_moments, whiten
@@ -31,6 +33,7 @@ def learn(
     threads: int = 0,
     resume: bool = False,
     progress: Progress | None = None,
+    board: Board | None = None,
 ) -> Learned:
     """Train on the training pictures, and measure on the held-out ones.
 
@@ -44,6 +47,8 @@ def learn(
         Asked for the plan once the encoder is prepared, which takes some of the time.
     checkpoint, threads, resume, progress
         As for `models.loop.run`.
+    board : Board, optional
+        Shows the training; the outcome is the same with and without.
 
     Raises
     ------
@@ -56,6 +61,7 @@ def learn(
     if not resume and options.regularizer in MATCHED:
         with loop.kept_threads(threads):
             prepare(learner, sampler, progress)
+    panel = None if board is None else Panel(board, learner, pictures.pixels, rows, pictures.heldout)
     course = loop.run(
         learner,
         sampler.draw,
@@ -64,8 +70,13 @@ def learn(
         threads=threads,
         resume=resume,
         progress=progress,
+        watch=None if panel is None else panel.watch,
     )
     network = learner.network.cpu().eval()
+    measured = figures(network, pictures.pixels, rows, pictures.heldout, groups)
+    if board is not None:
+        board.graph(network, sampler.some(1))
+        board.options(options.as_dict(), measured)
     return Learned(
         architecture=f"article-{options.decoder}",
         columns=COLUMNS,
@@ -73,7 +84,7 @@ def learn(
         parameters=parameters(network),
         assemble=lambda: assemble(network, pictures.pixels, rows, groups),
         fusion=FUSION,
-        figures=figures(network, pictures.pixels, rows, pictures.heldout, groups),
+        figures=measured,
     )
 
 
