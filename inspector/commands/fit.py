@@ -153,7 +153,7 @@ def fit(
     ] = "white",
     latent_dim: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Numbers in a code. [default: 32 a place; article: 64 a picture]"),
+        typer.Option(metavar="N", help="Numbers in a code. [default: 32 a place, article 64 a picture]"),
     ] = None,
     width: Annotated[
         int | None,

@@ -196,20 +196,18 @@ def test_the_inspection_network_shows_itself(
     assert len(found.Images("copies/heldout")) == 3
 
 
-def test_a_fit_writes_a_run_of_its_own(tmp_path: Path) -> None:
-    """Two fits into one folder are two runs beside each other, each with options, outcome and pictures."""
+def test_a_fit_writes_a_run(tmp_path: Path) -> None:
+    """A whole fit with a board writes one run under the model's name, with pictures, options and outcome."""
     source = tmp_path / "source"
     source.mkdir()
     for seed in range(8):
         cv2.imwrite(str(source / f"{seed}.png"), render(seed, size=64).picture)
     options: dict[str, Any] = {"preset": "article", "width": 8, "latent_dim": 2, "steps": 2}
-    for i in range(2):
-        models.fit(source, output=tmp_path / f"made-{i}", name="x", tensorboard=tmp_path / "runs", **options)
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["x", "x-2"]
-    for run_folder in (tmp_path / "runs").iterdir():
-        found = events(run_folder)
-        assert set(found.Tags()["images"]) == PICTURES
-        assert "outcome/error_reduction" in found.Tags()["scalars"]
+    models.fit(source, output=tmp_path / "made", name="x", tensorboard=tmp_path / "runs", **options)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["x"]
+    found = events(tmp_path / "runs" / "x")
+    assert set(found.Tags()["images"]) == PICTURES
+    assert "outcome/error_reduction" in found.Tags()["scalars"]
 
 
 def test_a_refused_fit_writes_no_run(tmp_path: Path) -> None:
