@@ -159,8 +159,8 @@ def fit(
         int | None,
         typer.Option(
             metavar="N",
-            help="Channels of the trunk; another number than 40 starts without the prior. Article: of the "
-            "deepest layer, 1024, or 256 for a small folder without a GPU. [default: 40]",
+            help="Channels of the trunk; another number than 32 starts without the prior. Article: of the "
+            "deepest layer, 1024, or 256 for a small folder without a GPU. [default: 32]",
         ),
     ] = None,
     prior: Annotated[

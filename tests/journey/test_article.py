@@ -67,8 +67,8 @@ def test_tensorboard_that_is_missing_is_named(parts: Path, store: Path, tmp_path
     """Exit code 7 before any work, and the hint is the command that installs it."""
     program = (sys.executable, "-c", HIDE.format(package="tensorboard") + MAIN)
     before = listing(tmp_path)
-    words = ["fit", parts, *ARTICLE, "--tensorboard", tmp_path / "runs"]
-    message, hint = complaint(run(*words, store=store, program=program, code=7))
+    words = (*ARTICLE, "--tensorboard", str(tmp_path / "runs"))
+    message, hint = complaint(run("fit", parts, *words, store=store, program=program, code=7))
     assert message == "'inspector fit --tensorboard' needs tensorboard, which is not installed"
     assert hint == "pip install 'wae-inspector[tensorboard]'"
     assert listing(tmp_path) == before
