@@ -79,7 +79,7 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, option: str = "--time-budget") -> float:
     """Read a duration: a number with s, m or h.
 
     Examples
@@ -90,8 +90,8 @@ def seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if match is None or not float(match[1]):
         raise UsageError(
-            f"--time-budget is {text!r}; allowed is a number above 0 with s, m or h",
-            hint="for example --time-budget 5m",
+            f"{option} is {text!r}; allowed is a number above 0 with s, m or h",
+            hint=f"for example {option} 5m",
         )
     return float(match[1]) * _UNITS[match[2]]
 
