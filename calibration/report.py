@@ -39,6 +39,9 @@ LOSS_MEANINGS = {
     "total": "the weighted sum, which training lowers",
     "reconstruction": "repaired picture against the true one",
     "mmd": "distance of the codes from the prior",
+    "gan": "codes that the adversary tells from the prior",
+    "adversary": "the adversary, telling codes from the prior",
+    "kl": "distance of each code's distribution from the prior",
     "push": "telling codes of corrupted places apart",
     "head": "finding corrupted places",
 }

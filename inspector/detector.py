@@ -203,6 +203,7 @@ class Detector:
             max_pixels=self.settings.max_pixels,
             max_bytes=self.settings.max_bytes,
             reduce_to=size,
+            background=self.manifest.image.background,
         )
         return picture, images.fit_to(picture.pixels, *size)
 

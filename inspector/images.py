@@ -44,6 +44,8 @@ __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
     "MIN_SIDE_PIXELS",
+    "WHITE",
+    "Colour",
     "Picture",
     "decode",
     "encode_animation",
@@ -55,7 +57,9 @@ __all__ = [
 ]
 
 Pixels = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
 
+WHITE: Colour = (255, 255, 255)
 MIN_SIDE_PIXELS = 32
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 100_000_000
@@ -106,10 +110,11 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
     reduce_to: tuple[int, int] | None = None,
+    background: Colour = WHITE,
 ) -> Picture:
     """Turn a file, its bytes or an array into uint8 RGB.
 
-    Grey, palette, CMYK and YCbCr become RGB; transparency is laid over white; of several pages or
+    Grey, palette, CMYK and YCbCr become RGB; transparency is laid over a colour; of several pages or
     frames the first is taken; EXIF orientation is applied.  16 bits become 8 by dividing by 257 and
     rounding, never by the picture's own minimum and maximum (colour TIFFs keep their high bytes,
     which is within one level of that); 12-bit TIFFs are scaled by their 4095.
@@ -124,6 +129,8 @@ def decode(
     reduce_to : (height, width), optional
         A JPEG is decoded at a half, a quarter or an eighth of its size as long as its sides stay
         at least so long.
+    background : (red, green, blue)
+        What shows where a picture is transparent, 0 to 255; white without it.
 
     Returns
     -------
@@ -136,7 +143,7 @@ def decode(
         The leaf that says what is wrong with the picture.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        return _from_array(source, max_pixels, background)
     if isinstance(source, bytes | bytearray | memoryview):
         name, data = "the picture", bytes(source)
         check_bytes(len(data), name, max_bytes)
@@ -149,7 +156,7 @@ def decode(
         )
     kind = header.sniff(data, name)
     try:
-        return _decode(data, kind, name, max_pixels, reduce_to)
+        return _decode(data, kind, name, max_pixels, reduce_to, background)
     except (MemoryError, Image.DecompressionBombError) as exc:
         raise ImageTooLargeError(
             f"{name} needs more memory to decode than there is ({printable(str(exc))})",
@@ -258,7 +265,14 @@ def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
     )
 
 
-def _decode(data: bytes, kind: str, name: str, max_pixels: int, reduce_to: tuple[int, int] | None) -> Picture:
+def _decode(
+    data: bytes,
+    kind: str,
+    name: str,
+    max_pixels: int,
+    reduce_to: tuple[int, int] | None,
+    background: Colour,
+) -> Picture:
     if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
         _check_size(*header.webp_size(data), name, max_pixels)
     with _without_warnings() if _may_warn(kind, data) else nullcontext():
@@ -271,7 +285,7 @@ def _decode(data: bytes, kind: str, name: str, max_pixels: int, reduce_to: tuple
             image.draft(None, (columns, rows))
         image.load()
     orientation = _orientation(image, kind)
-    pixels = _upright(_to_rgb(image, kind, data), orientation)
+    pixels = _upright(_to_rgb(image, kind, data, background), orientation)
     if kind == "TIFF":
         size = image.size
     width, height = size[::-1] if orientation >= 5 else size
@@ -363,24 +377,24 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 # --- from a mode to RGB ---------------------------------------------------------------------
 
 
-def _to_rgb(image: ImageFile, kind: str, data: bytes) -> Pixels:
+def _to_rgb(image: ImageFile, kind: str, data: bytes, background: Colour) -> Pixels:
     mode = image.mode
     if mode == "F":
         raise ValueError("floating point samples are not supported, their full scale is not known")
     if mode.startswith("I"):
-        return _grey_to_rgb(_deep_grey(image))
+        return _deep_grey(image, background)
     if kind == "PNG" and header.has_deep_colour(data):
-        return _deep_colour(data)
+        return _deep_colour(data, background)
     if image.has_transparency_data:
         straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode))
-        return cast(Pixels, _over_white(np.asarray(straight.convert("RGBA"))))
+        return cast(Pixels, _over(np.asarray(straight.convert("RGBA")), background))
     if mode in ("1", "L"):
         return _grey_to_rgb(np.asarray(image if mode == "L" else image.convert("L")))
     return np.asarray(image if mode == "RGB" else image.convert("RGB"))
 
 
-def _deep_grey(image: ImageFile) -> Pixels:
-    """Bring one channel of up to 16 bits to 8."""
+def _deep_grey(image: ImageFile, background: Colour) -> Pixels:
+    """Bring one channel of up to 16 bits to RGB of 8."""
     values = np.asarray(image)
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65535):
         raise ValueError(f"samples of {values.min()} to {values.max()} are not supported, 0 to 65535 are")
@@ -389,18 +403,19 @@ def _deep_grey(image: ImageFile) -> Pixels:
     full = 4095 if tags.get(_TIFF_BITS) == (12,) else 65535
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
         values = full - values
+    rgb = _grey_to_rgb(_to_eight_bits(values, full))
     if "transparency" in image.info:  # the one value that is transparent
-        values[values == image.info["transparency"]] = full
-    return _to_eight_bits(values, full)
+        rgb[values == image.info["transparency"]] = background
+    return rgb
 
 
-def _deep_colour(data: bytes) -> Pixels:
+def _deep_colour(data: bytes, background: Colour) -> Pixels:
     """Decode a PNG of several 16-bit channels, of which Pillow keeps only the high bytes."""
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if bgr is None:
         raise ValueError("16 bit colour cannot be decoded")
     if bgr.shape[2] == 4:
-        return _to_eight_bits(_over_white(cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA)))
+        return _to_eight_bits(_over(cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA), background))
     return _to_eight_bits(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
@@ -417,14 +432,19 @@ def _grey_to_rgb(grey: Pixels) -> Pixels:
     return cast(Pixels, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
 
 
-def _over_white(rgba: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Lay straight alpha over white: white - (white - colour) * alpha."""
-    absent = cv2.bitwise_not(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
+def _over(rgba: npt.NDArray[Any], background: Colour) -> npt.NDArray[Any]:
+    """Lay straight alpha over a colour: colour · alpha + background · (1 − alpha)."""
+    full = np.iinfo(rgba.dtype).max
     alpha = cv2.cvtColor(rgba[..., 3], cv2.COLOR_GRAY2RGB)
-    return cv2.bitwise_not(cv2.multiply(absent, alpha, scale=1 / np.iinfo(rgba.dtype).max))
+    if background == WHITE:  # white − (white − colour) · alpha
+        absent = cv2.bitwise_not(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
+        return cv2.bitwise_not(cv2.multiply(absent, alpha, scale=1 / full))
+    share = alpha.astype(np.float32) / full
+    behind = np.asarray(background, np.float32) * np.float32(full / 255)
+    return np.rint(rgba[..., :3] * share + behind * (1 - share)).astype(rgba.dtype)
 
 
-def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
+def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) -> Picture:
     """Check an array and make it RGB of 8 bits; it is not copied where it is that already."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
@@ -444,7 +464,7 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
     if array.dtype == np.bool_:
         array = array.view(np.uint8) * np.uint8(255)
     if channels == 4:
-        array = _over_white(array)
+        array = _over(array, background)
     if array.dtype == np.uint16:
         array = _to_eight_bits(array)
     rgb = _grey_to_rgb(array.reshape(height, width)) if channels == 1 else array

@@ -38,6 +38,7 @@ class ImageContract(Record):
     colour_order: Literal["RGB"] = "RGB"
     value_range: tuple[int, int] = (0, 255)
     resize: Literal["stretch"] = "stretch"
+    background: tuple[int, int, int] = (255, 255, 255)  # what transparency is laid over
 
 
 class Column(Record):
@@ -67,6 +68,7 @@ class TrainingSummary(Record):
     dataset_digest: str
     parameters: dict[str, int]
     losses: dict[str, float]
+    figures: dict[str, float] = {}
     packages: dict[str, str]
     folder: str | None = None
 

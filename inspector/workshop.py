@@ -8,7 +8,7 @@ from types import ModuleType
 from inspector.errors import MissingExtraError
 
 EXTRA = "train"
-# Import names of the extra `train`, and what a person knows each of them by.
+# Import names of the extras, and what a person knows each of them by.
 PACKAGES = {
     "torch": "torch",
     "onnx": "onnx",
@@ -16,7 +16,9 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "scipy": "scipy",
     "jinja2": "jinja2",
+    "tensorboard": "tensorboard",
 }
+OTHER_EXTRAS = {"tensorboard": "tensorboard"}
 
 
 def models(needed_by: str = "this command") -> ModuleType:
@@ -63,11 +65,11 @@ def room(name: str, needed_by: str = "this command") -> ModuleType:
 
 
 def missing_extra(exc: ImportError, needed_by: str) -> MissingExtraError | None:
-    """Say which package to install, where `exc` is about one of the extra `train`."""
+    """Say which package to install, where `exc` is about one of the extras."""
     package = PACKAGES.get((exc.name or "").partition(".")[0])
     if package is None:
         return None
     return MissingExtraError(
         f"'{needed_by}' needs {package}, which is not installed",
-        hint=f"pip install 'wae-inspector[{EXTRA}]'",
+        hint=f"pip install 'wae-inspector[{OTHER_EXTRAS.get(package, EXTRA)}]'",
     )

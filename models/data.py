@@ -66,6 +66,7 @@ def read_folder(
     strict: bool = False,
     max_pixels: int = 80_000_000,
     max_bytes: int = 100_000_000,
+    background: images.Colour = images.WHITE,
     report: Report | None = None,
 ) -> PictureSet:
     """Decode every picture of a folder once, into a memory-mapped file in `cache`.
@@ -82,6 +83,8 @@ def read_folder(
         Side of the prepared pictures, px.
     strict : bool
         Refuse the folder if one picture is damaged, instead of leaving it out.
+    background : (red, green, blue)
+        What shows where a picture is transparent.
     report : callable, optional
         Called as `report("reading pictures", done, total)`.
 
@@ -101,7 +104,13 @@ def read_folder(
         name = path.relative_to(folder).as_posix()
         try:
             data = read_picture(path, max_bytes)
-            picture = images.decode(data, max_pixels=max_pixels, max_bytes=max_bytes, reduce_to=(size, size))
+            picture = images.decode(
+                data,
+                max_pixels=max_pixels,
+                max_bytes=max_bytes,
+                reduce_to=(size, size),
+                background=background,
+            )
         except ImageError as error:
             skipped.append((name, error.reason))
             continue

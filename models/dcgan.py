@@ -36,11 +36,15 @@ class DcganEncoder(nn.Module):
         self.to_latent = nn.Linear(4 * 4 * width, latent_dim)
         _initialise(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 64, 64) in −1 to 1 to codes (B, latent_dim)."""
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 3, 64, 64) in −1 to 1 to what the linear layer sees, (B, 16·width)."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.relu(norm(convolution(F.pad(x, (1, 2, 1, 2)))))  # halves H and W
-        codes: Tensor = self.to_latent(x.flatten(1))  # (B, width, 4, 4) -> (B, 16·width)
+        return x.flatten(1)  # (B, width, 4, 4) -> (B, 16·width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, 64, 64) in −1 to 1 to codes (B, latent_dim)."""
+        codes: Tensor = self.to_latent(self.features(x))
         return codes
 
 
@@ -62,7 +66,7 @@ class DcganDecoder(nn.Module):
     def __init__(self, latent_dim: int, width: int = 1024, *, modified: bool = False) -> None:
         super().__init__()
         self.start = 8 if modified else 4
-        self.modified = modified
+        self.modified, self.width = modified, width
         channels = [width, width // 2, width // 4, width // 8]
         self.from_latent = nn.Linear(latent_dim, self.start**2 * width)
         self.blocks = nn.ModuleList(
@@ -76,7 +80,7 @@ class DcganDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Codes (B, latent_dim) to (B, 3, 64, 64) in −1 to 1."""
         x = F.relu(self.from_latent(z))
-        x = x.reshape(len(z), -1, self.start, self.start)  # (B, start²·width) -> (B, width, start, start)
+        x = x.reshape(-1, self.width, self.start, self.start)  # (B, width·start²) -> (B, width, start, start)
         for block, norm in zip(self.blocks, self.norms, strict=True):
             x = F.relu(norm(_cropped(block(x))))  # doubles H and W
         x = self.to_picture(x)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from inspector import decision
 from inspector.detector import Graph, RawScores
 from inspector.errors import ParityError
-from inspector.records import Calibration, ParitySummary
+from inspector.records import Calibration, Column, ParitySummary
 from models import landmarks
 from models.graph import (
     COLUMNS,
@@ -57,17 +57,17 @@ class Graphs:
     training : RawScores
         Of these pictures, none of them compared with its own landmarks: what they would be if the landmarks
         came from other pictures only, as they do for every picture that is scored later.
-    relit_statistics : float32 (m, C)
+    relit_statistics : float32 (m, C), optional
         Of training pictures under other light: what moves a score without being a defect.
     """
 
-    detector: DetectorGraph
-    encoder: EncoderGraph
-    decoder: DecoderGraph
+    detector: nn.Module
+    encoder: nn.Module
+    decoder: nn.Module
     landmarks: NDArray[np.float32]
     rows: NDArray[np.intp]
     training: RawScores
-    relit_statistics: NDArray[np.float32]
+    relit_statistics: NDArray[np.float32] | None
 
 
 @torch.no_grad()
@@ -241,6 +241,7 @@ def check_parity(
     pixels: NDArray[np.uint8],
     rows: NDArray[np.intp],
     calibration: Calibration,
+    columns: tuple[Column, ...] = COLUMNS,
 ) -> ParitySummary:
     """Compare torch with the exported graph on held-out pictures.
 
@@ -254,16 +255,19 @@ def check_parity(
         The largest relative difference exceeds 1e-3, or a verdict flips.
     """
     trained = np.concatenate([graphs.detector(batch)[0].numpy() for batch in _batches(pixels, rows)])
-    return compare(trained, exported.statistics, calibration)
+    return compare(trained, exported.statistics, calibration, columns)
 
 
 def compare(
-    trained: NDArray[np.float32], exported: NDArray[np.float32], calibration: Calibration
+    trained: NDArray[np.float32],
+    exported: NDArray[np.float32],
+    calibration: Calibration,
+    columns: tuple[Column, ...] = COLUMNS,
 ) -> ParitySummary:
     """Compare two sets of raw statistics (n, C); see `check_parity`."""
     allowed = np.maximum(np.abs(trained), np.asarray(calibration.scale))
     difference = float((np.abs(trained - exported) / allowed).max())
-    scores = np.stack([decision.score(s, COLUMNS, calibration) for s in (trained, exported)])
+    scores = np.stack([decision.score(s, columns, calibration) for s in (trained, exported)])
     margin = np.abs(scores - calibration.threshold)
     far = (margin > TOLERANCE * np.maximum(1.0, np.abs(scores))).all(0)
     flips = int((far & ((scores[0] > calibration.threshold) != (scores[1] > calibration.threshold))).sum())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,20 @@ from inspector import decision, heatmap, images, workshop
 from inspector.bundle import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.detector import Graph, RawScores
 from inspector.golden import INT8_TOLERANCE, write_golden
-from inspector.records import SCHEMA_VERSION, Calibration, ImageContract, Manifest, TrainingSummary
+from inspector.records import (
+    SCHEMA_VERSION,
+    Calibration,
+    Column,
+    ImageContract,
+    Manifest,
+    TrainingSummary,
+)
 from inspector.settings import Settings
 from models import data, export, int8
+from models.article.preset import ArticleOptions
 from models.corruption import corrupt
-from models.graph import COLUMNS
+from models.loop import Course
 from models.preset import FitOptions
-from models.train import Trained
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
@@ -31,21 +39,79 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What a fit learns from.
+
+    Attributes
+    ----------
+    known : PictureSet
+        All of them.
+    training, heldout : int (n,)
+        Rows of the set.
+    groups : int (N,)
+        Pictures that share one are near-duplicates.
+    """
+
+    known: data.PictureSet
+    training: NDArray[np.intp]
+    heldout: NDArray[np.intp]
+    groups: NDArray[np.integer]
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """uint8 (N, H, W, 3)."""
+        return self.known.pixels
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training leaves, whichever networks were trained.
+
+    Attributes
+    ----------
+    architecture : str
+    columns : tuple of Column
+        The raw statistics of its graph.
+    course : Course
+    parameters : dict of str to int
+        How many each network has.
+    assemble : callable
+        Puts networks, normalisation and scoring together.
+    fusion : dict
+        How its components are fused: `fused` and `weights` of a calibration; the default without it.
+    figures : dict of str to float
+        What else was measured, for the manifest.
+    rounds : bool
+        Whether a graph with 8-bit convolutions is tried.
+    """
+
+    architecture: str
+    columns: tuple[Column, ...]
+    course: Course
+    parameters: dict[str, int]
+    assemble: Callable[[], export.Graphs]
+    fusion: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    rounds: bool = False
+
+
+@dataclass(frozen=True)
 class Material:
     """All that a finished training leaves to be packed."""
 
     folder: Path
     name: str
-    options: FitOptions
+    options: FitOptions | ArticleOptions
     settings: Settings
     device: str
-    pictures: data.PictureSet
-    training: NDArray[np.intp]
-    heldout: NDArray[np.intp]
-    groups: NDArray[np.integer]
-    target_mean: float
-    trained: Trained
+    pictures: Pictures
+    learned: Learned
     progress: Progress
+
+    @property
+    def heldout(self) -> NDArray[np.intp]:
+        """Rows of the held-out pictures."""
+        return self.pictures.heldout
 
 
 def fill(material: Material, target: Path) -> Manifest:
@@ -56,26 +122,19 @@ def fill(material: Material, target: Path) -> Manifest:
     ParityError
         The exported graphs do not score as the trained networks do.
     """
-    options, pixels = material.options, material.pictures.pixels
+    options, pixels, columns = material.options, material.pictures.pixels, material.learned.columns
     material.progress("exporting", 0, 5)
-    graphs = export.assemble(
-        material.trained.network,
-        material.target_mean,
-        pixels,
-        material.training,
-        material.groups,
-        options.seed,
-    )
+    graphs = material.learned.assemble()
     export.write_graphs(graphs, target, options.image_size)
     material.progress("exporting", 2, 5)
     graph = Graph(target / GRAPH, material.settings.threads)
     heldout = export.score_rows(graph, pixels, material.heldout)
     calibration = _calibrate(material, graphs, heldout)
     material.progress("exporting", 3, 5)
-    parity = export.check_parity(graphs, heldout, pixels, material.heldout, calibration)
+    parity = export.check_parity(graphs, heldout, pixels, material.heldout, calibration, columns)
     _write_probes(target, graph, pixels, material.heldout, options.seed)
-    trial = _try_int8(material, target, heldout, calibration)
-    if trial.heldout is not None:  # what decides is what the thresholds belong to
+    trial = _try_int8(material, target, heldout, calibration) if material.learned.rounds else None
+    if trial is not None and trial.heldout is not None:  # what decides is what the thresholds belong to
         heldout = trial.heldout
         calibration = _calibrate(material, graphs, heldout)
         quick = Graph(target / INT8_GRAPH, material.settings.threads)
@@ -87,13 +146,15 @@ def fill(material: Material, target: Path) -> Manifest:
         version=1,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         inspector_version=version("wae-inspector"),
-        image=ImageContract(height=options.image_size, width=options.image_size),
-        architecture="inspection",
-        columns=COLUMNS,
+        image=ImageContract(
+            height=options.image_size, width=options.image_size, background=options.background
+        ),
+        architecture=material.learned.architecture,
+        columns=columns,
         latent_dim=options.latent_dim,
         training=_summary(material),
         parity=parity,
-        int8=trial.summary,
+        int8=None if trial is None else trial.summary,
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
@@ -104,16 +165,17 @@ def fill(material: Material, target: Path) -> Manifest:
 
 
 def _try_int8(material: Material, target: Path, heldout: RawScores, calibration: Calibration) -> int8.Trial:
+    course = material.learned.course
     return int8.attempt(
         int8.Material(
             folder=target,
             pixels=material.pictures.pixels,
-            training=material.training,
+            training=material.pictures.training,
             heldout=material.heldout,
             scored=heldout,
             calibration=calibration,
             seed=material.options.seed,
-            threads=1 if material.trained.one_thread_from is not None else material.trained.threads,
+            threads=1 if course.one_thread_from is not None else course.threads,
         )
     )
 
@@ -123,34 +185,35 @@ def _calibrate(material: Material, graphs: export.Graphs, heldout: RawScores) ->
         graphs.training.statistics,
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
-        COLUMNS,
+        material.learned.columns,
         relit_statistics=graphs.relit_statistics,
         max_false_reject=material.options.max_false_reject,
         max_review=material.options.max_review,
         source=f"{len(material.heldout)} held-out pictures of {images.printable(material.folder)}",
+        **material.learned.fusion,
     )
     return calibration
 
 
 def _summary(material: Material) -> TrainingSummary:
-    network, trained = material.trained.network, material.trained
-    parts = {"encoder": network.encoder, "decoder": network.decoder, "head": network.head}
-    last = {name: float(np.mean([v for _, v in points[-50:]])) for name, points in trained.curves.items()}
+    course, pictures = material.learned.course, material.pictures
+    last = {name: float(np.mean([v for _, v in points[-50:]])) for name, points in course.curves.items()}
     return TrainingSummary(
         preset=material.options.preset,
         options=material.options.as_dict(),
-        steps=trained.steps,
-        seconds=round(trained.seconds, 1),
+        steps=course.step,
+        seconds=round(course.seconds, 1),
         seed=material.options.seed,
-        threads=trained.threads,
-        one_thread_from=trained.one_thread_from,
+        threads=course.threads,
+        one_thread_from=course.one_thread_from,
         device=material.device,
-        images=len(material.training),
-        heldout_images=len(material.heldout),
-        skipped_images=len(material.pictures.skipped),
-        dataset_digest=material.pictures.digest,
-        parameters={key: sum(p.numel() for p in part.parameters()) for key, part in parts.items()},
+        images=len(pictures.training),
+        heldout_images=len(pictures.heldout),
+        skipped_images=len(pictures.known.skipped),
+        dataset_digest=pictures.known.digest,
+        parameters=material.learned.parameters,
         losses=last,
+        figures=material.learned.figures,
         packages={package: version(package) for package in PACKAGES},
         folder=_recorded(material.folder),
     )
@@ -166,7 +229,8 @@ def _write_reference(
     target: Path, material: Material, heldout: RawScores, landmarks: NDArray[np.float32]
 ) -> None:
     """Latents for drift (held-out pictures only), landmarks, and which files were trained on."""
-    digests = np.array([int(material.pictures.digests[i][:16], 16) for i in material.training], np.uint64)
+    pictures = material.pictures
+    digests = np.array([int(pictures.known.digests[i][:16], 16) for i in pictures.training], np.uint64)
     arrays: dict[str, NDArray[np.generic]] = {
         HELDOUT_LATENTS: heldout.latent,
         "landmarks": landmarks,
@@ -183,14 +247,16 @@ def _write_report(
     graphs: export.Graphs,
 ) -> None:
     report = workshop.room("calibration.report")
-    pictures = material.pictures
-    components = decision.component_scores(graphs.training.statistics, COLUMNS, calibration)
+    pictures = material.pictures.known
+    components = decision.component_scores(graphs.training.statistics, manifest.columns, calibration)
     scores = decision.fuse(components, calibration)
     unusual = []
     for i in np.argsort(-scores)[:UNUSUAL]:
         row = int(graphs.rows[i])
         path = material.folder / pictures.names[row]
-        picture = images.decode(path, max_pixels=material.settings.max_pixels).pixels
+        picture = images.decode(
+            path, max_pixels=material.settings.max_pixels, background=manifest.image.background
+        ).pixels
         full = heatmap.upsample(graphs.training.anomaly_map[i], *picture.shape[:2])
         overlay = heatmap.overlay(picture, full, limit=calibration.map_limit, ceiling=calibration.map_ceiling)
         parts = {name: float(values[i]) for name, values in components.items()}
@@ -203,7 +269,7 @@ def _write_report(
         calibration=calibration,
         unusual=unusual,
         reconstructions=list(zip(originals, copies, strict=True)),
-        curves=material.trained.curves,
+        curves=material.learned.course.curves,
         notes=[f"{images.printable(name)}: left out, {reason}" for name, reason in pictures.skipped],
     )
     report.write_report(target / "report.html", content)

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,18 @@ from inspector.records import Manifest
 from inspector.settings import Settings
 from inspector.storage import storage_errors
 from inspector.store import Store, slug
-from models import data
+from models import data, export
+from models.article import training as article
+from models.article.preset import ArticleOptions, choose
+from models.board import Board
 from models.crops import CropSampler
 from models.export import UNIT_PICTURES
-from models.filling import Material, Progress, fill
+from models.filling import Learned, Material, Pictures, Progress, fill
+from models.graph import COLUMNS
+from models.loop import Plan, Watch
+from models.panel import InspectionPanel
 from models.preset import FitOptions
-from models.train import Plan, Trained, TrainOptions, train
+from models.train import InspectionLearner, TrainOptions, train
 
 CROP, BATCH = 128, 16
 CHECKPOINT = "checkpoint.pt"
@@ -43,6 +49,7 @@ def fit(
     store: Path | None = None,
     output: Path | None = None,
     resume: bool = False,
+    tensorboard: Path | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
     **options: Any,
@@ -61,12 +68,15 @@ def fit(
         Write the bundle there instead of into the store.
     resume : bool
         Go on where an interrupted fit of the same request stopped.
+    tensorboard : Path, optional
+        A folder of TensorBoard runs, in which this training gets one.
     progress : callable, optional
         Called as `progress(stage, done, total)`; a total of 0 is not known yet.
     note : callable, optional
         Called with one line for each file that was left out, and why.
     **options
-        The fields of `models.preset.FitOptions`.
+        The fields of `models.preset.FitOptions`, or with `preset="article"` those of
+        `models.article.preset.ArticleOptions`.
 
     Returns
     -------
@@ -78,7 +88,7 @@ def fit(
     UsageError, DatasetError, TrainingError, StoreError
     """
     started = time.monotonic()
-    chosen = FitOptions(**options)
+    chosen = choose(**options)
     workshop.calibration("inspector fit")  # a missing package is better found now than after the training
     settings = Settings.from_environment()
     folder = Path(normal_dir)
@@ -90,7 +100,7 @@ def fit(
         workspace = output.with_name(f".{output.name}.work")
     else:
         workspace = target_store.workspace(model_name)
-    with _workspace(workspace, model_name):
+    with _board(tensorboard, model_name, resume=resume) as board, _workspace(workspace, model_name):
         run = _Run(
             folder,
             model_name,
@@ -101,6 +111,7 @@ def fit(
             progress or _silent,
             note or _unheard,
             started,
+            board,
         )
         if output is not None:
             path = write_bundle(output, run.prepare()).path
@@ -116,6 +127,23 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _unheard(line: str) -> None:
     """Tell nobody."""
+
+
+@contextmanager
+def _board(folder: Path | None, name: str, *, resume: bool) -> Iterator[Board | None]:
+    """Open a TensorBoard run, if one was asked for."""
+    if folder is None:
+        yield None
+        return
+    try:
+        board = Board(Path(folder), name, resume=resume)
+    except ImportError as exc:
+        error = workshop.missing_extra(exc, "inspector fit --tensorboard")
+        raise (error or exc) from exc
+    try:
+        yield board
+    finally:
+        board.close()
 
 
 @contextmanager
@@ -150,41 +178,40 @@ class _Run:
 
     folder: Path
     name: str
-    options: FitOptions
+    options: FitOptions | ArticleOptions
     settings: Settings
     workspace: Path
     resume: bool
     progress: Progress
     note: Callable[[str], None]
     started: float
+    board: Board | None
 
     def prepare(self) -> Callable[[Path], Manifest]:
         """Read and train; the rest happens in the bundle's temporary folder."""
         options = self.options
-        pictures = data.read_folder(
+        known = data.read_folder(
             self.folder,
             self.workspace,
             options.image_size,
             strict=options.strict,
             max_pixels=self.settings.max_pixels,
             max_bytes=self.settings.max_bytes,
+            background=options.background,
             report=self.progress,
         )
-        for name, reason in pictures.skipped:
+        for name, reason in known.skipped:
             self.note(f"left out: {printable(name)} ({reason})")
-        groups = data.near_duplicate_groups(pictures.thumbnails)
+        groups = data.near_duplicate_groups(known.thumbnails)
         conformal = workshop.room("calibration.conformal")
-        count = conformal.heldout_count(len(pictures), options.max_false_reject)
-        training, heldout = data.split(pictures.digests, groups, count)
-        sampler = CropSampler(
-            pictures.pixels,
-            training,
-            crop=min(CROP, options.image_size),
-            batch=BATCH,
-            flips=data.valid_flips(pictures.thumbnails[training], groups[training]),
-            seed=options.seed,
-        )
-        trained = self._train(pictures, sampler)
+        count = conformal.heldout_count(len(known), options.max_false_reject)
+        training, heldout = data.split(known.digests, groups, count)
+        pictures = Pictures(known, training, heldout, groups)
+        if isinstance(options, ArticleOptions):
+            self.options = options = replace(options, width=options.width_for(len(known)))
+            learned = self._learn_article(options, pictures)
+        else:
+            learned = self._learn(options, pictures)
         material = Material(
             self.folder,
             self.name,
@@ -192,34 +219,84 @@ class _Run:
             self.settings,
             options.resolved_device(),
             pictures,
-            training,
-            heldout,
-            groups,
-            sampler.target_mean,
-            trained,
+            learned,
             self.progress,
         )
         return lambda target: fill(material, target)
 
-    def _train(self, pictures: data.PictureSet, sampler: CropSampler) -> Trained:
-        options = self.options
-        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures), UNIT_PICTURES)
-        finish += INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
-        left = options.budget_seconds - finish - (time.monotonic() - self.started)
-        grace = max(20.0, 0.07 * options.budget_seconds)
-        plan = Plan(options.steps) if options.steps else Plan(seconds=left, grace_seconds=grace)
-        checkpoint = self.workspace / CHECKPOINT
-        return train(
+    def _learn(self, options: FitOptions, pictures: Pictures) -> Learned:
+        """Train the inspection network."""
+        thumbnails, training = pictures.known.thumbnails, pictures.training
+        sampler = CropSampler(
+            pictures.pixels,
+            training,
+            crop=min(CROP, options.image_size),
+            batch=BATCH,
+            flips=data.valid_flips(thumbnails[training], pictures.groups[training]),
+            seed=options.seed,
+        )
+        finish = INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
+        board = self.board
+
+        def watcher(learner: InspectionLearner) -> Watch:
+            assert board is not None
+            panel = InspectionPanel(board, learner, pictures.pixels, pictures.heldout, sampler.target_mean)
+            return panel.watch
+
+        trained = train(
             sampler,
-            self._train_options(),
-            plan,
-            checkpoint,
-            resume=self._may_resume(pictures.digest, checkpoint),
+            self._train_options(options),
+            self._plan(pictures, finish),
+            self.workspace / CHECKPOINT,
+            resume=self._may_resume(pictures.known.digest),
             progress=self.progress,
+            watcher=None if board is None else watcher,
+        )
+        network = trained.network
+        if board is not None:
+            board.options(options.as_dict(), {k: v[-1][1] for k, v in trained.course.curves.items()})
+        return Learned(
+            architecture="inspection",
+            columns=COLUMNS,
+            course=trained.course,
+            parameters={
+                name: sum(p.numel() for p in getattr(network, name).parameters())
+                for name in ("encoder", "decoder", "head")
+            },
+            assemble=lambda: export.assemble(
+                network,
+                sampler.target_mean,
+                pictures.pixels,
+                training,
+                pictures.groups,
+                options.seed,
+            ),
+            rounds=True,
         )
 
-    def _train_options(self) -> TrainOptions:
+    def _learn_article(self, options: ArticleOptions, pictures: Pictures) -> Learned:
+        """Train the article's auto-encoder."""
+        return article.learn(
+            options,
+            pictures,
+            lambda: self._plan(pictures),
+            self.workspace / CHECKPOINT,
+            threads=self.settings.threads,
+            resume=self._may_resume(pictures.known.digest),
+            progress=self.progress,
+            board=self.board,
+        )
+
+    def _plan(self, pictures: Pictures, finish_seconds: float = 0.0) -> Plan:
+        """Fix the steps, or the time that the rest of the fit leaves for them."""
         options = self.options
+        if options.steps:
+            return Plan(options.steps)
+        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), UNIT_PICTURES)
+        left = options.budget_seconds - finish - finish_seconds - (time.monotonic() - self.started)
+        return Plan(seconds=left, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
+
+    def _train_options(self, options: FitOptions) -> TrainOptions:
         return TrainOptions(
             width=options.width,
             latent_dim=options.latent_dim,
@@ -230,8 +307,9 @@ class _Run:
             device=options.resolved_device(),
         )
 
-    def _may_resume(self, digest: str, checkpoint: Path) -> bool:
+    def _may_resume(self, digest: str) -> bool:
         """Note what is being fitted; whether a checkpoint of the very same request is there."""
+        checkpoint = self.workspace / CHECKPOINT
         note = self.workspace / "request.json"
         request = {"pictures": digest, **self.options.as_dict()}
         if self.resume and checkpoint.exists() and note.exists():

@@ -26,6 +26,7 @@ COMMANDS = (
     "fit",
     "score",
     "evaluate",
+    "sweep",
     "calibrate",
     "drift",
     "serve",

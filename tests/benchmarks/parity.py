@@ -22,8 +22,9 @@ from models import data, export
 from models.crops import CropSampler
 from models.fit import BATCH, CROP
 from models.graph import COLUMNS
+from models.loop import Plan
 from models.preset import FitOptions
-from models.train import Plan, TrainOptions, train
+from models.train import TrainOptions, train
 
 
 def measure(folder: Path, work: Path, budget_seconds: float) -> str:
@@ -58,7 +59,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     exported = export.score_rows(graph, unseen.pixels, rows)
     found = export.check_parity(graphs, exported, unseen.pixels, rows, calibration)
     return (
-        f"{found.images} test pictures after {trained.steps} steps: largest relative difference "
+        f"{found.images} test pictures after {trained.course.step} steps: largest relative difference "
         f"{found.largest_relative_difference:.2g}, at most {found.tolerance:g}; {found.verdict_flips} flips"
     )
 

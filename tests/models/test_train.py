@@ -12,8 +12,9 @@ import torch
 
 from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
 from models.crops import CropSampler
+from models.loop import RECENT_STEPS, Course, Plan, slowed
 from models.preset import FitOptions
-from models.train import RECENT_STEPS, Plan, Trained, TrainOptions, _slowed, _start, train
+from models.train import Trained, TrainOptions, train
 
 OPTIONS = TrainOptions(width=4, latent_dim=8, threads=1)
 
@@ -32,7 +33,7 @@ def test_same_seed_and_steps_same_weights(sampler: CropSampler, tmp_path: Path) 
     """Two trainings of the same request end with the same numbers, bit for bit."""
     first, second = (run(sampler, tmp_path) for _ in range(2))
     assert all(a.equal(b) for a, b in zip(weights(first), weights(second), strict=True))
-    assert first.steps == 12
+    assert first.course.step == 12
 
 
 def test_a_resumed_training_ends_where_an_unbroken_one_does(sampler: CropSampler, tmp_path: Path) -> None:
@@ -47,12 +48,12 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(sampler: CropSampler
         run(sampler, tmp_path, progress=interrupt)
     resumed = run(sampler, tmp_path, resume=True)
     assert all(a.equal(b) for a, b in zip(weights(whole), weights(resumed), strict=True))
-    assert [step for step, _ in resumed.curves["total"]] == list(range(12))
+    assert [step for step, _ in resumed.course.curves["total"]] == list(range(12))
 
 
 def test_the_loss_falls(sampler: CropSampler, tmp_path: Path) -> None:
     """Sixty steps bring the loss below two thirds of where it began."""
-    curve = [value for _, value in run(sampler, tmp_path, steps=60).curves["total"]]
+    curve = [value for _, value in run(sampler, tmp_path, steps=60).course.curves["total"]]
     assert sum(curve[-10:]) < 0.67 * sum(curve[:10])
 
 
@@ -63,24 +64,23 @@ def test_a_budget_fixes_the_steps(sampler: CropSampler, tmp_path: Path) -> None:
     result = train(
         sampler, OPTIONS, Plan(seconds=8.0), checkpoint, progress=lambda _, __, steps: plans.add(steps)
     )
-    assert plans == {result.steps}
-    assert 3.0 < result.seconds < 14.0
+    assert plans == {result.course.step}
+    assert 3.0 < result.course.seconds < 14.0
 
 
 def test_threads_that_wait_for_each_other_are_given_up() -> None:
     """Twelve steps in a row, twice as slow as planned, end the work of several threads; one stays one."""
     paces = {1: 0.2, 2: 0.1}
 
-    def slowed(threads: int, seconds: list[float], one_thread_from: int | None = None) -> bool:
-        state = _start(OPTIONS)
-        state.threads, state.one_thread_from = threads, one_thread_from
-        return _slowed(state, deque(seconds, maxlen=RECENT_STEPS), paces)
+    def given_up(threads: int, seconds: list[float], one_thread_from: int | None = None) -> bool:
+        course = Course(threads=threads, one_thread_from=one_thread_from)
+        return slowed(course, deque(seconds, maxlen=RECENT_STEPS), paces)
 
-    assert slowed(2, [0.25] * 12)
-    assert not slowed(2, [0.25] * 11)
-    assert not slowed(2, [0.15] * 7 + [0.9] * 5)
-    assert not slowed(2, [0.25] * 12, one_thread_from=40)
-    assert not slowed(1, [0.9] * 12)
+    assert given_up(2, [0.25] * 12)
+    assert not given_up(2, [0.25] * 11)
+    assert not given_up(2, [0.15] * 7 + [0.9] * 5)
+    assert not given_up(2, [0.25] * 12, one_thread_from=40)
+    assert not given_up(1, [0.9] * 12)
 
 
 def test_a_budget_too_short_is_refused(sampler: CropSampler, tmp_path: Path) -> None:

@@ -1,0 +1,184 @@
+"""The graphs of the article's auto-encoder: pictures to errors, a kernel density, codes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from inspector.detector import RawScores
+from inspector.records import Column
+from models.article.network import AutoEncoder
+from models.export import UNIT_PICTURES, Graphs
+from models.mmd import IMQ_SCALES, squared_distances
+
+SMALL, WHOLE = 0.02, 1.0  # of the error map: a small defect, and all of it as in the article
+COLUMNS = (
+    Column(component="reconstruction", share=SMALL),
+    Column(component="reconstruction", share=WHOLE),
+    Column(component="latent_mmd", share=WHOLE),
+)
+FUSION = {"fused": ("reconstruction", "latent_mmd"), "weights": (1.0, 1.0)}
+CELL = 2  # px of a place of the map
+BATCH = 32
+
+
+class KernelDensity(nn.Module):
+    """Kernel distance of one code to a sample: `k(z, z) − 2·mean_j k(z, r_j)`.
+
+    With k the sum of the seven inverse multiquadratic kernels this is, but for a constant, the squared MMD
+    between the single point z and the sample (`models.mmd.imq_witness`): a kernel-density score, turned
+    round.  The constant would take most digits away where all codes lie close together.
+
+    Parameters
+    ----------
+    sample : Tensor (m, d)
+        Codes of normal pictures.
+    """
+
+    middle: Tensor
+    sample: Tensor
+
+    def __init__(self, sample: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("middle", sample.mean(0))  # taken out: smaller numbers cancel less
+        self.register_buffer("sample", sample - self.middle)
+        self.reach = 2.0 * sample.shape[1]  # C, as in the training's MMD
+
+    def forward(self, z: Tensor, own: Tensor | None = None) -> Tensor:
+        """(N, d) to (N, 1); rises as a code leaves the sample.
+
+        Rows that are marked in `own`, bool (N, m), do not count for that code.
+        """
+        kernel = self._kernel(squared_distances(z - self.middle, self.sample))  # (N, m)
+        if own is None:
+            return len(IMQ_SCALES) - 2 * kernel.mean(1, keepdim=True)
+        others = (~own).to(kernel)
+        mean = (kernel * others).sum(1, keepdim=True) / others.sum(1, keepdim=True).clamp_min(1)
+        return len(IMQ_SCALES) - 2 * mean
+
+    def _kernel(self, distances: Tensor) -> Tensor:
+        total = torch.zeros_like(distances)
+        for scale in IMQ_SCALES:
+            total = total + scale * self.reach / (scale * self.reach + distances)
+        return total
+
+
+class EncoderGraph(nn.Module):
+    """uint8 pictures (N, 64, 64, 3) to codes (N, d)."""
+
+    def __init__(self, network: AutoEncoder) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 64, 64, 3) to (N, d)."""
+        return self.network.encode(normalised(image))
+
+
+class DecoderGraph(nn.Module):
+    """Codes (N, d) to uint8 pictures (N, 64, 64, 3)."""
+
+    def __init__(self, network: AutoEncoder) -> None:
+        super().__init__()
+        self.decoder = network.decoder
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """(N, d) to (N, 64, 64, 3)."""
+        x_hat: Tensor = (self.decoder(latent) + 1) * 127.5
+        return x_hat.clamp(0, 255).round().permute(0, 2, 3, 1).to(torch.uint8)
+
+
+class DetectorGraph(nn.Module):
+    """uint8 pictures to raw statistics, an anomaly map and a latent; thresholds stay outside.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+    density : KernelDensity
+    mean, spread : Tensor (1, 1, 32, 32)
+        Of the training pictures' error at each place: the unit of the map.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, network: AutoEncoder, density: KernelDensity, mean: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.network, self.density = network, density
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return statistics (N, 3), anomaly map (N, 32, 32) and latent (N, d)."""
+        error, z = errors(self.network, image)
+        return *self.read(error, self.density(z)), z
+
+    def read(self, error: Tensor, density: Tensor) -> tuple[Tensor, Tensor]:
+        """Return statistics (N, 3) and the map (N, 32, 32) of errors (N, 1, 32, 32) and densities (N, 1)."""
+        places = (error - self.mean) / self.spread
+        flat = places.flatten(1)  # (N, 1024)
+        top = flat.topk(max(1, round(SMALL * flat.shape[1])), dim=1).values.mean(1, keepdim=True)
+        whole = error.mean((2, 3)) / self.spread.mean()
+        statistics = torch.cat([top, whole, density], 1)
+        return statistics, places.squeeze(1)
+
+
+def normalised(image: Tensor) -> Tensor:
+    """uint8 (N, 64, 64, 3) to (N, 3, 64, 64) in −1 to 1."""
+    return image.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def errors(network: AutoEncoder, image: Tensor) -> tuple[Tensor, Tensor]:
+    """uint8 pictures (N, 64, 64, 3) to squared errors (N, 1, 32, 32) and codes (N, d)."""
+    x = normalised(image)
+    z = network.encode(x)
+    error = (network.decoder(z) - x).square().mean(1, keepdim=True)  # (N, 1, 64, 64)
+    return F.avg_pool2d(error, CELL), z
+
+
+@torch.no_grad()
+def assemble(
+    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp], groups: NDArray[np.integer]
+) -> Graphs:
+    """Put networks, the sample of normal codes, and units together.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        Trained.
+    pixels : uint8 (N, 64, 64, 3)
+    rows : int (n,)
+        The training pictures; 500 of them, evenly spread, are looked at.
+    groups : int (N,)
+        Pictures that share one are near-duplicates, and do not vouch for each other.
+    """
+    network = network.cpu().eval()
+    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
+    looked_at = [errors(network, batch) for batch in _batches(pixels, chosen)]
+    error, z = (torch.cat(parts) for parts in zip(*looked_at, strict=True))
+    smooth = nn.AvgPool2d(5, 1, 2, count_include_pad=False)
+    spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt() + 0.5 * error.std()
+    spread = spread + 0.01 * error.mean() + 1e-6  # pictures that hardly differ do so by rounding
+    density = KernelDensity(z)
+    detector = DetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
+    whose = torch.from_numpy(np.asarray(groups[chosen], np.int64))
+    statistics, anomaly_map = detector.read(error, density(z, whose[:, None] == whose[None]))
+    return Graphs(
+        detector,
+        EncoderGraph(network).eval(),
+        DecoderGraph(network).eval(),
+        z.numpy(),
+        chosen,
+        RawScores(statistics.numpy(), anomaly_map.numpy(), z.numpy()),
+        None,
+    )
+
+
+def _batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
+    for start in range(0, len(rows), BATCH):
+        yield torch.from_numpy(np.array(pixels[rows[start : start + BATCH]]))

@@ -1,0 +1,74 @@
+"""Batches of whole pictures at 64 px, as the article's training draws them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+BATCH = 50
+NOISE = 0.01  # spread of what is added to the encoder's input, cut off at two of it
+
+
+class Batch(NamedTuple):
+    """One training step's pictures."""
+
+    clean: Tensor  # (B, 3, 64, 64), −1 to 1
+    noisy: Tensor  # (B, 3, 64, 64), the same with noise
+
+
+class PictureSampler:
+    """Draws batches; the batch of a step depends on seed and step alone, so that a run can resume.
+
+    Parameters
+    ----------
+    pixels : uint8 (N, 64, 64, 3)
+        All prepared pictures.
+    rows : int (n,)
+        Those to draw from, without replacement inside a batch.
+    flip : bool
+        Whether half of the pictures are mirrored; right where left-right mirrored normals are normal.
+    seed : int
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.intp], *, flip: bool, seed: int) -> None:
+        self._pixels, self._rows, self._flip, self._seed = pixels, rows, flip, seed
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the set, at least one."""
+        return max(1, len(self._rows) // BATCH)
+
+    def draw(self, step: int) -> Batch:
+        """Return the batch of this step."""
+        rng = np.random.default_rng([self._seed, step])
+        rows = rng.choice(self._rows, min(BATCH, len(self._rows)), replace=False)
+        pictures = np.array(self._pixels[rows])
+        if self._flip:
+            mirrored = rng.random(len(pictures)) < 0.5
+            pictures[mirrored] = pictures[mirrored, :, ::-1]
+        x = to_tensor(pictures)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        noise = nn.init.trunc_normal_(
+            torch.empty_like(x), std=NOISE, a=-2 * NOISE, b=2 * NOISE, generator=generator
+        )
+        return Batch(x, x + noise)
+
+    def some(self, count: int) -> Tensor:
+        """Return up to so many of the pictures, evenly spread, as they are: (n, 3, 64, 64)."""
+        chosen = np.linspace(0, len(self._rows) - 1, min(count, len(self._rows))).astype(int)
+        return to_tensor(np.array(self._pixels[self._rows[chosen]]))
+
+
+def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """uint8 (N, H, W, 3) to (N, 3, H, W) in −1 to 1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_pixels(x: Tensor) -> NDArray[np.uint8]:
+    """(N, 3, H, W) in −1 to 1 to uint8 (N, H, W, 3)."""
+    scaled = ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,69 @@
+"""What a training of the inspection network shows while it runs, without leaving a trace in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.board import CURVE_POINTS, PANELS, Board, due, rows_of_pairs
+from models.graph import Normalise
+from models.train import InspectionLearner, learning_rate
+
+SHOWN, ACROSS = 8, 4
+
+
+class InspectionPanel:
+    """Writes curves, and what the averaged network makes of held-out pictures.
+
+    Parameters
+    ----------
+    board : Board
+    learner : InspectionLearner
+        Its average is looked at, which no step changes but through the weights.
+    pixels : uint8 (N, H, W, 3)
+    heldout : int (n,)
+    target_mean : float
+        Brightness that pictures are brought to, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        learner: InspectionLearner,
+        pixels: NDArray[np.uint8],
+        heldout: NDArray[np.intp],
+        target_mean: float,
+    ) -> None:
+        self._board, self._learner = board, learner
+        with torch.no_grad():
+            self._x = Normalise(target_mean)(torch.from_numpy(np.array(pixels[heldout[:SHOWN]])))
+
+    def watch(self, step: int, steps: int, losses: dict[str, float]) -> None:
+        """Write what is due after a step."""
+        if due(step, steps, CURVE_POINTS):
+            rate = learning_rate(self._learner.options, step - 1, steps)
+            curves = {f"loss/{name}": value for name, value in losses.items()}
+            self._board.scalars(curves | {"learning_rate": rate}, step)
+        if due(step, steps, PANELS):
+            self._look(step)
+
+    def _look(self, step: int) -> None:
+        network = self._learner.averaged()  # a copy, in evaluation mode and on the processor
+        with torch.no_grad():
+            codes, x_hat, _ = network(self._x)
+        self._board.scalars(
+            {
+                "heldout/absolute_error": float((x_hat - self._x).abs().mean()),
+                "codes/mean_square": float(codes.z.square().mean()),
+            },
+            step,
+        )
+        pairs = rows_of_pairs(_to_pixels(self._x), _to_pixels(x_hat), ACROSS)
+        self._board.picture("copies/heldout", pairs, step)
+
+
+def _to_pixels(x: Tensor) -> NDArray[np.uint8]:
+    """(N, 3, H, W) in 0 to 1 to uint8 (N, H, W, 3)."""
+    return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -1,0 +1,66 @@
+"""Which fit of a sweep is recommended, and the chart of them."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from calibration.sweep import Trial, chart, recommend
+
+
+def trial(
+    latent_dim: int, error: float, p_value: float = 0.5, *, auroc: float | None = None, width: int = 64
+) -> Trial:
+    """One fit."""
+    figures = {"heldout_squared_error": error, "prior_match_p_value": p_value}
+    return Trial(latent_dim, width, 100.0, "folder", figures, auroc)
+
+
+def test_detection_decides_where_it_was_measured() -> None:
+    """The smallest whose AUROC is within 0.01 of the best, whatever its held-out error."""
+    trials = [trial(2, 9, auroc=0.7), trial(8, 8, auroc=0.895), trial(64, 1, auroc=0.9)]
+    chosen, reason = recommend(trials)
+    assert chosen.latent_dim == 8
+    assert "0.895" in reason
+    assert "0.900" in reason
+
+
+def test_a_prior_match_comes_before_a_lower_error() -> None:
+    """Without labels the lowest error counts among the fits whose codes match the prior."""
+    chosen, reason = recommend([trial(2, 90), trial(8, 50), trial(64, 10, 0.001)])
+    assert chosen.latent_dim == 8
+    assert "match the prior" in reason
+
+
+def test_what_is_close_is_as_good_and_the_smaller_is_taken() -> None:
+    """An error within 5 % of the lowest is as low: fewer dimensions first, then fewer channels."""
+    trials = [trial(64, 50), trial(8, 52), trial(8, 51, width=256), trial(2, 60)]
+    assert recommend(trials)[0] == trials[1]
+
+
+def test_without_any_match_the_error_decides_and_the_reason_says_so() -> None:
+    """Where every match is rejected, all fits count."""
+    chosen, reason = recommend([trial(2, 90, 0.001), trial(8, 50, 0.002)])
+    assert chosen.latent_dim == 8
+    assert "no prior match holds" in reason
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_chart_shows_every_fit(count: int) -> None:
+    """It is an SVG document with a point for each fit, filled where the match holds, and a line a width."""
+    trials = [
+        trial(2**i, 10.0 * i + 1, 0.5 if i else 0.001, width=w) for i in range(count) for w in (64, 256)
+    ]
+    svg = chart(trials)
+    ET.fromstring(svg)  # noqa: S314 - our own text
+    assert svg.count("<circle") == 2 * count
+    assert svg.count('fill="#ffffff"/>') - 1 == 2  # the background, and the two that do not match
+    assert svg.count("<polyline") == 2
+    assert re.findall(r"width \d+, λ \d+", svg) == ["width 64, λ 100", "width 256, λ 100"]
+
+
+def test_a_chart_of_perfect_fits_has_an_axis() -> None:
+    """Errors of 0 are drawn, not divided by."""
+    assert "NaN" not in chart([trial(2, 0.0)])

@@ -1,0 +1,18 @@
+"""Pictures and samplers of the article's preset that the tests of this folder share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.article.network import LearnerOptions
+from models.article.sampler import PictureSampler
+
+TINY = LearnerOptions(latent_dim=3, width=8)
+
+
+@pytest.fixture(scope="session")
+def pictures(pixels: NDArray[np.uint8]) -> PictureSampler:
+    """The first ten parts."""
+    return PictureSampler(pixels, np.arange(10), flip=False, seed=3)

@@ -1,0 +1,135 @@
+"""The graphs of the article's auto-encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from inspector.detector import Graph
+from models import export
+from models.article.graph import COLUMNS, KernelDensity, assemble, errors
+from models.article.network import ArticleLearner
+from models.article.sampler import PictureSampler
+from models.article.training import prepare
+from models.mmd import imq_witness
+from tests.models.article.conftest import TINY
+
+GROUPS = np.array([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+
+
+@pytest.fixture(scope="module")
+def learner(pictures: PictureSampler) -> ArticleLearner:
+    """Three steps old, with codes that differ from picture to picture."""
+    learner = ArticleLearner(TINY)
+    prepare(learner, pictures)
+    for step in range(20):  # enough for batch norm to know the pictures
+        learner.learn(pictures.draw(step), step, 3)
+    return learner
+
+
+@pytest.fixture(scope="module")
+def graphs(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> export.Graphs:
+    """Put together on the first ten pictures."""
+    return assemble(learner.network, pixels, np.arange(10), GROUPS)
+
+
+@pytest.fixture(scope="module")
+def folder(graphs: export.Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the three graphs were written to."""
+    target = tmp_path_factory.mktemp("graphs")
+    export.write_graphs(graphs, target, 64)
+    return target
+
+
+def constant(sample: torch.Tensor) -> torch.Tensor:
+    """The term of the squared MMD that depends on the sample alone: `mean_ij k(r_i, r_j)`."""
+    return imq_witness(sample, sample).mean() * -1 + 7
+
+
+def test_the_kernel_density_is_the_witness_function() -> None:
+    """But for a constant it equals `imq_witness`, which has the formula in plain sight."""
+    sample, z = torch.randn(2, 20, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(KernelDensity(sample)(z)[:, 0] + constant(sample), imq_witness(z, sample))
+
+
+def test_a_code_does_not_vouch_for_itself() -> None:
+    """Marked rows of the sample do not count: the mean is that over the others."""
+    sample = torch.randn(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = KernelDensity(sample)(sample, torch.eye(6, dtype=torch.bool))
+    for i in range(6):
+        others = sample[torch.arange(6) != i]
+        torch.testing.assert_close(found[i] + constant(others), imq_witness(sample[i : i + 1], others))
+
+
+def test_density_falls_and_score_rises_away_from_the_sample() -> None:
+    """A code amid the sample scores lower than one at its edge, and that lower than one far off."""
+    sample = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    score = KernelDensity(sample)(torch.tensor([[0.0] * 4, [2.0] * 4, [9.0] * 4]))[:, 0]
+    assert score[0] < score[1] < score[2]
+
+
+def test_torch_and_onnx_agree(graphs: export.Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
+    """Statistics, maps and latents agree for any batch size, and have the contract's names and shapes."""
+    graph = Graph(folder / "detector.onnx", 1)
+    for count in (1, 2, 5):
+        raw = graph.run(pixels[:count])
+        assert raw.statistics.shape == (count, len(COLUMNS))
+        assert raw.anomaly_map.shape == (count, 32, 32)
+        assert raw.latent.shape == (count, 3)
+        with torch.no_grad():
+            expected = graphs.detector(torch.from_numpy(pixels[:count]))
+        for got, want in zip((raw.statistics, raw.anomaly_map, raw.latent), expected, strict=True):
+            np.testing.assert_allclose(got, want.numpy(), rtol=1e-3, atol=1e-3)
+    session = onnxruntime.InferenceSession(str(folder / "detector.onnx"))
+    (image,) = session.get_inputs()
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [64, 64, 3])
+
+
+def test_encoder_and_decoder_fit_together(
+    folder: Path, pixels: NDArray[np.uint8], learner: ArticleLearner
+) -> None:
+    """Picture to code to picture through the two graphs is what the networks make of it, rounded."""
+    encoder = onnxruntime.InferenceSession(str(folder / "encoder.onnx"))
+    decoder = onnxruntime.InferenceSession(str(folder / "decoder.onnx"))
+    (codes,) = encoder.run(None, {"image": pixels[:3]})
+    (copies,) = decoder.run(None, {"latent": codes})
+    assert codes.shape == (3, 3)
+    assert (copies.shape, copies.dtype) == ((3, 64, 64, 3), np.uint8)
+    with torch.no_grad():
+        x_hat = learner.network(torch.from_numpy(pixels[:3]).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    expected = ((x_hat + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+    assert np.abs(copies - expected).max() <= 0.51
+
+
+def test_training_pictures_are_scored_without_their_own_codes(
+    graphs: export.Graphs, learner: ArticleLearner, pixels: NDArray[np.uint8]
+) -> None:
+    """The density of a training picture leaves out its own code and that of its near-duplicate."""
+    with torch.no_grad():
+        _, z = errors(learner.network, torch.from_numpy(pixels[:10]))
+        without = KernelDensity(z)(z[:1], torch.from_numpy(GROUPS[None, :10] == 0))
+    assert graphs.training.statistics[0, -1] == pytest.approx(float(without), rel=1e-5)
+    assert graphs.training.statistics[0, -1] > float(KernelDensity(z)(z[:1]))
+
+
+def test_the_map_is_in_units_of_the_training_pictures(graphs: export.Graphs) -> None:
+    """It is about 0 in training, and the first column is the mean of its largest places."""
+    flat = np.sort(graphs.training.anomaly_map.reshape(10, -1), axis=1)
+    np.testing.assert_allclose(graphs.training.statistics[:, 0], flat[:, -20:].mean(1), rtol=1e-5)
+    assert abs(flat.mean()) < 0.2
+
+
+def test_the_second_column_is_the_articles_error(graphs: export.Graphs, learner: ArticleLearner) -> None:
+    """It is the mean squared error of the whole picture, in one unit for all pictures."""
+    pixels = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        statistics = graphs.detector(pixels)[0]
+        x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+        error = (learner.network(x) - x).square().mean((1, 2, 3))
+    ratio = statistics[:, 1] / error
+    torch.testing.assert_close(ratio, ratio[:1].expand(4), rtol=1e-4, atol=0)

@@ -1,0 +1,85 @@
+"""The auto-encoder and its learner."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models.article.network import LEARNING_RATE, ArticleLearner, LearnerOptions, learning_rate
+from models.article.sampler import PictureSampler
+from models.cost import COSTS
+from models.mmd import imq_mmd
+from models.penalty import PENALTIES
+from tests.models.article.conftest import TINY
+
+
+def test_the_schedule_is_the_references() -> None:
+    """At epoch e of E the rate is 5e-4·100^(−(e+1)/E): constant within an epoch, a hundredth at the end."""
+    rates = [learning_rate(step, 1000, 10) for step in range(1000)]
+    expected = [5e-4 * 100 ** (-(epoch + 1) / 100) for epoch in range(100) for _ in range(10)]
+    assert rates == pytest.approx(expected)
+    assert learning_rate(0, None, 10) == LEARNING_RATE
+
+
+def test_the_optimiser_is_the_references() -> None:
+    """Adam with β1 0.5."""
+    (group,) = ArticleLearner(TINY).optimiser.param_groups
+    assert (group["lr"], group["betas"][0], group["weight_decay"]) == (5e-4, 0.5, 0)
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_the_loss_is_cost_plus_weighted_penalty(pictures: PictureSampler, cost: str) -> None:
+    """The recorded losses are those of the formula: clean pictures, codes of noisy ones, λ times the MMD."""
+    options = replace(TINY, cost=cost, penalty_weight=7.0)
+    learner, twin, batch = ArticleLearner(options), ArticleLearner(options), pictures.draw(2)
+    losses = learner.learn(batch, 2, 40)
+    codes = twin.network.encoder(batch.noisy)
+    draws = torch.randn(codes.shape, generator=torch.Generator().manual_seed(2))
+    expected = COSTS[cost](twin.network.decoder(codes), batch.clean)
+    mmd = imq_mmd(codes, draws)
+    assert losses["reconstruction"] == pytest.approx(float(expected.detach()))
+    assert losses["mmd"] == pytest.approx(float(mmd.detach()), abs=1e-5)
+    assert losses["total"] == pytest.approx(float((expected + 7 * mmd).detach()), rel=1e-5)
+
+
+@pytest.mark.parametrize("regularizer", PENALTIES)
+@pytest.mark.parametrize("decoder", ["dcgan", "dcgan_mod"])
+def test_every_penalty_and_decoder_learns(pictures: PictureSampler, regularizer: str, decoder: str) -> None:
+    """Thirty steps lower the cost of copies, and losses carry the penalty's name."""
+    learner = ArticleLearner(
+        replace(TINY, regularizer=regularizer, decoder=decoder, width=16, penalty_weight=0.03)
+    )
+    curve = [learner.learn(pictures.draw(step), step, None) for step in range(30)]
+    assert curve[-1]["reconstruction"] < 0.9 * curve[0]["reconstruction"]
+    own = set(curve[0]) - {"total", "reconstruction"}
+    expected = {"gan": {"gan", "adversary"}, "none": set()}
+    assert own == expected.get(regularizer, {regularizer})
+
+
+@pytest.mark.parametrize("regularizer", PENALTIES)
+def test_a_restored_learner_goes_on_as_the_first(pictures: PictureSampler, regularizer: str) -> None:
+    """State taken after a step, put into another learner, leads to the same weights, bit for bit."""
+    options = replace(TINY, regularizer=regularizer)
+    first, second = ArticleLearner(options), ArticleLearner(replace(options, seed=9))
+    first.learn(pictures.draw(0), 0, 8)
+    second.restore(deepcopy(first.state()))  # as if it had been in a file
+    second.options = options
+    for step in (1, 2):
+        first.learn(pictures.draw(step), step, 8)
+        second.learn(pictures.draw(step), step, 8)
+    for name, value in first.network.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            assert value.equal(second.network.state_dict()[name]), name
+
+
+def test_a_vae_scores_with_its_means() -> None:
+    """The encoder of a VAE gives twice as many numbers, of which the first half is the code."""
+    learner = ArticleLearner(LearnerOptions(latent_dim=3, width=8, regularizer="kl"))
+    network = learner.network.eval()
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    assert network.encoder(x).shape == (2, 6)
+    assert network.encode(x).equal(network.encoder(x)[:, :3])
+    assert network(x).shape == x.shape

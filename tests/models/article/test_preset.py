@@ -1,0 +1,73 @@
+"""Which options belong to which preset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from inspector.errors import UsageError
+from models.article.preset import ArticleOptions, choose
+from models.penalty import PENALTIES
+from models.preset import FitOptions
+
+
+def test_the_preset_decides_which_options_there_are() -> None:
+    """What is not given is the preset's own choice."""
+    article, standard = choose(preset="article", latent_dim=None), choose(latent_dim=None)
+    assert isinstance(article, ArticleOptions)
+    assert isinstance(standard, FitOptions)
+    assert (article.latent_dim, article.image_size, article.budget_seconds) == (64, 64, 900)
+    assert (standard.preset, standard.latent_dim, standard.image_size) == ("standard", 32, 256)
+    assert choose(preset="article", background=(0, 0, 0)).as_dict()["background"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("regularizer", PENALTIES)
+def test_each_penalty_has_a_weight(regularizer: str) -> None:
+    """λ is 100 for the MMD, as in the article, and can be chosen; without a penalty it is 0."""
+    expected = {"mmd": 100.0, "gan": 10.0, "kl": 0.03, "none": 0.0}
+    assert ArticleOptions(regularizer=regularizer).weight == expected[regularizer]
+    if regularizer != "none":
+        assert ArticleOptions(regularizer=regularizer, penalty_weight=3.0).weight == 3
+
+
+def test_small_folders_are_learned_with_a_quarter_of_the_width() -> None:
+    """Below 1,000 pictures without a GPU it is 256, else the reference's 1024, unless one was asked for."""
+    assert [ArticleOptions(device="cpu").width_for(n) for n in (999, 1000)] == [256, 1024]
+    assert ArticleOptions(device="cpu", width=64).width_for(999) == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"preset": "fast"}, "--preset is 'fast'; allowed are quick, standard, thorough, article"),
+        ({"preset": "article", "prior": False}, "--no-prior belongs to --preset quick, standard, thorough"),
+        ({"preset": "article", "image_size": 256}, "--image-size is 256; allowed: 64 with --preset article"),
+        ({"preset": "article", "latent_dim": 1}, "--latent-dim is 1; allowed: 2 to 512"),
+        ({"preset": "article", "width": 20}, "--width is 20; allowed: multiples of 8"),
+        ({"preset": "article", "cost": "l3"}, "--cost is 'l3'; allowed are l2sq, l2, l1"),
+        ({"preset": "article", "regularizer": "wgan"}, "allowed are mmd, gan, kl, none"),
+        ({"preset": "article", "penalty_weight": -1.0}, "--lambda is -1; allowed: 0 to"),
+        ({"preset": "article", "penalty_weight": float("nan")}, "--lambda is nan; allowed: 0 to"),
+        ({"preset": "article", "penalty_weight": 1.0, "regularizer": "none"}, "has nothing to weigh"),
+        ({"preset": "article", "kernel": "rbf", "regularizer": "gan"}, "--kernel rbf belongs to --reg"),
+        ({"preset": "quick", "penalty_weight": 1.0}, "--lambda belongs to --preset article"),
+        ({"decoder": "dcgan"}, "--decoder belongs to --preset article, not to --preset standard"),
+        ({"cost": "l1"}, "--cost belongs to --preset article"),
+        ({"kernel": "imq"}, "--kernel belongs to --preset article"),
+        ({"regularizer": "gan"}, "allowed with --preset standard are mmd, none"),
+        ({"preset": "quick", "regularizer": "kl"}, "allowed with --preset quick are mmd, none"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_belong_are_refused(given: dict[str, Any], message: str) -> None:
+    """The message names option, value and where it belongs, and a hint says what to do."""
+    with pytest.raises(UsageError) as refused:
+        choose(**given)
+    assert message in refused.value.message
+    assert refused.value.hint
+
+
+def test_a_word_that_is_no_option_is_a_programmers_error() -> None:
+    """A misspelt keyword is refused as Python does."""
+    with pytest.raises(TypeError, match="latent_dims"):
+        choose(latent_dims=3)
