@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -19,9 +19,6 @@ from inspector.errors import UsageError
 from inspector.files import printable
 from inspector.storage import storage_errors, write_bytes
 
-if TYPE_CHECKING:
-    from calibration.sweep import Trial
-
 EXAMPLE = """
 inspector sweep characters/
 inspector sweep characters/ --latent-dim 2,8,64 --width 64,256 --lambda 10,100 --budget-each 5m
@@ -31,6 +28,37 @@ inspector sweep tiles/train/good --test tiles/test --output tiles-sweep
 _OURS = re.compile(r"\.?d\d+-w\d+-l[\d.e+-]+(\.work)?")  # models, and what a killed fit leaves
 RESULTS, CHART = "sweep.json", "sweep.svg"
 MOST_FITS = 200
+
+
+class Trial(Protocol):
+    """One fit and what was measured of it: `calibration.sweep.Trial`, behind the door to the workshop."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a code."""
+
+    @property
+    def width(self) -> int:
+        """Channels of the deepest layer."""
+
+    @property
+    def penalty_weight(self) -> float:
+        """Weight of the penalty."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """As in the manifest's training summary."""
+
+    @property
+    def auroc(self) -> float | None:
+        """On labelled pictures, where there were some."""
+
+    @property
+    def error(self) -> float:
+        """Squared error of held-out copies."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
 
 
 @dataclass(frozen=True)
