@@ -17,7 +17,8 @@ from inspector.errors import UsageError
 from inspector.records import Calibration, Column
 
 FUSED = ("head", "latent_mmd", "latent_mmd_coarse")
-WEIGHTS = (0.2, 0.7, 0.1)  # what a fit learns in minutes, or from few pictures, is less sure than the prior
+WEIGHTS = (0.45, 0.45, 0.1)
+FLOOR = 0.0  # the centre of good pictures: what is more usual than most in one respect excuses no other
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1
 
@@ -33,6 +34,7 @@ def make_calibration(
     max_review: float | None = None,
     fused: Sequence[str] = FUSED,
     weights: Sequence[float] = WEIGHTS,
+    floor: float | None = FLOOR,
     source: str,
 ) -> Calibration:
     """Standardise on training pictures, and set thresholds on held-out ones.
@@ -48,7 +50,8 @@ def make_calibration(
     columns : sequence of Column
         What each column is.
     relit_statistics : array (r_images, n_columns), optional
-        Of some of the training pictures under other light: what light alone moves has a greater spread.
+        Of some of the training pictures under other light: what light alone moves has a greater spread.  The
+        centre is that of the pictures as they are.
     max_false_reject : float
         The rate of good pictures that may fail.
     max_review : float, optional
@@ -57,6 +60,8 @@ def make_calibration(
         The components that enter the score.
     weights : sequence of float
         How much each of them counts.
+    floor : float, optional
+        A component counts as no less than this, in units of its spread from its centre.
     source : str
         Where the held-out pictures come from, for people.
 
@@ -72,8 +77,8 @@ def make_calibration(
     """
     check_rates(max_false_reject, max_review)
     names = tuple(column.component for column in columns)
-    seen = [training_statistics] if relit_statistics is None else [training_statistics, relit_statistics]
-    fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights)).fit(np.concatenate(seen))
+    fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights), floor=floor)
+    fusion.fit(training_statistics, disturbed=relit_statistics)
     calibration = set_thresholds(
         fusion.fuse(heldout_statistics),
         heldout_map_peaks,
@@ -84,6 +89,7 @@ def make_calibration(
         scale=tuple(fusion.scale_.tolist()),
         fused=tuple(fused),
         weights=tuple(weights),
+        floor=floor,
     )
     if calibration.promise_kept:
         return calibration
@@ -110,7 +116,7 @@ def set_thresholds(
     max_false_reject, max_review, source
         As for `make_calibration`.
     **standardisation
-        The fields `center`, `scale`, `fused` and `weights` of the record, by which the scores were made.
+        The fields `center`, `scale`, `fused`, `weights` and `floor` of the record, which made the scores.
 
     Returns
     -------

@@ -35,6 +35,8 @@ class ScoreFusion(TransformerMixin, BaseEstimator):
         The components that enter the final score; all of them without it.
     weights : sequence of float, optional
         How much each fused component counts; equally without it.
+    floor : float, optional
+        In the final score, a component counts as no less than this.
     upper_quantile : float, default=0.95
         The level u of the upper spread, strictly between 0.5 and 1.
 
@@ -75,14 +77,21 @@ class ScoreFusion(TransformerMixin, BaseEstimator):
         fused: Sequence[str] | None = None,
         *,
         weights: Sequence[float] | None = None,
+        floor: float | None = None,
         upper_quantile: float = 0.95,
     ) -> None:
         self.components = components
         self.fused = fused
         self.weights = weights
+        self.floor = floor
         self.upper_quantile = upper_quantile
 
-    def fit(self, X: ArrayLike, y: Any = None) -> ScoreFusion:  # noqa: ARG002  # scikit-learn's signature
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,  # noqa: ARG002  # scikit-learn's signature
+        disturbed: ArrayLike | None = None,
+    ) -> ScoreFusion:
         """Learn centre and spread from training pictures.
 
         Parameters
@@ -91,6 +100,9 @@ class ScoreFusion(TransformerMixin, BaseEstimator):
             Raw statistics, rising with anomaly.
         y : None
             Ignored; here for scikit-learn's conventions.
+        disturbed : array-like of shape (m_images, n_columns), optional
+            Of training pictures that something harmless was done to.  They widen the spread, and leave the
+            centre where it is.
 
         Returns
         -------
@@ -103,6 +115,9 @@ class ScoreFusion(TransformerMixin, BaseEstimator):
         self._check_fused()
         self._groups = [[j for j, name in enumerate(names) if name == group] for group in self.components_]
         self.center_, self.scale_ = self._center_and_scale(statistics)
+        if disturbed is not None:
+            others: Floats = validate_data(self, disturbed, dtype=np.float64, reset=False)
+            self.scale_ = self._center_and_scale(np.concatenate([statistics, others]))[1]
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -117,6 +132,8 @@ class ScoreFusion(TransformerMixin, BaseEstimator):
         scores = self.transform(X)
         fused = self.components_ if self.fused is None else self.fused
         chosen = scores[:, [self.components_.index(name) for name in fused]]  # (n, fused)
+        if self.floor is not None:
+            chosen = np.maximum(chosen, self.floor)
         return np.asarray(np.average(chosen, axis=1, weights=self.weights))
 
     def _column_names(self) -> tuple[str, ...]:

@@ -135,6 +135,7 @@ def recalibrate(
         scale=before.scale,
         fused=before.fused,
         weights=before.weights,
+        floor=before.floor,
     )
     fill = _filler(detector, calibration, normals, scores, normal_dir, target)
     return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped)

@@ -44,8 +44,13 @@ def component_scores(
 
 
 def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
-    """Return the score of each picture: the weighted mean of the components named in `fused`."""
-    parts = [components[name] for name in calibration.fused]
+    """Return the score of each picture: the weighted mean of the components named in `fused`.
+
+    With a `floor`, a component that lies below it counts as the floor: that a picture is more usual than
+    most in one respect says nothing for it in another.
+    """
+    floor = -np.inf if calibration.floor is None else calibration.floor
+    parts = [np.maximum(components[name], floor) for name in calibration.fused]
     return np.asarray(np.average(parts, axis=0, weights=calibration.weights or None))
 
 

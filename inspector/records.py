@@ -149,13 +149,15 @@ class Calibration(Record):
 
     A statistic is standardised, `(x - center) / scale`, with `center` and `scale` from training
     images.  A component's score is the mean of its standardised columns; the score of the
-    picture is the weighted mean of the components named in `fused`.  All of them rise with anomaly.
+    picture is the weighted mean of the components named in `fused`, of each no less than `floor`
+    where there is one.  All of them rise with anomaly.
     """
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
     fused: tuple[str, ...]
     weights: tuple[float, ...] = ()
+    floor: float | None = None
     threshold: float
     review_threshold: float | None = None
     map_limit: float

@@ -128,6 +128,7 @@ def test_other_components_can_be_fused() -> None:
         max_false_reject=0.05,
         fused=("reconstruction",),
         weights=(1.0,),
+        floor=None,
         source="",
     )
     assert calibration.fused == ("reconstruction",)

@@ -75,6 +75,25 @@ def test_weights_say_how_much_each_component_counts() -> None:
         ScoreFusion(NAMES, fused=("head", "latent_mmd"), weights=(1,)).fit(X)
 
 
+def test_what_is_more_usual_than_most_excuses_nothing() -> None:
+    """With a floor, a component below it counts as the floor, in the final score alone."""
+    X = skewed()
+    fusion = ScoreFusion(NAMES, fused=("head", "latent_mmd"), floor=0.0).fit(X)
+    scores = fusion.transform(X)
+    assert (scores < 0).any()
+    np.testing.assert_allclose(fusion.fuse(X), np.maximum(scores[:, 1:], 0).mean(axis=1))
+
+
+def test_harmless_disturbance_widens_the_spread_alone() -> None:
+    """Pictures under other light leave the centre, and make a column that they move count less."""
+    X = skewed()
+    other = X * (1.0, 1.5, 1.5, 1.5, 1.5)
+    plain = ScoreFusion().fit(X)
+    fusion = ScoreFusion().fit(X, disturbed=other)
+    np.testing.assert_array_equal(fusion.center_, plain.center_)
+    assert (fusion.scale_[1:] > plain.scale_[1:]).all()
+
+
 def test_columns_of_a_component_need_not_be_neighbours() -> None:
     """Columns belong together by name, wherever they stand."""
     X = skewed(columns=3)
