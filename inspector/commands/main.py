@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # In the order of a first day.  `inspector.commands.NAME` holds a function, or a Typer app, of that name,
 # and `EXAMPLE`, the lines that its help ends with.
-COMMANDS = ("fit", "score", "evaluate", "calibrate", "drift", "serve", "watch", "models", "demo")
+COMMANDS = ("cutout", "fit", "score", "evaluate", "calibrate", "drift", "serve", "watch", "models", "demo")
 
 DEBUG = "--debug"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
