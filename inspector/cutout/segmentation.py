@@ -9,8 +9,9 @@ where F and B are colour histograms of object and background, and the cut minimi
 
     -w Σ evidence over the object + 50 Σ exp(-β |difference|²) over neighbours on two sides of its outline.
 
-F and B begin as everything inside of a margin and the border of the picture, and are counted anew after
-each cut; w grows from 1 to 3, so that the first cuts find the body and the last ones its details.
+F and B begin as everything inside of a border and as that border, and are counted anew after each cut;
+w grows from 1 to 3, so that the first cuts find the body and the last ones its details.  The object may
+reach over one side of the picture: what is on one side of the border alone does not count against it.
 Nothing is drawn by chance: the same picture gives the same object.
 
 References
@@ -38,6 +39,7 @@ Plane = npt.NDArray[np.float32]
 Colour = tuple[int, int, int]
 
 BORDER = 0.06  # of the shorter side: what the background is learned from at first
+SHARPNESS_BORDER = 0.04  # likewise, what sharpness is compared with
 BINS = 16  # of a histogram, for each channel
 PSEUDOCOUNT, SCALE = 2.0, 1e4  # ε, of histograms that add up to so much
 LARGEST_EVIDENCE = 6.0  # of colour, either way
@@ -111,13 +113,14 @@ def find_object(pixels: Pixels, search: Search = Search()) -> Mask | None:
 
 
 def _iterate(colours: _Colours, beyond_colour: Plane, outside: Mask, iterations: int, factor: float) -> Mask:
-    found = ~border(outside.shape, BORDER)
-    for weight in np.linspace(*WEIGHTS, iterations):
-        evidence = factor * weight * (colours.evidence(found) + beyond_colour)
-        cut = _cut(colours.axes, evidence, outside)
-        if not cut.any():
-            return cut
-        found = cut
+    evidence = colours.first_evidence() + beyond_colour
+    for cut_number, weight in enumerate(np.linspace(*WEIGHTS, iterations), 1):
+        last = cut_number == iterations
+        background = outside & (evidence <= 0) if last else outside  # at last it may reach over the margin
+        found = _cut(colours.axes, factor * weight * evidence, background)
+        if last or not found.any():
+            break
+        evidence = colours.evidence(found) + beyond_colour
     return found
 
 
@@ -141,6 +144,14 @@ def border(shape: tuple[int, ...], share: float) -> Mask:
     return mask
 
 
+def sides(shape: tuple[int, ...], share: float) -> list[Mask]:
+    """Mark the four sides of a border; what is in a corner belongs to the nearer one."""
+    row, column = np.indices(shape)
+    apart = np.stack([row, shape[0] - 1 - row, column, shape[1] - 1 - column])
+    nearest, whole = apart.argmin(axis=0), border(shape, share)
+    return [whole & (nearest == side) for side in range(4)]
+
+
 # --- colour ---------------------------------------------------------------------------------
 
 
@@ -154,7 +165,16 @@ class _Colours:
 
     def evidence(self, found: Mask) -> Plane:
         """Logarithm of how much likelier each pixel's colour is among `found` than elsewhere."""
-        inside, elsewhere = self._histogram(found), self._histogram(~found)
+        return self._evidence(self._histogram(found), self._histogram(~found))
+
+    def first_evidence(self) -> Plane:
+        """Likewise of what lies inside the border, over the border without each colour's richest side."""
+        shape = self._bins.shape
+        each = np.stack([self._histogram(side) for side in sides(shape, BORDER)])
+        elsewhere = (each.sum(axis=0) - each.max(axis=0)) / np.float32(3)
+        return self._evidence(self._histogram(~border(shape, BORDER)), elsewhere)
+
+    def _evidence(self, inside: Plane, elsewhere: Plane) -> Plane:
         ratio = np.log((inside + PSEUDOCOUNT) / (elsewhere + PSEUDOCOUNT))
         return cast(Plane, np.clip(ratio, -LARGEST_EVIDENCE, LARGEST_EVIDENCE).ravel()[self._bins])
 
@@ -189,9 +209,9 @@ def sharpness_evidence(pixels: Pixels) -> Plane:
     """Evidence for the object from what is sharper than the border, as far as the picture has such a thing.
 
     Sharpness is the gradient's size over what is left of it after a blur [2]_, averaged over a
-    neighbourhood with the squared gradient as weight.  It is standardised on the border (0 at the median, 1
-    at the ninth decile), and counts for nothing where the middle is hardly sharper than the border: then
-    the background is in focus as well.
+    neighbourhood with the squared gradient as weight.  It is standardised on the border's sides, apart from
+    the sharpest one (0 at the median, 1 at the ninth decile), and counts for nothing where the middle is
+    hardly sharper than they are: then the background is in focus as well.
 
     References
     ----------
@@ -199,7 +219,9 @@ def sharpness_evidence(pixels: Pixels) -> Plane:
     """
     sharpness = _sharpness(pixels)
     height, width = sharpness.shape
-    median, high = np.percentile(sharpness[border(sharpness.shape, 0.04)], [50, 90])
+    around = [sharpness[side] for side in sides(sharpness.shape, SHARPNESS_BORDER)]
+    median = float(np.median([np.median(values) for values in around]))
+    high = float(np.sort([np.percentile(values, 90) for values in around])[2])
     middle = sharpness[height // 4 : height - height // 4, width // 4 : width - width // 4]
     trust = np.clip((float((middle > high).mean()) - 0.3) / 0.4, 0, 1)
     standardised = (sharpness - median) / (high - median + 1e-6)
