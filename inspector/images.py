@@ -54,6 +54,7 @@ __all__ = [
     "fit_to",
     "list_images",
     "printable",
+    "straight_rgba",
 ]
 
 Pixels = npt.NDArray[np.uint8]
@@ -166,19 +167,42 @@ def decode(
         raise _at_fault(kind, name, exc) from exc
 
 
+def straight_rgba(data: bytes) -> Pixels | None:
+    """Read colours and transparency as a file has them, where `decode` lays the colours over white.
+
+    Parameters
+    ----------
+    data : bytes
+        A file that `decode` reads.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 4), or None
+        RGBA, upright, 8 bits; None where no pixel is transparent.
+    """
+    kind = header.sniff(data, "the picture")
+    with _without_warnings() if _may_warn(kind, data) else nullcontext():
+        image = _plugin(kind)(BytesIO(data))
+        if not image.has_transparency_data or image.mode.startswith("I"):
+            return None
+        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
+        rgba = np.asarray(straight.convert("RGBA"))
+    return None if rgba[..., 3].min() == 255 else _frozen(_upright(rgba, _orientation(image, kind)))
+
+
 def fit_to(pixels: Pixels, height: int, width: int) -> Pixels:
     """Stretch a picture to a model's size: by area where a side shrinks, linearly where it grows.
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (h, w, 3)
+    pixels : ndarray of uint8, shape (h, w, C)
         The picture.
     height, width : int
         The size wanted, in pixels.
 
     Returns
     -------
-    ndarray of uint8, shape (height, width, 3)
+    ndarray of uint8, shape (height, width, C)
         Contiguous; the picture itself where it has this size already.
     """
     smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
@@ -190,7 +214,7 @@ def fit_to(pixels: Pixels, height: int, width: int) -> Pixels:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode uint8 pixels, (H, W, 3) RGB or (H, W) grey, as PNG."""
+    """Encode uint8 pixels, (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, as PNG."""
     return _encode(".png", pixels, [])
 
 
@@ -231,7 +255,10 @@ def encode_animation(
 
 
 def _encode(suffix: str, pixels: Pixels, options: list[int]) -> bytes:
-    picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    picture = pixels
+    if pixels.ndim == 3:
+        order = cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR
+        picture = cast(Pixels, cv2.cvtColor(pixels, order))
     return cv2.imencode(suffix, picture, options)[1].tobytes()
 
 

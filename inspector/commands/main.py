@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # In the order of a first day.  `inspector.commands.NAME` holds a function, or a Typer app, of that name,
 # and `EXAMPLE`, the lines that its help ends with.
 COMMANDS = (
+    "cutout",
     "fit",
     "score",
     "evaluate",
