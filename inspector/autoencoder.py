@@ -63,6 +63,7 @@ class AutoEncoder:
             max_pixels=self.settings.max_pixels,
             max_bytes=self.settings.max_bytes,
             reduce_to=self.size,
+            background=self.bundle.manifest.image.background,
         )
         return images.fit_to(picture.pixels, *self.size)
 

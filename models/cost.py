@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 ROOT_FLOOR = 1e-8  # keeps the gradient of a root finite at 0
@@ -31,14 +30,3 @@ COSTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2sq": l2sq, "l2": l2, 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """`Σ d²` of each picture, (B, C, H, W) to (B,): the figure by which fits are compared."""
     return (x_hat - x).square().flatten(1).sum(1)
-
-
-def sharpness(x: Tensor) -> Tensor:
-    """Variance of the 3 x 3 Laplacian of each grey picture, (B, 3, H, W) in −1 to 1 to (B,).
-
-    Greys are taken as 0 to 1.  It falls as a picture blurs.
-    """
-    grey = (x.mean(1, keepdim=True) + 1) / 2  # (B, 1, H, W)
-    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).to(grey)
-    edges = torch.nn.functional.conv2d(grey, kernel[None, None])
-    return edges.flatten(1).var(1, unbiased=False)

@@ -42,7 +42,8 @@ def render(
         Limit on the picture.
     """
     most = THUMBNAIL_SIDE if view is View.THUMBNAIL else LARGEST_SIDE
-    picture = images.decode(data, max_pixels=max_pixels, reduce_to=(most, most))
+    background = detector.manifest.image.background
+    picture = images.decode(data, max_pixels=max_pixels, reduce_to=(most, most), background=background)
     scale = min(1.0, most / max(picture.height, picture.width))
     height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))
     pixels = images.fit_to(picture.pixels, height, width)

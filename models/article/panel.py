@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.article.figure import copies
+from models.article.figure import copies, least_sharpness
 from models.article.network import ArticleLearner, AutoEncoder, learning_rate
 from models.article.sampler import to_pixels, to_tensor
 from models.board import CURVE_POINTS, PANELS, Board, due, fixed_noise, grid, rows_of_pairs
-from models.cost import sharpness, squared_error
+from models.cost import squared_error
 from models.scatter import draw, least_gaussian
 
 LOOKED_AT = 200  # held-out pictures, and as many training pictures
@@ -66,9 +66,9 @@ class Panel:
             {
                 "heldout/squared_error": float(squared_error(x_hat, self._heldout).mean()),
                 "training/squared_error": float(squared_error(x_training, self._training).mean()),
-                "sharpness/pictures": float(sharpness(self._heldout).min()),
-                "sharpness/copies": float(sharpness(x_hat).min()),
-                "sharpness/samples": float(sharpness(samples).min()),
+                "sharpness/pictures": least_sharpness(self._heldout),
+                "sharpness/copies": least_sharpness(x_hat),
+                "sharpness/samples": least_sharpness(samples),
                 **self._movement(z),
             },
             step,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from PIL import Image, ImageSequence
 from inspector import images, mosaic
 from inspector.autoencoder import AutoEncoder
 from inspector.bundle import Bundle, write_bundle
+from inspector.detector import Detector
 from inspector.parts import render
 from inspector.sharpness import sharpness
 from inspector.store import Store
@@ -173,6 +176,19 @@ def test_pictures_of_any_kind(command: Command, models: Store, parts: Pixels, tm
     assert (fade[0][SIDE // 2 :] == parts[0][SIDE // 2 :]).all()
     grey = images.decode(tmp_path / "grey.jpg").pixels
     assert (fade[2] == images.fit_to(grey, SIDE, SIDE)).all()
+
+
+def test_transparency_is_laid_over_the_model_s_ground(tiny: Bundle) -> None:
+    """A model that was fitted on a ground of its own sees that ground, as in scoring."""
+    ground = (16, 32, 48)
+    image = tiny.manifest.image.model_copy(update={"background": ground})
+    bundle = replace(tiny, manifest=tiny.manifest.model_copy(update={"image": image}))
+    nothing = np.zeros((SIDE, SIDE, 4), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(nothing).save(file, "PNG")
+    seen = AutoEncoder(bundle).prepare(file.getvalue())
+    assert (seen == ground).all()
+    assert (Detector(bundle).prepare(file.getvalue())[1] == ground).all()
 
 
 # --- what is printed ------------------------------------------------------------------------

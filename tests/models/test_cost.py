@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.cost import COSTS, sharpness, squared_error
+from models.cost import COSTS, squared_error
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,15 +44,3 @@ def test_squared_error_is_one_number_a_picture() -> None:
     x_hat, x = pictures()
     assert squared_error(x_hat, x).shape == (2,)
     assert float(squared_error(x_hat, x).mean()) == pytest.approx(float(COSTS["l2sq"](x_hat, x)) / 0.05)
-
-
-def test_sharpness_falls_with_blur() -> None:
-    """It is the variance of the Laplacian worked out by hand, lower for a blurred picture, 0 for a ramp."""
-    _, x = pictures()
-    grey = (x.mean(1).numpy() + 1) / 2
-    inner = grey[:, 1:-1, 1:-1]
-    edges = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * inner
-    np.testing.assert_allclose(sharpness(x).numpy(), edges.reshape(2, -1).var(1))
-    assert (sharpness(torch.nn.functional.avg_pool2d(x, 3, 1, 1)) < sharpness(x)).all()
-    ramp = torch.linspace(-1, 1, 6, dtype=torch.float64).expand(1, 3, 6, 6)
-    assert float(sharpness(ramp)) == pytest.approx(0, abs=1e-20)
