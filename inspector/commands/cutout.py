@@ -17,8 +17,8 @@ from inspector.files import printable
 
 if TYPE_CHECKING:
     from inspector.cutout.folder import Job, Outcome
+    from inspector.cutout.frame import Colour
     from inspector.cutout.picture import Options
-    from inspector.cutout.segmentation import Colour
 
 EXAMPLE = """
 inspector cutout photos/ --output cutouts

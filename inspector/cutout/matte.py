@@ -8,7 +8,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector.cutout.segmentation import Mask, Pixels, Plane
+from inspector.cutout.frame import Mask, Pixels, Plane
 from inspector.errors import UsageError
 
 SMALLEST_PART = 0.02  # of the largest part's area; smaller ones are crumbs

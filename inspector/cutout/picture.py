@@ -10,11 +10,12 @@ import numpy as np
 
 from inspector import images
 from inspector.cutout import matte, segmentation
+from inspector.cutout.frame import Colour, Mask, Pixels
 from inspector.cutout.matte import Finish
-from inspector.cutout.segmentation import Colour, Pixels, Search
+from inspector.cutout.segmentation import Search
 
 WORK_SIDE_PIXELS = 400  # the object is looked for in a picture no longer than this
-GENERATION = 1  # another number makes every cut-out anew: raise it when the same options give other pixels
+GENERATION = 2  # another number makes every cut-out anew: raise it when the same options give other pixels
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def cut_out(data: bytes, options: Options, *, max_pixels: int = images.MAX_PIXEL
     return CutOut(_laid_onto(np.dstack([picture, alpha]), options.onto), had_alpha=False)
 
 
-def object_mask(picture: Pixels, options: Options) -> segmentation.Mask | None:
+def object_mask(picture: Pixels, options: Options) -> Mask | None:
     """Find and clean up the object's mask, at the picture's size or at that of the search."""
     mask = segmentation.find_object(_reduced(picture), options.search)
     return None if mask is None else matte.tidy(mask, options.finish)

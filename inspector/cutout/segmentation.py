@@ -1,11 +1,12 @@
-"""Finds the object of a picture: iterated graph cuts on colour, sharpness and hints.
+"""Finds the object of a picture: iterated graph cuts on colours and other cues.
 
 GrabCut [1]_ fits Gaussian mixtures to the inside and the outside of a rectangle, and cuts.  Its cut is
 used here, with other evidence.  For a pixel of colour c,
 
-    evidence = log (F(c) + ε) / (B(c) + ε) + sharpness + hints
+    evidence = log (F(c) + ε) / (B(c) + ε) + cues
 
-where F and B are colour histograms of object and background, and the cut minimises
+where F and B are colour histograms of object and background, the cues are those of
+`inspector.cutout.cue`, and the cut minimises
 
     -w Σ evidence over the object + 50 Σ exp(-β |difference|²) over neighbours on two sides of its outline.
 
@@ -31,21 +32,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from inspector.cutout.cue import beyond_colour
+from inspector.cutout.frame import Colour, Mask, Pixels, Plane, border, sides
 from inspector.errors import UsageError
 
-Pixels = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-Plane = npt.NDArray[np.float32]
-Colour = tuple[int, int, int]
-
 BORDER = 0.06  # of the shorter side: what the background is learned from at first
-SHARPNESS_BORDER = 0.04  # likewise, what sharpness is compared with
 BINS = 16  # of a histogram, for each channel
 PSEUDOCOUNT, SCALE = 2.0, 1e4  # ε, of histograms that add up to so much
 LARGEST_EVIDENCE = 6.0  # of colour, either way
 WEIGHTS = 1.0, 3.0  # of the evidence against the outline's length, in the first and the last cut
 STRONGER = 1.0, 2.0, 4.0  # what the weights are multiplied by while nothing is found
-HINT_EVIDENCE, HINT_REACH = 12.0, 12.0  # of a hinted colour itself; its reach in CIE Lab
 LEVELS = 4.0  # of the third channel, for each unit of evidence
 SMALLEST_SHARE, LARGEST_SHARE = 0.002, 0.97  # of what lies inside the margin
 
@@ -102,25 +98,24 @@ def find_object(pixels: Pixels, search: Search = Search()) -> Mask | None:
     Takes about a second for a picture of 600 x 600 pixels: reduce larger ones before.
     """
     outside = border(pixels.shape[:2], search.margin)
-    beyond_colour = sharpness_evidence(pixels) + hint_evidence(pixels, search)
-    colours = _Colours(pixels)
+    cues, colours = beyond_colour(pixels, search.keep, search.remove), _Colours(pixels)
     for factor in STRONGER:
-        found = _iterate(colours, beyond_colour, outside, search.iterations, factor)
+        found = _iterate(colours, cues, outside, search.iterations, factor)
         share = found.sum() / (~outside).sum()
         if share >= SMALLEST_SHARE:
             return found if share <= LARGEST_SHARE else None
     return None
 
 
-def _iterate(colours: _Colours, beyond_colour: Plane, outside: Mask, iterations: int, factor: float) -> Mask:
-    evidence = colours.first_evidence() + beyond_colour
+def _iterate(colours: _Colours, cues: Plane, outside: Mask, iterations: int, factor: float) -> Mask:
+    evidence = colours.first_evidence() + cues
     for cut_number, weight in enumerate(np.linspace(*WEIGHTS, iterations), 1):
         last = cut_number == iterations
         background = outside & (evidence <= 0) if last else outside  # at last it may reach over the margin
         found = _cut(colours.axes, factor * weight * evidence, background)
         if last or not found.any():
             break
-        evidence = colours.evidence(found) + beyond_colour
+        evidence = colours.evidence(found) + cues
     return found
 
 
@@ -133,23 +128,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
-
-
-def border(shape: tuple[int, ...], share: float) -> Mask:
-    """Mark a border, at least one pixel wide; `share` is of the shorter side."""
-    height, width = shape
-    wide = max(1, round(min(height, width) * share))
-    mask = np.ones((height, width), bool)
-    mask[wide : height - wide, wide : width - wide] = False
-    return mask
-
-
-def sides(shape: tuple[int, ...], share: float) -> list[Mask]:
-    """Mark the four sides of a border; what is in a corner belongs to the nearer one."""
-    row, column = np.indices(shape)
-    apart = np.stack([row, shape[0] - 1 - row, column, shape[1] - 1 - column])
-    nearest, whole = apart.argmin(axis=0), border(shape, share)
-    return [whole & (nearest == side) for side in range(4)]
 
 
 # --- colour ---------------------------------------------------------------------------------
@@ -200,63 +178,6 @@ def _main_axes(pixels: Pixels) -> Pixels:
     along = lab @ directions[:, 1:].astype(np.float32)
     along *= np.float32(127 / max(3 * float(along[:, 1].std()), 1.0))
     return np.clip(along + 128, 0, 255).astype(np.uint8).reshape(*pixels.shape[:2], 2)
-
-
-# --- sharpness and hints --------------------------------------------------------------------
-
-
-def sharpness_evidence(pixels: Pixels) -> Plane:
-    """Evidence for the object from what is sharper than the border, as far as the picture has such a thing.
-
-    Sharpness is the gradient's size over what is left of it after a blur [2]_, averaged over a
-    neighbourhood with the squared gradient as weight.  It is standardised on the border's sides, apart from
-    the sharpest one (0 at the median, 1 at the ninth decile), and counts for nothing where the middle is
-    hardly sharper than they are: then the background is in focus as well.
-
-    References
-    ----------
-    .. [2] Zhuo, Sim, "Defocus map estimation from a single image", Pattern Recognition 44 (2011).
-    """
-    sharpness = _sharpness(pixels)
-    height, width = sharpness.shape
-    around = [sharpness[side] for side in sides(sharpness.shape, SHARPNESS_BORDER)]
-    median = float(np.median([np.median(values) for values in around]))
-    high = float(np.sort([np.percentile(values, 90) for values in around])[2])
-    middle = sharpness[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    trust = np.clip((float((middle > high).mean()) - 0.3) / 0.4, 0, 1)
-    standardised = (sharpness - median) / (high - median + 1e-6)
-    return cast(Plane, (np.clip(standardised, -1, 3) - 1).astype(np.float32) * np.float32(trust))
-
-
-def _sharpness(pixels: Pixels) -> Plane:
-    values = pixels.astype(np.float32)
-    gradient = _gradient(values)
-    ratio = gradient / (_gradient(cast(Plane, cv2.GaussianBlur(values, (0, 0), 1.5))) + np.float32(8))
-    weight, reach = gradient * gradient, max(pixels.shape) / 25
-    average = cv2.GaussianBlur(weight * ratio, (0, 0), reach)
-    return cast(Plane, average / (cv2.GaussianBlur(weight, (0, 0), reach) + 1))
-
-
-def _gradient(values: Plane) -> Plane:
-    across, down = cv2.Sobel(values, cv2.CV_32F, 1, 0), cv2.Sobel(values, cv2.CV_32F, 0, 1)
-    return cast(Plane, np.sqrt((across * across + down * down).sum(axis=2)))
-
-
-def hint_evidence(pixels: Pixels, search: Search) -> Plane:
-    """Evidence from colours that a person named: for the object near one to keep, against it near others."""
-    evidence = np.zeros(pixels.shape[:2], np.float32)
-    if not search.keep and not search.remove:
-        return evidence
-    lab = _lab(pixels)
-    for colours, sign in ((search.keep, 1), (search.remove, -1)):
-        for colour in colours:
-            apart = ((lab - _lab(np.array([[colour]], np.uint8))) ** 2).sum(axis=2)
-            evidence += np.float32(sign * HINT_EVIDENCE) * np.exp(apart / np.float32(-2 * HINT_REACH**2))
-    return evidence
-
-
-def _lab(pixels: Pixels) -> Plane:
-    return cast(Plane, cv2.cvtColor(pixels.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB))
 
 
 # --- the cut --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from inspector import images
-from inspector.cutout.segmentation import Pixels
+from inspector.cutout.frame import Pixels
 
 MOST_PAIRS = 60  # of any number of pictures
 PAIRS_IN_A_ROW = 5

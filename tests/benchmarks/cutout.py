@@ -19,8 +19,9 @@ import numpy as np
 
 from inspector import images
 from inspector.cutout import matte
+from inspector.cutout.frame import Mask, Pixels
 from inspector.cutout.picture import Options, object_mask
-from inspector.cutout.segmentation import Mask, Pixels, one_thread
+from inspector.cutout.segmentation import one_thread
 from inspector.files import list_images
 from tests.soak.program import demand, finish, say
 
