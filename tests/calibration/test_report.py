@@ -344,6 +344,18 @@ def test_says_what_the_calibration_says() -> None:
     assert f"of the next 1,000 good parts, {low} to {high} will be rejected" in page.text
 
 
+def test_says_how_the_score_is_made() -> None:
+    """A plain mean is called so; with weights each share is named, and a floor is explained."""
+    scores = scores_of(117)
+    plain = page_of(content_of(calibration_of(scores)))
+    assert "The score is the mean of 2 component scores (Head, Latent MMD), in units" in plain.text
+    assert "excuses" not in plain.text
+    weighted = page_of(content_of(calibration_of(scores, weights=(3.0, 1.0), floor=0.0)))
+    said = "The score is the weighted mean of 2 component scores (Head 0.75, Latent MMD 0.25), in units"
+    assert said in weighted.text
+    assert "none counts as less than 0" in weighted.text
+
+
 @pytest.mark.parametrize(
     ("rank", "said"),
     [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (12, "12th"), (21, "21st"), (113, "113th")],
