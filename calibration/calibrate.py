@@ -17,8 +17,8 @@ from inspector.errors import UsageError
 from inspector.records import Calibration, Column
 
 FUSED = ("head", "latent_mmd", "latent_mmd_coarse")
-WEIGHTS = (0.45, 0.45, 0.1)
-FLOOR = 0.0  # the centre of good pictures: what is more usual than most in one respect excuses no other
+WEIGHTS = (0.5, 0.4, 0.1)
+FLOOR = -0.5  # what is much more usual than most in one respect excuses no other
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1
 
@@ -29,11 +29,11 @@ def make_calibration(
     heldout_map_peaks: NDArray[np.floating],
     columns: Sequence[Column],
     *,
-    relit_statistics: NDArray[np.floating] | None = None,
+    disturbed_statistics: NDArray[np.floating] | None = None,
     max_false_reject: float,
     max_review: float | None = None,
-    fused: Sequence[str] = FUSED,
-    weights: Sequence[float] = WEIGHTS,
+    fused: Sequence[str] | None = None,
+    weights: Sequence[float] | None = None,
     floor: float | None = FLOOR,
     source: str,
 ) -> Calibration:
@@ -49,17 +49,17 @@ def make_calibration(
         The largest value of each held-out picture's anomaly map.
     columns : sequence of Column
         What each column is.
-    relit_statistics : array (r_images, n_columns), optional
-        Of some of the training pictures under other light: what light alone moves has a greater spread.  The
-        centre is that of the pictures as they are.
+    disturbed_statistics : array (d_images, n_columns), optional
+        Of training pictures to which something harmless was done: they widen the spread, and leave the centre
+        where it is.
     max_false_reject : float
         The rate of good pictures that may fail.
     max_review : float, optional
         The rate of good pictures that may be sent to review beside them; without it none are.
-    fused : sequence of str
-        The components that enter the score.
-    weights : sequence of float
-        How much each of them counts.
+    fused : sequence of str, optional
+        The components that enter the score; those of the inspection network without it.
+    weights : sequence of float, optional
+        How much each of them counts; as for the inspection network without it.
     floor : float, optional
         A component counts as no less than this, in units of its spread from its centre.
     source : str
@@ -76,9 +76,10 @@ def make_calibration(
         A rate is out of its range.
     """
     check_rates(max_false_reject, max_review)
+    fused, weights = FUSED if fused is None else fused, WEIGHTS if weights is None else weights
     names = tuple(column.component for column in columns)
     fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights), floor=floor)
-    fusion.fit(training_statistics, disturbed=relit_statistics)
+    fusion.fit(training_statistics, disturbed=disturbed_statistics)
     calibration = set_thresholds(
         fusion.fuse(heldout_statistics),
         heldout_map_peaks,

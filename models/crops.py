@@ -23,6 +23,15 @@ class Batch(NamedTuple):
     clean: Tensor  # (B, 3, H, W), 0 to 1
     corrupted: Tensor  # (B, 3, H, W), 0 to 1
     label: Tensor  # (B, 1, H, W), 0 untouched to 1 plainly visible
+    rows: Tensor  # (B,), of the picture that each crop was cut from
+
+    def on(self, device: str) -> Batch:
+        """Return the same on a device, with channels last."""
+        clean, corrupted, label = (
+            part.to(device, memory_format=torch.channels_last)
+            for part in (self.clean, self.corrupted, self.label)
+        )
+        return Batch(clean, corrupted, label, self.rows.to(device))
 
 
 class CropSampler:
@@ -56,23 +65,35 @@ class CropSampler:
         light = np.array([_mean_and_contrast(pixels[row]) for row in rows])
         self.means, self.contrasts = light[:, 0], np.maximum(light[:, 1], 0.02)
         self.target_mean = float(np.median(self.means))
+        self.pictures = len(rows)
 
     def draw(self, step: int) -> Batch:
         """Return the batch of this step."""
         rng = np.random.default_rng([self._seed, step])
-        clean, dirty, labels = [], [], []
+        clean, dirty, labels, rows = [], [], [], []
         for _ in range(self._batch):
-            picture, contrast = self._draw_crop(rng)
-            other, _ = self._draw_crop(rng)
+            picture, contrast, row = self._draw_crop(rng)
+            other, _, _ = self._draw_crop(rng)
             result = corrupt(rng, picture, other, contrast)
             clean.append(picture)
             dirty.append(result.picture)
             labels.append(result.label)
+            rows.append(row)
         return Batch(
-            _channels_first(clean), _channels_first(dirty), torch.from_numpy(np.stack(labels))[:, None]
+            _channels_first(clean),
+            _channels_first(dirty),
+            torch.from_numpy(np.stack(labels))[:, None],
+            torch.tensor(rows),
         )
 
-    def _draw_crop(self, rng: Rng) -> tuple[Floats, float]:
+    def good(self, count: int) -> tuple[Tensor, Tensor]:
+        """Draw crops without defects, (count, 3, H, W), and the rows of their pictures, (count,)."""
+        rng = np.random.default_rng([self._seed, 0, 0])  # no step's
+        drawn = [self._draw_crop(rng) for _ in range(count)]
+        return _channels_first([crop for crop, _, _ in drawn]), torch.tensor([row for _, _, row in drawn])
+
+    def _draw_crop(self, rng: Rng) -> tuple[Floats, float, int]:
+        """Cut, light and turn a crop; return it, its contrast, and the picture's row."""
         index = int(rng.integers(0, len(self._rows)))
         picture = self._pixels[self._rows[index]]
         gain = float(np.clip(self.target_mean / max(self.means[index], 1e-3), *GAIN_LIMITS))
@@ -85,8 +106,10 @@ class CropSampler:
             crop = crop[::-1]
         if turn and rng.random() < 0.5:
             crop = crop.transpose(1, 0, 2)
-        return np.ascontiguousarray(np.clip(crop, 0, 1), dtype=np.float32), float(
-            self.contrasts[index] * gain
+        return (
+            np.ascontiguousarray(np.clip(crop, 0, 1), dtype=np.float32),
+            float(self.contrasts[index] * gain),
+            int(self._rows[index]),
         )
 
     def _cut(self, rng: Rng, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ MIN_IMAGES = 8
 THUMBNAIL = 32  # px; enough to recognise a near-duplicate, too coarse for noise to matter
 NEAR_DUPLICATE = 0.96  # correlation after the set's mean picture is taken out
 MAX_HELDOUT_SHARE = 0.4
+LARGEST_GROUP_SHARE = 0.1  # of the held-out pictures
 
 Report = Callable[[str, int, int], None]
 
@@ -201,15 +202,24 @@ def split(
     """Return indices of training and of about `count` held-out pictures.
 
     Chosen by content digest, so that neither order nor names nor a seed matter.  A group of
-    near-duplicates stays on one side; a group that would push the held-out share over 40 % trains.
+    near-duplicates stays on one side; a group that would push the held-out share over 40 % trains, and one of
+    more than a tenth of the held-out pictures is taken only where smaller ones do not suffice: few great
+    groups would vouch for one thing only, and training would miss it.
     """
     n = len(digests)
     limit = int(MAX_HELDOUT_SHARE * n)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(int(group), []).append(index)
+
+    def turn(group: list[int]) -> tuple[int, str]:
+        """Small groups first, by digests; not by the least one, which is less in a larger group."""
+        joined = "".join(sorted(digests[i] for i in group))
+        small = max(1, int(LARGEST_GROUP_SHARE * count))
+        return max(small, len(group)), hashlib.sha256(joined.encode()).hexdigest()
+
     heldout: list[int] = []
-    for group in sorted(members.values(), key=lambda group: min(digests[i] for i in group)):
+    for group in sorted(members.values(), key=turn):
         if len(heldout) >= count:
             break
         if len(heldout) + len(group) <= limit:

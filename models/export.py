@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnxscript.optimizer import fold_constants
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inspector import decision
 from inspector.detector import Graph, RawScores
 from inspector.errors import ParityError
 from inspector.records import Calibration, Column, ParitySummary
+from inspector.storage import write_bytes
 from models import landmarks
 from models.graph import (
     COLUMNS,
     DecoderGraph,
     DetectorGraph,
     EncoderGraph,
-    KernelDistance,
     Maps,
     MapStatistics,
     Normalise,
     RawMaps,
 )
+from models.heldout import NO_PART, Parts, divide, graph_without, left_out
+from models.landmarks import KernelDistance
 from models.light import refocused, relit
 from models.networks import InspectionNetwork
 
 OPSET = 18
-LANDMARKS = (
-    2048  # half as many at the coarse scale; codes of normal pictures that the kernel distance is taken to
-)
-UNIT_PICTURES = 500  # training pictures that landmarks and units are taken from
+LANDMARKS = (3072, 3072, 1024)  # of the fine codes, of those at half the size, of the latent
+LOOKED_AT = 500  # pictures that landmarks and units are taken from
 RELIT_PICTURES = 100  # of them, looked at again under other light
 TOLERANCE = 1e-3  # fp32
+LARGEST_CONSTANT = 1_000_000  # numbers, that are computed once at the export instead of for each picture
 SCORING_BATCH = 8
 
 
@@ -55,10 +60,12 @@ class Graphs:
     rows : int (n,)
         The training pictures that landmarks and units come from.
     training : RawScores
-        Of these pictures, none of them compared with its own landmarks: what they would be if the landmarks
-        came from other pictures only, as they do for every picture that is scored later.
-    relit_statistics : float32 (m, C), optional
-        Of training pictures under other light: what moves a score without being a defect.
+        Of these pictures, none of them compared with landmarks of its own: as pictures that are scored later.
+    disturbed_statistics : float32 (m, C), optional
+        Of the same without landmarks of their look-alikes, and of some under other light: what moves a score
+        without being a defect.
+    parts : Parts, optional
+        Where landmarks come from held-out pictures too.
     """
 
     detector: nn.Module
@@ -67,7 +74,8 @@ class Graphs:
     landmarks: NDArray[np.float32]
     rows: NDArray[np.intp]
     training: RawScores
-    relit_statistics: NDArray[np.float32] | None
+    disturbed_statistics: NDArray[np.float32] | None
+    parts: Parts | None = None
 
 
 @torch.no_grad()
@@ -78,6 +86,7 @@ def assemble(
     rows: NDArray[np.intp],
     groups: NDArray[np.integer],
     seed: int,
+    heldout: NDArray[np.intp],
 ) -> Graphs:
     """Put networks, landmarks and units together.
 
@@ -89,43 +98,103 @@ def assemble(
         Brightness that pictures are brought to, 0 to 1.
     pixels : uint8 (N, H, W, 3)
     rows : int (n,)
-        The training pictures; 500 of them, evenly spread, are looked at.
+        The training pictures.
     groups : int (N,)
         Pictures that share one are near-duplicates.
     seed : int
         Picks the landmarks.
+    heldout : int (h,)
+        The held-out pictures, of which only landmarks are taken; 500 of both, evenly spread, are looked at.
     """
-    network = network.to("cpu", memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-overload]  # as torch documents it
+    network = folded(network.to("cpu", memory_format=torch.contiguous_format).float())  # type: ignore[call-overload]  # as torch documents it
     normalise = Normalise(target_mean)
-    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
-    whose = torch.from_numpy(np.asarray(groups[chosen], np.int64))
-    found = _landmarks(network, (normalise(batch) for batch in _batches(pixels, chosen)), whose, seed)
+    owners = _owners(groups, rows, heldout)
+    everything = np.sort(np.concatenate([rows, heldout]))
+    known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
+    found = _landmarks(
+        network, (normalise(batch) for batch in _batches(pixels, known)), _tensor(owners[known]), seed
+    )
     maps = Maps(network, *(KernelDistance(each.codes, each.reach) for each in found)).eval()
 
-    def measure(batches: Iterator[Tensor], whose: Tensor) -> RawMaps:
-        raw = []
-        for own, batch in zip(torch.split(whose, SCORING_BATCH), batches, strict=True):
-            fine, wide, coarse = (each.own(own) for each in found)
-            raw.append(maps(normalise(batch), (fine, wide, coarse)))
-        return RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True)))
-
-    measured = measure(_batches(pixels, chosen), whose)
-    detector = DetectorGraph(normalise, maps, _units(measured)).eval()
-    statistics, anomaly_map = detector.read(measured)
+    chosen = known[np.isin(known, rows)]
+    here, whose = _tensor(np.searchsorted(known, chosen)), _tensor(owners[chosen])
+    of_groups = [each.of_groups(whose) for each in found]
+    alone, apart = _measured(
+        maps,
+        (normalise(batch) for batch in _batches(pixels, chosen)),
+        [[each.of_pictures(here) for each in found], of_groups],
+    )
+    detector = DetectorGraph(normalise, maps, _units(apart)).eval()
     some = np.linspace(0, len(chosen) - 1, min(len(chosen), RELIT_PICTURES)).astype(int)
-    relit_maps = measure(_relit_batches(pixels, chosen[some], seed), whose[torch.from_numpy(some)])
-    training = RawScores(statistics.numpy(), anomaly_map.numpy(), measured.z.mean((2, 3)).numpy())
-    encoder = EncoderGraph(normalise, network).eval()
-    decoder = DecoderGraph(network).eval()
+    (lit,) = _measured(
+        maps,
+        (normalise(batch) for batch in _relit_batches(pixels, chosen[some], seed)),
+        [[own[torch.from_numpy(some)] for own in of_groups]],
+    )
+    statistics, anomaly_map = detector.read(alone)
     return Graphs(
         detector,
-        encoder,
-        decoder,
+        EncoderGraph(normalise, network).eval(),
+        DecoderGraph(network).eval(),
         found[2].codes.numpy(),
         chosen,
-        training,
-        detector.read(relit_maps)[0].numpy(),
+        RawScores(statistics.numpy(), anomaly_map.numpy(), alone.z.mean((2, 3)).numpy()),
+        np.concatenate([detector.read(raw)[0].numpy() for raw in (apart, lit)]),
+        _parts(owners[heldout], found),
     )
+
+
+def _measured(maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]) -> list[RawMaps]:
+    """Maps of pictures, once for each choice of landmarks (n, m) that do not count for them."""
+    found: list[list[RawMaps]] = []
+    start = 0
+    for batch in batches:
+        few = slice(start, start := start + len(batch))
+        found.append(maps.compare(batch, [tuple(own[few] for own in choice) for choice in owned]))
+    return [
+        RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True))) for raw in zip(*found, strict=True)
+    ]
+
+
+def _owners(
+    groups: NDArray[np.integer], rows: NDArray[np.intp], heldout: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    """Whose codes each picture's are, (N,): those of its look-alikes, or its own where all look alike."""
+    both = set(groups[rows].tolist()) & set(groups[heldout].tolist())
+    owners = np.asarray(groups, np.int64).copy()
+    alone = np.isin(groups, list(both))
+    owners[alone] = owners.max() + 1 + np.arange(alone.sum())
+    return owners
+
+
+def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks]) -> Parts | None:
+    """Divide held-out pictures with these owners, and tell which landmarks are theirs."""
+    if not len(owners):
+        return None
+    pictures = divide(owners)
+    part = dict(zip(owners.tolist(), pictures.tolist(), strict=True))
+    return Parts(
+        pictures,
+        tuple(np.array([part.get(owner, NO_PART) for owner in each.owners.tolist()]) for each in found),
+    )
+
+
+def _tensor(owners: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(owners)
+
+
+def folded(network: InspectionNetwork) -> InspectionNetwork:
+    """Copy a trained network with each batch norm put into the convolution before it.
+
+    ONNX Runtime does the same for 32 bits, but not around a convolution with 8.
+    """
+    network = copy.deepcopy(network).eval()
+    for block in network.modules():
+        if isinstance(block, nn.Sequential):
+            for i, (first, second) in enumerate(pairwise(list(block))):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    block[i], block[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return network
 
 
 def _landmarks(
@@ -138,10 +207,9 @@ def _landmarks(
         fine.append(codes.fine)
         wide.append(network.encoder.wide(x))
         coarse.append(codes.z)
-    counts = (LANDMARKS, LANDMARKS // 2, LANDMARKS // 2)
     return [
         landmarks.choose(torch.cat(found), whose, count, seed)
-        for found, count in zip((fine, wide, coarse), counts, strict=True)
+        for found, count in zip((fine, wide, coarse), LANDMARKS, strict=True)
     ]
 
 
@@ -193,18 +261,19 @@ def write_graphs(graphs: Graphs, folder: Path, size: int) -> None:
 def _export(module: nn.Module, example: Tensor, path: Path, name: str, outputs: list[str]) -> None:
     batch = torch.export.Dim("N", min=1)
     with _quiet(), torch.no_grad():
-        torch.onnx.export(
+        program = torch.onnx.export(
             module,
             (example,),
-            path,
             input_names=[name],
             output_names=outputs,
             dynamic_shapes=({0: batch},),
             opset_version=OPSET,
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
+        assert program is not None
+        fold_constants(program.model, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT)
+    write_bytes(path, program.model_proto.SerializeToString())  # whole, or an error
 
 
 @contextlib.contextmanager
@@ -234,6 +303,24 @@ def score_rows(graph: Graph, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) 
     )
 
 
+def score_heldout(
+    path: Path, threads: int, pixels: NDArray[np.uint8], rows: NDArray[np.intp], parts: Parts | None
+) -> RawScores:
+    """Score held-out pictures with the exported graph, none of them by landmarks of its own part."""
+    if parts is None:
+        return score_rows(Graph(path, threads), pixels, rows)
+    found = []
+    for part, positions in parts.each():
+        with graph_without(path, parts, part) as graph:
+            found.append(score_rows(Graph(graph, threads), pixels, rows[positions]))
+    order = np.argsort(np.concatenate([positions for _, positions in parts.each()]))
+    return RawScores(
+        np.concatenate([raw.statistics for raw in found])[order],
+        np.concatenate([raw.anomaly_map for raw in found])[order],
+        np.concatenate([raw.latent for raw in found])[order],
+    )
+
+
 @torch.no_grad()
 def check_parity(
     graphs: Graphs,
@@ -243,7 +330,7 @@ def check_parity(
     calibration: Calibration,
     columns: tuple[Column, ...] = COLUMNS,
 ) -> ParitySummary:
-    """Compare torch with the exported graph on held-out pictures.
+    """Compare torch with the exported graph on held-out pictures, as `score_heldout` scored them.
 
     A difference is relative to the larger of the value and the training pictures' spread of that
     statistic.  A flip is another verdict although both scores lie further than the tolerance from
@@ -254,8 +341,18 @@ def check_parity(
     ParityError
         The largest relative difference exceeds 1e-3, or a verdict flips.
     """
-    trained = np.concatenate([graphs.detector(batch)[0].numpy() for batch in _batches(pixels, rows)])
+    if graphs.parts is None:
+        trained = _by_torch(graphs, pixels, rows)
+    else:
+        trained = np.empty_like(exported.statistics)
+        for part, positions in graphs.parts.each():
+            with left_out(graphs.detector.maps, graphs.parts, part):  # type: ignore[arg-type]  # a graph with parts has maps
+                trained[positions] = _by_torch(graphs, pixels, rows[positions])
     return compare(trained, exported.statistics, calibration, columns)
+
+
+def _by_torch(graphs: Graphs, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    return np.concatenate([graphs.detector(batch)[0].numpy() for batch in _batches(pixels, rows)])
 
 
 def compare(

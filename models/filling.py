@@ -127,18 +127,17 @@ def fill(material: Material, target: Path) -> Manifest:
     graphs = material.learned.assemble()
     export.write_graphs(graphs, target, options.image_size)
     material.progress("exporting", 2, 5)
-    graph = Graph(target / GRAPH, material.settings.threads)
-    heldout = export.score_rows(graph, pixels, material.heldout)
+    threads = material.settings.threads
+    heldout = export.score_heldout(target / GRAPH, threads, pixels, material.heldout, graphs.parts)
     calibration = _calibrate(material, graphs, heldout)
     material.progress("exporting", 3, 5)
     parity = export.check_parity(graphs, heldout, pixels, material.heldout, calibration, columns)
-    _write_probes(target, graph, pixels, material.heldout, options.seed)
-    trial = _try_int8(material, target, heldout, calibration) if material.learned.rounds else None
+    _write_probes(target, Graph(target / GRAPH, threads), pixels, material.heldout, options.seed)
+    trial = _try_int8(material, target, graphs, heldout, calibration) if material.learned.rounds else None
     if trial is not None and trial.heldout is not None:  # what decides is what the thresholds belong to
         heldout = trial.heldout
         calibration = _calibrate(material, graphs, heldout)
-        quick = Graph(target / INT8_GRAPH, material.settings.threads)
-        _write_probes(target, quick, pixels, material.heldout, options.seed)
+        _write_probes(target, Graph(target / INT8_GRAPH, threads), pixels, material.heldout, options.seed)
     material.progress("exporting", 4, 5)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -158,13 +157,15 @@ def fill(material: Material, target: Path) -> Manifest:
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
-    _write_reference(target, material, heldout, graphs.landmarks)
+    _write_reference(target, material, heldout, graphs)
     _write_report(target, material, manifest, calibration, graphs)
     material.progress("exporting", 5, 5)
     return manifest
 
 
-def _try_int8(material: Material, target: Path, heldout: RawScores, calibration: Calibration) -> int8.Trial:
+def _try_int8(
+    material: Material, target: Path, graphs: export.Graphs, heldout: RawScores, calibration: Calibration
+) -> int8.Trial:
     course = material.learned.course
     return int8.attempt(
         int8.Material(
@@ -172,6 +173,7 @@ def _try_int8(material: Material, target: Path, heldout: RawScores, calibration:
             pixels=material.pictures.pixels,
             training=material.pictures.training,
             heldout=material.heldout,
+            parts=graphs.parts,
             scored=heldout,
             calibration=calibration,
             seed=material.options.seed,
@@ -186,7 +188,7 @@ def _calibrate(material: Material, graphs: export.Graphs, heldout: RawScores) ->
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
         material.learned.columns,
-        relit_statistics=graphs.relit_statistics,
+        disturbed_statistics=graphs.disturbed_statistics,
         max_false_reject=material.options.max_false_reject,
         max_review=material.options.max_review,
         source=f"{len(material.heldout)} held-out pictures of {images.printable(material.folder)}",
@@ -225,15 +227,16 @@ def _recorded(folder: Path) -> str | None:
     return path if path.isprintable() else None
 
 
-def _write_reference(
-    target: Path, material: Material, heldout: RawScores, landmarks: NDArray[np.float32]
-) -> None:
-    """Latents for drift (held-out pictures only), landmarks, and which files were trained on."""
+def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: export.Graphs) -> None:
+    """Latents for drift (held-out pictures only), landmarks, and which files the model knows."""
     pictures = material.pictures
-    digests = np.array([int(pictures.known.digests[i][:16], 16) for i in pictures.training], np.uint64)
+    known = pictures.training
+    if graphs.parts is not None:  # held-out pictures are landmarks
+        known = np.sort(np.concatenate([known, pictures.heldout]))
+    digests = np.array([int(pictures.known.digests[i][:16], 16) for i in known], np.uint64)
     arrays: dict[str, NDArray[np.generic]] = {
         HELDOUT_LATENTS: heldout.latent,
-        "landmarks": landmarks,
+        "landmarks": graphs.landmarks,
         "training_digests": digests,
     }
     np.savez(target / REFERENCE, allow_pickle=False, **arrays)

@@ -27,7 +27,7 @@ from models.article import training as article
 from models.article.preset import ArticleOptions, choose
 from models.board import Board
 from models.crops import CropSampler
-from models.export import UNIT_PICTURES
+from models.export import LOOKED_AT
 from models.filling import Learned, Material, Pictures, Progress, fill
 from models.graph import COLUMNS
 from models.loop import Plan, Watch
@@ -36,6 +36,7 @@ from models.preset import FitOptions
 from models.train import InspectionLearner, TrainOptions, train
 
 CROP, BATCH = 128, 16
+MMD_WEIGHT, PUSH_WEIGHT = 1.0, 0.5
 CHECKPOINT = "checkpoint.pt"
 FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 28.0, 0.045  # set aside for export, calibration, report
 # And for the graph with 8-bit convolutions; a short budget is for the training, and may be overrun by that.
@@ -270,6 +271,7 @@ class _Run:
                 training,
                 pictures.groups,
                 options.seed,
+                pictures.heldout,
             ),
             rounds=True,
         )
@@ -292,7 +294,7 @@ class _Run:
         options = self.options
         if options.steps:
             return Plan(options.steps)
-        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), UNIT_PICTURES)
+        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), LOOKED_AT)
         left = options.budget_seconds - finish - finish_seconds - (time.monotonic() - self.started)
         return Plan(seconds=left, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
 
@@ -300,7 +302,8 @@ class _Run:
         return TrainOptions(
             width=options.width,
             latent_dim=options.latent_dim,
-            mmd_weight=1.0 if options.regularizer == "mmd" else 0.0,
+            mmd_weight=MMD_WEIGHT if options.regularizer == "mmd" else 0.0,
+            push_weight=PUSH_WEIGHT,
             prior=options.prior,
             seed=options.seed,
             threads=self.settings.threads,

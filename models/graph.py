@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 
 from inspector.records import Column
 from models.crops import GAIN_LIMITS
-from models.networks import InspectionNetwork
+from models.landmarks import KernelDistance
+from models.networks import InspectionNetwork, nearness
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
 # The component that each map belongs to, in the order of `RawMaps`.
 MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
+DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
 COLUMNS = tuple(Column(component=name, share=share) for name in MAPS for share in SHARES)
 
 
@@ -34,46 +37,6 @@ class Normalise(nn.Module):
         # In two stages: ONNX Runtime adds up a whole picture in one float, and loses four digits.
         mean = F.avg_pool2d(x, 16).mean((1, 2, 3), keepdim=True).clamp_min(1e-3)
         return x * (self.target_mean / mean).clamp(*GAIN_LIMITS)
-
-
-class KernelDistance(nn.Module):
-    """Distance of the code at each place to the nearest code of a good picture, by the kernel.
-
-    The squared MMD between two single codes is `k(z, z) + k(r, r) − 2·k(z, r) = 2·(1 − k(z, r))`, with the
-    inverse multiquadratic `k(z, r) = C / (C + ‖z − r‖²)`.  The landmark that is nearest by it is nearest by
-    every kernel that falls with distance, and `−log k = log(1 + ‖z − r‖² / C)` says the same on a scale that
-    does not saturate.
-
-    Parameters
-    ----------
-    landmarks : Tensor (m, d)
-    reach : float
-        C, the squared distance that counts as near.
-    """
-
-    middle: Tensor
-    landmarks: Tensor
-    squares: Tensor
-
-    def __init__(self, landmarks: Tensor, reach: float) -> None:
-        super().__init__()
-        self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
-        self.register_buffer("landmarks", landmarks - self.middle)
-        self.register_buffer("squares", self.landmarks.square().sum(1))
-        self.reach = reach
-
-    def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
-        """(N, d, h, w) to (N, 1, h, w); rises as a code leaves the landmarks.
-
-        Landmarks that are marked in `own`, bool (N, m), do not count for that picture.
-        """
-        n, d, h, w = codes.shape
-        z = codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle  # (N·h·w, d)
-        far = self.squares - 2 * z @ self.landmarks.T  # ‖z − r‖² − ‖z‖²
-        if own is not None:
-            far = far.masked_fill(own.repeat_interleave(h * w, 0), torch.inf)
-        nearest = (far.min(1).values + z.square().sum(1)).clamp_min(0)
-        return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -116,19 +79,25 @@ class Maps(nn.Module):
         super().__init__()
         self.network, self.fine, self.wide, self.coarse = network, fine, wide, coarse
 
-    def forward(self, x: Tensor, own: tuple[Tensor, Tensor, Tensor] | None = None) -> RawMaps:
-        """(N, 3, H, W) to maps; `own` marks landmarks that come from the picture itself."""
-        codes, x_hat, logits = self.network(x)
-        error = F.avg_pool2d((x - x_hat).abs().mean(1, keepdim=True), 4)  # (N, 1, H/4, W/4)
-        own_fine, own_wide, own_coarse = own or (None, None, None)
-        return RawMaps(
-            _smooth(error),
-            _smooth(self.fine(codes.fine, own_fine)),
-            _smooth(self.wide(self.network.encoder.wide(x), own_wide)),
-            self.coarse(codes.z, own_coarse),
-            logits,
-            codes.z,
-        )
+    def forward(self, x: Tensor) -> RawMaps:
+        """(N, 3, H, W) to maps."""
+        (maps,) = self.compare(x, [(None, None, None)])
+        return maps
+
+    def compare(self, x: Tensor, owned: Sequence[tuple[Tensor | None, ...]]) -> list[RawMaps]:
+        """Pictures (N, 3, H, W) to maps, once for each choice of landmarks that do not count for them."""
+        network = self.network
+        codes = network.encoder(x)
+        wide_codes = network.encoder.wide(x)
+        residual = x - network.decoder(codes.z)
+        error = _smooth(F.avg_pool2d(residual.abs(), 4).mean(1, keepdim=True))  # (N, 1, H/4, W/4)
+        found = []
+        for own_fine, own_wide, own_coarse in owned:
+            fine, wide = self.fine(codes.fine, own_fine), self.wide(wide_codes, own_wide)
+            logits = network.head(codes, residual, nearness(fine, wide))
+            coarse = self.coarse(codes.z, own_coarse)
+            found.append(RawMaps(error, _smooth(fine), _smooth(wide), coarse, logits, codes.z))
+        return found
 
 
 def _smooth(maps: Tensor) -> Tensor:

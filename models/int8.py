@@ -14,10 +14,11 @@ from inspector import decision
 from inspector.bundle import GRAPH, INT8_GRAPH
 from inspector.detector import Graph, RawScores
 from inspector.records import Calibration, Int8Summary
-from models.export import score_rows
+from models.export import score_heldout, score_rows
 from models.graph import COLUMNS
+from models.heldout import Parts
 from models.quantise import (
-    Convolution,
+    Operation,
     Pixels,
     Quantiser,
     groups,
@@ -63,6 +64,8 @@ class Material:
     pixels : uint8 (N, H, W, 3)
     training, heldout : int (n,)
         Rows of `pixels`.
+    parts : Parts, optional
+        Of the held-out pictures, where they are landmarks.
     scored : RawScores
         Of the held-out pictures, by `detector.onnx`.
     calibration : Calibration
@@ -74,6 +77,7 @@ class Material:
     pixels: Pixels
     training: NDArray[np.intp]
     heldout: NDArray[np.intp]
+    parts: Parts | None
     scored: RawScores
     calibration: Calibration
     seed: int
@@ -97,7 +101,7 @@ def attempt(material: Material) -> Trial:
     """
     quantiser = Quantiser(material.folder / GRAPH, reduced_range=needs_reduced_range())
     figures: dict[str, Any] = {"reduced_range": quantiser.reduced_range, "tolerance": TOLERANCE}
-    products = sum(one.products for one in quantiser.convolutions())
+    products = sum(one.products for one in quantiser.operations())
     if products < LEAST_PRODUCTS:
         reason = f"{products / 1e6:.0f} million multiplications a picture are too few to gain from it"
         return Trial(Int8Summary(shipped=False, reason=reason, **figures))
@@ -119,7 +123,7 @@ def _try(material: Material, quantiser: Quantiser, products: int, figures: dict[
     judge, reason, raw = _Judge(material, fp32), NOTHING_LEFT, None
     for names in filter(None, dict.fromkeys(chosen(noise, limit) for limit in NOISE_LIMITS)):
         quantiser.write(target, names)
-        raw, compared = judge.compare(Graph(target, material.threads))
+        raw, compared = judge.compare(target)
         figures |= {"convolutions": len(names), **compared}
         reason = fault(**compared)
         if not reason:
@@ -142,7 +146,7 @@ def _range_pictures(material: Material, products: int) -> tuple[Pixels, Pixels]:
 
 def _noise(
     material: Material, quantiser: Quantiser, fp32: Graph, probes: Pixels
-) -> list[tuple[float, list[Convolution]]]:
+) -> list[tuple[float, list[Operation]]]:
     """For each group of convolutions what rounding it alone does to the scores.
 
     The root of the mean square of the change, in units of the held-out scores' spread; of a score over ten
@@ -152,9 +156,9 @@ def _noise(
     exact = material.scores(score_rows(fp32, probes, rows))
     spread = max(float(material.scores(material.scored).std()), 1e-6)
     unit = np.maximum(spread, np.abs(exact) / 10)
-    found: list[tuple[float, list[Convolution]]] = []
+    found: list[tuple[float, list[Operation]]] = []
     ends = perf_counter() + NOISE_SECONDS
-    for group in groups(quantiser.convolutions()):
+    for group in groups(quantiser.operations()):
         if perf_counter() > ends:  # the machine is busy, and a fit has a budget: the others stay exact
             break
         quantiser.write(target, [one.name for one in group])
@@ -163,13 +167,13 @@ def _noise(
     return found
 
 
-def chosen(noise: list[tuple[float, list[Convolution]]], limit: float) -> tuple[str, ...]:
+def chosen(noise: list[tuple[float, list[Operation]]], limit: float) -> tuple[str, ...]:
     """Names of the convolutions to round: the most multiplications for the least noise, up to a limit.
 
     Rounding errors of different places are independent, so that their squares add up.
     """
 
-    def price(entry: tuple[float, list[Convolution]]) -> float:
+    def price(entry: tuple[float, list[Operation]]) -> float:
         return entry[0] ** 2 / sum(one.products for one in entry[1])
 
     names: list[str] = []
@@ -194,15 +198,16 @@ class _Judge:
     def _scores_of_damaged(self, graph: Graph) -> NDArray[np.float64]:
         return self._material.scores(score_rows(graph, self._damaged, np.arange(len(self._damaged))))
 
-    def compare(self, int8: Graph) -> tuple[RawScores, dict[str, Any]]:
+    def compare(self, path: Path) -> tuple[RawScores, dict[str, Any]]:
         """Return what a graph says of the held-out pictures, and the figures of its comparison."""
-        raw = score_rows(int8, self._material.pixels, self._material.heldout)
-        rounded = self._material.scores(raw)
+        material = self._material
+        raw = score_heldout(path, material.threads, material.pixels, material.heldout, material.parts)
+        rounded = material.scores(raw)
         both = (
             np.concatenate([self._exact, self._exact_damaged]),
-            np.concatenate([rounded, self._scores_of_damaged(int8)]),
+            np.concatenate([rounded, self._scores_of_damaged(Graph(path, material.threads))]),
         )
-        figures: dict[str, Any] = compare(*both, self._material.calibration.threshold)
+        figures: dict[str, Any] = compare(*both, material.calibration.threshold)
         return raw, figures | {
             "score_correlation": min(correlation(self._exact, rounded), correlation(*both))
         }

@@ -1,11 +1,11 @@
-"""Landmarks: the codes of good pictures that a kernel distance is taken to."""
+"""Landmarks: codes of good pictures, and the kernel distance to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PROJECTED = 24  # dimensions in which candidates are compared
 CANDIDATES = 150_000  # places, evenly spread over all pictures
@@ -20,17 +20,65 @@ class Landmarks:
     codes : Tensor (m, d)
     owners : Tensor (m,)
         The group of pictures from which each comes.
+    pictures : Tensor (m,)
+        The row of the picture itself.
     reach : float
         Median squared distance of codes to the nearest landmark of another group.
     """
 
     codes: Tensor
     owners: Tensor
+    pictures: Tensor
     reach: float
 
-    def own(self, groups: Tensor) -> Tensor:
+    def of_groups(self, groups: Tensor) -> Tensor:
         """Mark the landmarks that come from pictures of these groups: (N,) to bool (N, m)."""
         return self.owners[None] == groups[:, None]
+
+    def of_pictures(self, rows: Tensor) -> Tensor:
+        """Mark the landmarks that come from these pictures alone: (N,) to bool (N, m)."""
+        return self.pictures[None] == rows[:, None]
+
+
+class KernelDistance(nn.Module):
+    """Distance of the code at each place to the nearest code of a good picture, by the kernel.
+
+    The squared MMD between two single codes is `k(z, z) + k(r, r) − 2·k(z, r) = 2·(1 − k(z, r))`, with the
+    inverse multiquadratic `k(z, r) = C / (C + ‖z − r‖²)`.  The landmark that is nearest by it is nearest by
+    every kernel that falls with distance, and `−log k = log(1 + ‖z − r‖² / C)` says the same on a scale that
+    does not saturate.
+
+    Parameters
+    ----------
+    landmarks : Tensor (m, d)
+    reach : float
+        C, the squared distance that counts as near.
+    """
+
+    middle: Tensor
+    landmarks: Tensor
+    squares: Tensor
+
+    def __init__(self, landmarks: Tensor, reach: float) -> None:
+        super().__init__()
+        self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
+        self.register_buffer("landmarks", (landmarks - self.middle).T.contiguous())  # (d, m)
+        self.register_buffer("squares", self.landmarks.square().sum(0))
+        self.reach = reach
+
+    def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
+        """(N, d, h, w) to (N, 1, h, w); rises as a code leaves the landmarks.
+
+        Landmarks that are marked in `own`, bool (N, m), do not count for that picture.
+        """
+        n, d, h, w = codes.shape
+        z = codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle  # (N·h·w, d)
+        far = torch.addmm(self.squares, z, self.landmarks, alpha=-2)  # ‖z − r‖² − ‖z‖²
+        if own is not None:
+            barred = torch.zeros_like(own, dtype=far.dtype).masked_fill(own, torch.inf)  # (N, m)
+            far = (far.view(n, h * w, -1) + barred[:, None]).view(n * h * w, -1)
+        nearest = (far.amin(1) + z.square().sum(1)).clamp_min(0)
+        return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
 
 
 def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:
@@ -47,31 +95,33 @@ def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:
         Pictures that share one show the same thing.
     count : int
     seed : int
-        Draws the projection and the first landmark.
+        Draws the candidates and the first landmark.
 
     References
     ----------
     T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical Computer
-    Science 38, 1985; random projections as in K. Roth et al., "Towards Total Recall in Industrial
-    Anomaly Detection", CVPR 2022.
+    Science 38, 1985; for codes of patches, K. Roth et al., "Towards Total Recall in Industrial Anomaly
+    Detection", CVPR 2022.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = codes.permute(0, 2, 3, 1).reshape(-1, codes.shape[1])  # (n·h·w, d)
-    owners = groups.repeat_interleave(codes.shape[2] * codes.shape[3])
+    pictures = torch.arange(len(codes)).repeat_interleave(codes.shape[2] * codes.shape[3])
     if len(rows) > CANDIDATES:
         pick = torch.randperm(len(rows), generator=generator)[:CANDIDATES]
-        rows, owners = rows[pick], owners[pick]
-    chosen = _farthest(_projected(rows, generator), min(count, len(rows)), generator)
+        rows, pictures = rows[pick], pictures[pick]
+    owners = groups[pictures]
+    chosen = _farthest(_projected(rows), min(count, len(rows)), generator)
     landmarks, whose = rows[chosen], owners[chosen]
-    return Landmarks(landmarks, whose, _reach(rows, owners, landmarks, whose, generator))
+    reach = _reach(rows, owners, landmarks, whose, generator)
+    return Landmarks(landmarks, whose, pictures[chosen], reach)
 
 
-def _projected(rows: Tensor, generator: torch.Generator) -> Tensor:
-    d = rows.shape[1]
-    if d <= PROJECTED:
+def _projected(rows: Tensor) -> Tensor:
+    """Onto the directions in which the codes differ most: quicker to compare, and less of it is noise."""
+    if rows.shape[1] <= PROJECTED:
         return rows
-    projection = torch.randn(d, PROJECTED, generator=generator) / PROJECTED**0.5
-    return torch.matmul(rows, projection)
+    axes = torch.linalg.eigh(torch.cov(rows.T))[1]  # (d, d), the widest last
+    return torch.matmul(rows, axes[:, -PROJECTED:])
 
 
 def _farthest(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -52,11 +52,12 @@ class InspectionPanel:
     def _look(self, step: int) -> None:
         network = self._learner.averaged()  # a copy, in evaluation mode and on the processor
         with torch.no_grad():
-            codes, x_hat, _ = network(self._x)
+            z = network.encoder(self._x).z
+            x_hat = network.decoder(z)
         self._board.scalars(
             {
                 "heldout/absolute_error": float((x_hat - self._x).abs().mean()),
-                "codes/mean_square": float(codes.z.square().mean()),
+                "codes/mean_square": float(z.square().mean()),
             },
             step,
         )

@@ -1,4 +1,4 @@
-"""The prior: a trunk that has learned on invented pictures only, and with which every fit starts."""
+"""The prior: a trunk and a head that have learned on invented pictures only, and start every fit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from models.networks import Trunk
+from models.networks import Head, Trunk
 
 PRIOR = Path(__file__).with_name("prior.safetensors")
+HEAD_PRIOR = Path(__file__).with_name("prior_head.safetensors")
 PRIOR_WIDTH = 32
 
 
 def start_from_prior(trunk: Trunk) -> None:
     """Give a trunk of the prior's width the prior's weights."""
     trunk.load_state_dict(load_file(PRIOR))
+
+
+def start_head_from_prior(head: Head) -> None:
+    """Give a head that compares the prior's weights."""
+    head.load_state_dict(load_file(HEAD_PRIOR))

@@ -1,8 +1,8 @@
-"""The graph that scores, with convolutions of 8 bits: which there are, their ranges, how they are written.
+"""The graph that scores, with products of 8 bits: which there are, their ranges, how they are written.
 
-Only convolutions change, and each stands between a rounding and its inverse: normalisation, distances,
-pooling and outputs compute with 32 bits as before.  Nodes are told apart by their kind and their cost,
-never by their names, so that any network may be handed in.
+Convolutions change, each between a rounding and its inverse, and the products of codes and landmarks, whose
+sums stay exact; normalisation, pooling and outputs compute with 32 bits as before.  Nodes are told apart by
+their kind and their cost, never by their names, so that any network may be handed in.
 """
 
 from __future__ import annotations
@@ -23,31 +23,35 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
+from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from models.corruption import corrupt
 
-SHARE_WORTH_ROUNDING = 0.01  # of all multiplications; a convolution of fewer gains nothing
-GROUPS = 16  # neighbouring convolutions are tried together, because each trial takes time
-OPERATION = "Conv"
+SHARE_WORTH_ROUNDING = 0.002  # of all multiplications; an operation of fewer gains nothing
+GROUPS = 16  # neighbours are tried together, because each trial takes time
+CONVOLUTION, PRODUCT = "Conv", "Gemm"  # a product is `alpha·A·B + C`, with B and C constant
+COLOURS = 3  # a convolution of so few channels takes longer with 8 bits than with 32
+ZERO = 128  # of codes: they have both signs
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
 TRIES, VISIBLE = 10, 0.5  # a defect is looked for so often, and has such a label somewhere
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """A convolution of the graph, and how many numbers it multiplies for one picture."""
+class Operation:
+    """A convolution or a product, and how many numbers it multiplies for one picture."""
 
     name: str
     products: int
 
 
 class Quantiser:
-    """Writes versions of one graph in which chosen convolutions compute with 8 bits.
+    """Writes versions of one graph in which chosen operations compute with 8 bits.
 
     Parameters
     ----------
@@ -60,7 +64,8 @@ class Quantiser:
     def __init__(self, graph: Path, *, reduced_range: bool) -> None:
         self.reduced_range = reduced_range
         with _quiet():
-            self._model = _named(load_model_with_shape_infer(graph))
+            self._model = _named(onnx.shape_inference.infer_shapes(onnx.load(graph)))
+            add_infer_metadata(self._model)  # otherwise they are inferred once more, by way of the disk
         self._ranges: Any = None
 
     def observe(self, pictures: Pixels) -> None:
@@ -74,31 +79,27 @@ class Quantiser:
             onnx.save(self._model, named)
             calibrator = create_calibrator(
                 named,
-                [OPERATION],
+                [CONVOLUTION, PRODUCT],
                 augmented_model_path=str(Path(work) / "augmented.onnx"),
                 calibrate_method=CalibrationMethod.MinMax,
             )
             calibrator.collect_data(_Reader(pictures))
             self._ranges = calibrator.compute_data()
 
-    def convolutions(self) -> list[Convolution]:
-        """Return all convolutions, in the order in which they are computed."""
-        sizes = {
-            value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
-            for value in (*self._model.graph.value_info, *self._model.graph.output)
-        }
-        weights = {value.name: list(value.dims) for value in self._model.graph.initializer}
+    def operations(self) -> list[Operation]:
+        """Return convolutions and products, but those of a picture's colours, in the order of the graph."""
+        graph = self._model.graph
+        places = {value.name: _places(value) for value in (*graph.value_info, *graph.output)}
+        weights = {value.name: list(value.dims) for value in graph.initializer}
         return [
-            Convolution(
-                node.name,
-                int(np.prod(weights.get(node.input[1], [0])) * np.prod(sizes.get(node.output[0], [0])[2:])),
-            )
-            for node in self._model.graph.node
-            if node.op_type == OPERATION
+            Operation(node.name, int(np.prod(weights.get(node.input[1], [0])) * places[node.output[0]]))
+            for node in graph.node
+            if node.op_type == PRODUCT
+            or (node.op_type == CONVOLUTION and weights.get(node.input[1], [0, 0])[1] != COLOURS)
         ]
 
     def write(self, target: Path, names: Sequence[str]) -> None:
-        """Write the graph with the convolutions of these names quantised."""
+        """Write the graph with the operations of these names quantised."""
         with _quiet():
             quantiser = QDQQuantizer(
                 copy.deepcopy(self._model),
@@ -109,11 +110,76 @@ class Quantiser:
                 tensors_range=self._ranges,
                 nodes_to_quantize=list(names),
                 nodes_to_exclude=[],
-                op_types_to_quantize=[OPERATION],
+                op_types_to_quantize=[CONVOLUTION],
                 extra_options={},
             )
             quantiser.quantize_model()
-        onnx.save(quantiser.model.model, target)
+        model = quantiser.model.model
+        for node in [node for node in model.graph.node if node.op_type == PRODUCT and node.name in names]:
+            self._round_product(model, node)
+        onnx.save(model, target)
+
+    def _round_product(self, model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+        """Put an integer product with a 32-bit sum in the place of `alpha·A·B + C`.
+
+        Whatever else reads A reads it rounded: `‖A‖²` must fit the products.
+        """
+        graph, (codes, constant, offset) = model.graph, node.input
+        lowest, highest = (float(np.max(np.abs(bound))) for bound in self._ranges[codes].range_value)
+        code_unit = max(lowest, highest, 1e-6) / (255 - ZERO)
+        arrays = {value.name: value for value in graph.initializer}
+        values = numpy_helper.to_array(arrays[constant])  # (d, m)
+        unit = max(float(np.abs(values).max()), 1e-6) / (64 if self.reduced_range else 127)
+        alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
+
+        def name(suffix: str) -> str:
+            return f"{node.name}_{suffix}"
+
+        def new(suffix: str, array: Any) -> str:
+            graph.initializer.append(numpy_helper.from_array(np.asarray(array), name(suffix)))
+            return name(suffix)
+
+        zero = new("zero", np.uint8(ZERO))
+        code_scale = new("code_scale", np.float32(code_unit))
+        made = [
+            onnx.helper.make_node("QuantizeLinear", [codes, code_scale, zero], [name("codes")]),
+            onnx.helper.make_node(
+                "DequantizeLinear", [name("codes"), code_scale, zero], [name("rounded_codes")]
+            ),
+            onnx.helper.make_node(
+                "MatMulIntegerToFloat",
+                [
+                    name("codes"),
+                    new("landmarks", np.round(values / unit).astype(np.int8)),
+                    code_scale,
+                    new("scale", np.float32(alpha * unit)),
+                    zero,
+                    "",
+                    offset,
+                ],
+                list(node.output),
+                domain=CONTRIB,
+            ),
+        ]
+        for reader in graph.node:
+            if reader is not node:
+                reader.input[:] = [name("rounded_codes") if each == codes else each for each in reader.input]
+        graph.initializer.remove(arrays[constant])
+        at = next(i for i, each in enumerate(graph.node) if each is node)
+        graph.node.remove(node)
+        for i, each in enumerate(made):
+            each.name = name(str(i))
+            graph.node.insert(at + i, each)
+        if CONTRIB not in {opset.domain for opset in model.opset_import}:
+            model.opset_import.append(onnx.helper.make_opsetid(CONTRIB, 1))
+
+
+def _places(value: onnx.ValueInfoProto) -> int:
+    """At how many places of one picture a convolution (N, C, H, W) or a product (N·places, C) is computed."""
+    dimensions = value.type.tensor_type.shape.dim
+    if len(dimensions) == 2:  # a multiple of the batch, such as 1024*N
+        return int(re.sub(r"\D", "", dimensions[0].dim_param) or 1)
+    return int(np.prod([dimension.dim_value for dimension in dimensions[2:]]))
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
@@ -145,12 +211,12 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def groups(convolutions: Sequence[Convolution]) -> list[list[Convolution]]:
-    """Put neighbours together into at most `GROUPS` groups of like cost; cheap convolutions are left out."""
-    total = sum(one.products for one in convolutions)
-    found: dict[int, list[Convolution]] = {}
+def groups(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Put neighbours together into at most `GROUPS` groups of like cost; cheap ones are left out."""
+    total = sum(one.products for one in operations)
+    found: dict[int, list[Operation]] = {}
     before = 0
-    for one in convolutions:
+    for one in operations:
         if one.products >= SHARE_WORTH_ROUNDING * total:
             found.setdefault(before * GROUPS // total, []).append(one)
         before += one.products

@@ -16,11 +16,15 @@ from models import loop
 from models.crops import Batch, CropSampler
 from models.loop import Course, Plan, Progress, Watch
 from models.losses import Objective
+from models.neighbours import Neighbours
 from models.networks import InspectionNetwork
-from models.prior import PRIOR_WIDTH, start_from_prior
+from models.prior import PRIOR_WIDTH, start_from_prior, start_head_from_prior
 
 WARMUP_STEPS = 50
 EMA_DECAY = 0.99
+# The head starts from invented scenes, and has learned enough of a picture after so many crops of it.  With
+# ten times as many, 21 pictures are known by heart, and others that are as good are taken for defects.
+HEAD_LOOKS = 200
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,15 @@ class TrainOptions:
         """Whether the trunk is the prior's; a trunk of another width cannot be."""
         return self.prior and self.width == PRIOR_WIDTH
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the trunk stays as it is."""
+        return self.from_prior and self.trunk_rate == 0
+
+    def network(self) -> InspectionNetwork:
+        """Make the network, with random weights."""
+        return InspectionNetwork(self.width, self.latent_dim, compares=self.frozen)
+
 
 @dataclass
 class Trained:
@@ -62,16 +75,19 @@ class InspectionLearner:
     objective: Objective
     average: AveragedModel
     optimiser: torch.optim.AdamW
+    neighbours: Neighbours | None  # follows from the pictures: no part of the state
 
     def learn(self, batch: Batch, step: int, planned: int | None) -> dict[str, float]:
         """Take one step."""
         options = self.options
         for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * learning_rate(options, step, planned)
+            rate = group["rate"] * learning_rate(options, step, planned)
+            group["lr"] = rate * share_of_looks(group.get("looks"), planned, len(batch.rows))
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-        on_device = Batch(*(part.to(options.device, memory_format=torch.channels_last) for part in batch))
+        batch = batch.on(options.device)
+        distances = None if self.neighbours is None else self.neighbours.of(batch.rows)
         with torch.autocast(options.device.split(":")[0], torch.bfloat16):
-            losses = self.objective(self.network, on_device, generator)
+            losses = self.objective(self.network, batch, generator, distances)
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
@@ -99,7 +115,7 @@ class InspectionLearner:
 
     def averaged(self) -> InspectionNetwork:
         """Return a network with the average of the weights, on the processor and ready to score."""
-        network = InspectionNetwork(self.options.width, self.options.latent_dim)
+        network = self.options.network()
         network.load_state_dict(self.average.module.state_dict())
         return network.eval()
 
@@ -137,7 +153,7 @@ def train(
     ------
     BudgetError, DivergedError, ResumeError
     """
-    learner = start(options)
+    learner = start(options, sampler)
     course = loop.run(
         learner,
         sampler.draw,
@@ -151,19 +167,22 @@ def train(
     return Trained(learner.averaged(), course)
 
 
-def start(options: TrainOptions) -> InspectionLearner:
-    """Make a learner that has seen nothing yet."""
+def start(options: TrainOptions, sampler: CropSampler) -> InspectionLearner:
+    """Make a learner that has learned nothing yet."""
     torch.manual_seed(options.seed)
-    network = InspectionNetwork(options.width, options.latent_dim)
+    network = options.network()
     if options.from_prior:
         start_from_prior(network.encoder.trunk)
+    if options.frozen:
+        start_head_from_prior(network.head)
     network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
     objective = Objective(options.mmd_weight, options.push_weight).to(options.device)
-    trunk = list(network.encoder.trunk.parameters())
-    known = {id(parameter) for parameter in trunk}
+    trunk, head = list(network.encoder.trunk.parameters()), list(network.head.parameters())
+    known = {id(parameter) for parameter in (*trunk, *head)}
     new = [p for p in (*network.parameters(), *objective.parameters()) if id(p) not in known]
     groups = [
         {"params": trunk, "rate": options.trunk_rate if options.from_prior else 1.0},
+        {"params": head, "rate": 1.0, "looks": HEAD_LOOKS * sampler.pictures if options.frozen else None},
         {"params": new, "rate": 1.0},
     ]
     optimiser = torch.optim.AdamW(
@@ -175,9 +194,18 @@ def start(options: TrainOptions) -> InspectionLearner:
         use_buffers=True,
     )
     network.train()
-    if options.from_prior and options.trunk_rate == 0:
+    neighbours = None
+    if options.frozen:
         network.encoder.trunk.eval().requires_grad_(requires_grad=False)
-    return InspectionLearner(options, network, objective, average, optimiser)
+        neighbours = Neighbours(network, sampler, options.seed, options.device)
+    return InspectionLearner(options, network, objective, average, optimiser, neighbours)
+
+
+def share_of_looks(looks: int | None, planned: int | None, batch: int) -> float:
+    """Return by how much to slow down what may learn from so many crops only, if more of them are planned."""
+    if looks is None or planned is None:
+        return 1.0
+    return min(1.0, looks / (planned * batch))
 
 
 def learning_rate(options: TrainOptions, step: int, planned: int | None) -> float:

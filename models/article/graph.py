@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inspector.detector import RawScores
 from inspector.records import Column
 from models.article.network import AutoEncoder
-from models.export import UNIT_PICTURES, Graphs
+from models.export import LOOKED_AT, Graphs
 from models.mmd import IMQ_SCALES, squared_distances
 
 SMALL, WHOLE = 0.02, 1.0  # of the error map: a small defect, and all of it as in the article
@@ -158,7 +158,7 @@ def assemble(
         Pictures that share one are near-duplicates, and do not vouch for each other.
     """
     network = network.cpu().eval()
-    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), UNIT_PICTURES)).astype(int)]
+    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
     looked_at = [errors(network, batch) for batch in _batches(pixels, chosen)]
     error, z = (torch.cat(parts) for parts in zip(*looked_at, strict=True))
     smooth = nn.AvgPool2d(5, 1, 2, count_include_pad=False)

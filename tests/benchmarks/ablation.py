@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.benchmarks.detection import INTERRUPTED, NO_SET, run
 from tests.benchmarks.request import arguments, requests
@@ -17,10 +17,30 @@ from tests.benchmarks.result import Stored
 from tests.benchmarks.summary import SetSummary, image_auroc, mean, summarised
 from tests.benchmarks.table import WIDTH, difference, number
 
-PARTS: dict[str, dict[str, Any]] = {
-    "no prior": {"prior": False},
-    "no MMD": {"regularizer": "none"},
-    "resolution 128": {"image_size": 128},
+
+class Part(NamedTuple):
+    """What is changed: options of a fit, and constants where there is no option."""
+
+    changes: dict[str, Any] = {}  # noqa: RUF012  # never changed
+    constants: dict[str, Any] = {}  # noqa: RUF012
+
+
+PARTS = {
+    "no prior": Part({"prior": False}),
+    "no MMD": Part({"regularizer": "none"}),
+    "MMD weight 10": Part(constants={"models.fit.MMD_WEIGHT": 10.0}),
+    "no push": Part(constants={"models.fit.PUSH_WEIGHT": 0.0}),
+    "no corruption": Part(constants={"models.corruption.CORRUPTED_SHARE": 0.0}),
+    "no gain": Part(
+        constants={"models.crops.GAIN_LIMITS": (1.0, 1.0), "models.graph.GAIN_LIMITS": (1.0, 1.0)}
+    ),
+    "no head": Part(
+        constants={
+            "calibration.calibrate.FUSED": ("latent_mmd", "latent_mmd_coarse"),
+            "calibration.calibrate.WEIGHTS": (0.8, 0.2),
+        }
+    ),
+    "resolution 128": Part({"image_size": 128}),
 }
 DEFAULTS = "defaults"
 
@@ -59,7 +79,9 @@ def main(words: list[str] | None = None) -> int:
         if not asked:
             sys.stderr.write(NO_SET.format(options.data))
             return 2
-        changed = [replace(one, part=name, changes=PARTS[name]) for name in options.parts for one in asked]
+        changed = [
+            replace(one, part=name, **PARTS[name]._asdict()) for name in options.parts for one in asked
+        ]
         found, failed = run([*asked, *changed], options)
     except KeyboardInterrupt:
         sys.stderr.write(INTERRUPTED)

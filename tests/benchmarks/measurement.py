@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import inspector
 import models
@@ -83,7 +85,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         What it took, when and where.
     """
     started = time.monotonic()
-    with _threads(request.threads), shown_progress() as progress:
+    with _threads(request.threads), _replaced(request.constants), shown_progress() as progress:
         path = models.fit(
             request.folder / "train" / "good",
             name=request.folder.name,
@@ -131,6 +133,17 @@ def _false_rejects(figures: Content, good: int, calibration: Calibration) -> Con
         "promised_rate": promised,
         "at_most": limits[1],
     }
+
+
+@contextmanager
+def _replaced(constants: dict[str, Any]) -> Iterator[None]:
+    """Give constants of modules other values."""
+    with ExitStack() as stack:
+        for name, value in constants.items():
+            before = getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2])
+            stack.enter_context(mock.patch(name, value))
+            assert value != before, f"{name} is {value} already"
+        yield
 
 
 @contextmanager

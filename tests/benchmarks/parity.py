@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,18 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
         trained = train(
             sampler, TrainOptions(), Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
-    graphs = export.assemble(trained.network, sampler.target_mean, learned.pixels, training, groups, 0)
+    graphs = export.assemble(
+        trained.network, sampler.target_mean, learned.pixels, training, groups, 0, heldout
+    )
     export.write_graphs(graphs, work, options.image_size)
     graph = Graph(work / "detector.onnx", 0)
-    fresh = export.score_rows(graph, learned.pixels, heldout)
+    fresh = export.score_heldout(work / "detector.onnx", 0, learned.pixels, heldout, graphs.parts)
     calibration = make_calibration(
         graphs.training.statistics,
         fresh.statistics,
         fresh.anomaly_map[:, 0, 0],
         COLUMNS,
-        relit_statistics=graphs.relit_statistics,
+        disturbed_statistics=graphs.disturbed_statistics,
         max_false_reject=options.max_false_reject,
         max_review=None,
         source="held-out pictures",
@@ -57,6 +60,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     unseen = _read(folder / "test", work / "test", options)
     rows = np.arange(len(unseen))
     exported = export.score_rows(graph, unseen.pixels, rows)
+    graphs = replace(graphs, parts=None)  # none of these is a landmark
     found = export.check_parity(graphs, exported, unseen.pixels, rows, calibration)
     return (
         f"{found.images} test pictures after {trained.course.step} steps: largest relative difference "

@@ -63,6 +63,8 @@ class Request:
         Name of what is changed from the defaults.
     changes : dict
         The options of `models.fit` that it changes.
+    constants : dict
+        What it changes beyond options, for the time of the fit: `module.NAME` to another value.
     """
 
     folder: Path
@@ -71,6 +73,7 @@ class Request:
     threads: int = 1
     part: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
 
     def options(self) -> dict[str, Any]:
         """Return the options of `models.fit`, without the seed."""
@@ -94,6 +97,7 @@ class Request:
                 "part": self.part,
                 "options": self.options(),
             }
+            | ({"constants": self.constants} if self.constants else {})
         )
         return asked
 

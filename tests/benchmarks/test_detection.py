@@ -33,7 +33,7 @@ def test_an_ablation_compares_with_the_defaults(
 ) -> None:
     """What is there is read, the defaults' fits included; a part's row says how far it is from them."""
     steps, part = Effort(steps=1), "resolution 128"
-    for auroc, name, changes in ((0.75, None, {}), (0.875, part, ablation.PARTS[part])):
+    for auroc, name, changes in ((0.75, None, {}), (0.875, part, ablation.PARTS[part].changes)):
         asked = Request(data / "flange", steps, part=name, changes=changes)
         result = stored.result | {
             "request": asked.asked(code().digest),

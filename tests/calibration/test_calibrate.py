@@ -107,7 +107,7 @@ def test_what_light_moves_counts_less() -> None:
             statistics(5, 1),
             np.ones(5),
             COLUMNS,
-            relit_statistics=rows,
+            disturbed_statistics=rows,
             max_false_reject=0.05,
             source="",
         )

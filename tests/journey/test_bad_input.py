@@ -428,7 +428,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("kilobytes", "where"),
-    [(40, "the first picture"), (400, "the checkpoint"), (14_000, "the bundle")],
+    [(40, "the first picture"), (400, "the checkpoint"), (10_000, "the bundle")],
     ids=lambda value: str(value).replace(" ", "-"),
 )
 def test_fit_on_a_full_disk(kilobytes: int, where: str, few: Path, mount: Mount) -> None:

@@ -46,6 +46,21 @@ def test_near_duplicates_stay_on_one_side() -> None:
     assert 20 <= len(heldout) <= 40
 
 
+def test_great_groups_are_learned() -> None:
+    """Look-alikes of which there are many are held out only where smaller groups do not suffice."""
+    groups = np.concatenate([np.zeros(30, int), np.arange(1, 71)])
+    training, heldout = split(digests(100), groups, 20)
+    assert len(heldout) == 20
+    assert set(training) >= set(range(30))
+    few = np.concatenate([np.zeros(30, int), np.ones(60, int), np.arange(2, 12)])
+    assert sorted(groups_of(few, split(digests(100), few, 20)[1])) == [0, *range(2, 12)]
+
+
+def groups_of(groups: np.ndarray, rows: np.ndarray) -> set[int]:
+    """The groups of these rows."""
+    return set(groups[rows].tolist())
+
+
 def test_one_great_group_is_divided_all_the_same() -> None:
     """Where all pictures look alike there is still something held out."""
     training, heldout = split(digests(30), np.zeros(30, int), 12)

@@ -14,7 +14,8 @@ from inspector.detector import Graph
 from inspector.errors import ParityError
 from inspector.records import Calibration
 from models import export
-from models.graph import COLUMNS, KernelDistance, Normalise, pooled
+from models.graph import COLUMNS, Normalise, pooled
+from models.landmarks import KernelDistance
 from models.networks import InspectionNetwork
 
 
@@ -43,7 +44,9 @@ def graphs(pixels: NDArray[np.uint8]) -> export.Graphs:
     torch.manual_seed(0)
     network = InspectionNetwork(8, 12)
     network(torch.rand(8, 3, 64, 64))  # gives batch norm something to remember
-    return export.assemble(network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0)
+    return export.assemble(
+        network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0, heldout=np.array([], np.intp)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,26 @@ def test_a_picture_is_not_compared_with_itself() -> None:
     expected = (z[0] - z[0].flatten(1)[:, 5, None, None]).square().sum(0)
     torch.testing.assert_close(distance(z, own)[0, 0], torch.log1p(expected), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(distance(z, own)[1], distance(z)[1])
+
+
+def test_batch_norm_goes_into_the_convolutions() -> None:
+    """The folded copy computes the same without one batch norm in a block; the original keeps its own."""
+    torch.manual_seed(1)
+    network = InspectionNetwork(8, 12)
+    for _ in range(3):
+        network(torch.rand(8, 3, 64, 64))
+    network.eval()
+    copy = export.folded(network)
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        for got, want in zip(copy(x), network(x), strict=True):
+            torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+
+    def norms(module: InspectionNetwork) -> list[str]:
+        return [name for name, part in module.named_modules() if isinstance(part, torch.nn.BatchNorm2d)]
+
+    assert norms(copy) == ["encoder.trunk.fine_norm"]
+    assert len(norms(network)) > 20
 
 
 def test_brightness_is_taken_out_within_limits() -> None:

@@ -13,16 +13,17 @@ import torch
 
 import models
 from calibration.calibrate import make_calibration
-from inspector import golden
+from inspector import decision, golden
 from inspector.bundle import GRAPH, INT8_GRAPH, Bundle
-from inspector.detector import Detector, Graph
+from inspector.detector import Detector
 from inspector.errors import GoldenMismatchError
 from inspector.parts import render, write_dataset
 from inspector.settings import Settings
 from models import export, int8
 from models.graph import COLUMNS
 from models.networks import InspectionNetwork
-from models.quantise import Convolution
+from models.prior import start_from_prior, start_head_from_prior
+from models.quantise import Operation
 
 GOOD = {"images": 20, "score_correlation": 0.9999, "largest_relative_difference": 0.01, "verdict_flips": 0}
 
@@ -36,17 +37,17 @@ def _small_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
-    """An exported network with random weights, its pictures, and its numbers."""
+    """An exported network with the prior's weights, its pictures, and its numbers."""
     folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(0)
     pixels = np.stack([render(seed, size=64).picture for seed in range(36)])
-    network = InspectionNetwork(8, 12)
-    network(torch.rand(8, 3, 64, 64))
+    network = InspectionNetwork()
+    start_from_prior(network.encoder.trunk)
+    start_head_from_prior(network.head)
     training, heldout = np.arange(20), np.arange(20, 36)
-    graphs = export.assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0)
+    graphs = export.assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0, heldout=heldout)
     export.write_graphs(graphs, folder, 64)
-    graph = Graph(folder / GRAPH, 1)
-    scored = export.score_rows(graph, pixels, heldout)
+    scored = export.score_heldout(folder / GRAPH, 1, pixels, heldout, graphs.parts)
     calibration = make_calibration(
         graphs.training.statistics,
         scored.statistics,
@@ -55,7 +56,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
         max_false_reject=0.1,
         source="a test",
     )
-    return int8.Material(folder, pixels, training, heldout, scored, calibration, seed=0, threads=1)
+    return int8.Material(
+        folder, pixels, training, heldout, graphs.parts, scored, calibration, seed=0, threads=1
+    )
 
 
 @pytest.fixture
@@ -75,7 +78,9 @@ def test_what_agrees_is_shipped(material: int8.Material, monkeypatch: pytest.Mon
     assert (summary.images, summary.verdict_flips) == (32, 0)
     assert (summary.convolutions or 0) > 3
     assert summary.calibration_images == 20
-    again = export.score_rows(Graph(material.folder / INT8_GRAPH, 1), material.pixels, material.heldout)
+    again = export.score_heldout(
+        material.folder / INT8_GRAPH, 1, material.pixels, material.heldout, material.parts
+    )
     assert trial.heldout is not None
     np.testing.assert_array_equal(trial.heldout.statistics, again.statistics)
     assert (summary.score_correlation or 0) <= int8.correlation(
@@ -146,9 +151,9 @@ def test_constant_scores_do_not_correlate() -> None:
 def test_the_cheapest_noise_is_taken_first() -> None:
     """Groups are taken by noise for what they save, as long as the squares stay below the limit's."""
     noise = [
-        (0.03, [Convolution("loud", 100)]),
-        (0.01, [Convolution("a", 50), Convolution("b", 50)]),
-        (0.02, [Convolution("large", 1000)]),
+        (0.03, [Operation("loud", 100)]),
+        (0.01, [Operation("a", 50), Operation("b", 50)]),
+        (0.02, [Operation("large", 1000)]),
     ]
     assert int8.chosen(noise, 0.01) == ("a", "b")
     assert int8.chosen(noise, 0.025) == ("large", "a", "b")
@@ -163,6 +168,14 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     monkeypatch.setattr(int8, "TOLERANCE", 10.0)
     monkeypatch.setattr(int8, "NOISE_LIMITS", (1.0,))
     monkeypatch.setenv("INSPECTOR_THREADS", "1")
+    tried: list[tuple[int8.Material, int8.Trial]] = []
+    attempt = int8.attempt
+
+    def recorded(material: int8.Material) -> int8.Trial:
+        tried.append((material, attempt(material)))
+        return tried[-1][1]
+
+    monkeypatch.setattr(int8, "attempt", recorded)
     write_dataset(tmp_path / "data", train=60, good=0, per_kind=0, size=64)
     normal = tmp_path / "data" / "train" / "good"
     path = models.fit(normal, output=tmp_path / "bundle", steps=4, image_size=64)
@@ -172,10 +185,15 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     detector = Detector(bundle, Settings(threads=1))
     golden.prove(detector)
     assert detector.precision == "int8"
-    scores = {detector.score(picture).score for picture in normal.iterdir()}
-    assert bundle.calibration.threshold in scores
-    assert scores >= set(bundle.calibration.heldout_scores)
+    ((material, trial),) = tried
+    assert trial.heldout is not None
+    exact, rounded = (
+        np.sort(decision.score(raw.statistics, COLUMNS, bundle.calibration))
+        for raw in (material.scored, trial.heldout)
+    )
+    np.testing.assert_allclose(bundle.calibration.heldout_scores, rounded)
+    assert bundle.calibration.threshold in bundle.calibration.heldout_scores
+    assert not np.allclose(exact, rounded)
     detector.fall_back(GoldenMismatchError("for this test", hint="none"))
     golden.prove(detector)
-    assert bundle.calibration.threshold not in {detector.score(p).score for p in normal.iterdir()}
     assert "With 8 bits" in (path / "report.html").read_text(encoding="utf-8")

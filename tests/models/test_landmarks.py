@@ -45,7 +45,7 @@ def test_owners_are_the_pictures_that_landmarks_come_from() -> None:
     for code, owner in zip(chosen.codes, chosen.owners, strict=True):
         members = pictures[groups == owner].permute(0, 2, 3, 1).reshape(-1, 5)
         assert bool((members == code).all(1).any())
-    assert chosen.own(groups).equal(chosen.owners[None] == groups[:, None])
+    assert chosen.of_groups(groups).equal(chosen.owners[None] == groups[:, None])
 
 
 def test_more_landmarks_than_codes_are_all_codes() -> None:

@@ -1,4 +1,4 @@
-"""Convolutions of 8 bits: which are written, that nothing else changes, and on which processors."""
+"""Convolutions and products of 8 bits: which are written, what stays, and on which processors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from inspector.detector import Graph
 from models import export, quantise
 from models.graph import COLUMNS
 from models.networks import InspectionNetwork
-from models.quantise import Convolution, Quantiser
+from models.quantise import Operation, Quantiser
 
 ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
 
@@ -29,7 +30,9 @@ def graph(pixels: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -
     network = InspectionNetwork(8, 12)
     network(torch.rand(8, 3, 64, 64))  # gives batch norm something to remember
     folder = tmp_path_factory.mktemp("exact")
-    graphs = export.assemble(network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0)
+    graphs = export.assemble(
+        network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0, heldout=np.array([], np.intp)
+    )
     export.write_graphs(graphs, folder, 64)
     return folder / "detector.onnx"
 
@@ -53,23 +56,26 @@ def weights(path: Path) -> list[NDArray[np.int8]]:
     return [array for array in arrays if array.dtype == np.int8 and array.ndim == 4]
 
 
-def test_only_convolutions_are_rounded(graph: Path, quantiser: Quantiser, tmp_path: Path) -> None:
+def test_only_convolutions_and_products_are_rounded(
+    graph: Path, quantiser: Quantiser, tmp_path: Path
+) -> None:
     """All other nodes stay as they are; each 8-bit convolution has a scale for each of its channels.
 
     The trunk looks twice at a picture, so that some convolutions share their weights.
     """
-    names = [one.name for one in quantiser.convolutions()]
+    names = [one.name for one in quantiser.operations()]
     quantiser.write(tmp_path / "all.onnx", names)
     before, after = kinds(graph), kinds(tmp_path / "all.onnx")
-    assert before["Conv"] == len(names)
+    assert before["Conv"] + before["Gemm"] == len(names) + 2  # two looks at colours stay exact
+    assert (before.pop("Gemm"), after.pop("MatMulIntegerToFloat")) == (3, 3)
     tensors = {node.input[1] for node in onnx.load(graph).graph.node if node.op_type == "Conv"}
-    assert len(tensors) == len(weights(tmp_path / "all.onnx"))
+    assert len(tensors) - 1 == len(weights(tmp_path / "all.onnx"))
     assert {kind: count for kind, count in after.items() if kind not in ROUNDINGS} == before
     rounded = onnx.load(tmp_path / "all.onnx").graph
     scales = {value.name: list(value.dims) for value in rounded.initializer}
     sources = {output: node for node in rounded.node for output in node.output}
     for node in rounded.node:
-        if node.op_type == "Conv":
+        if node.op_type == "Conv" and node.input[1] in sources:
             (channels,) = scales[sources[node.input[1]].input[1]]
             assert channels == scales[sources[node.input[1]].input[0]][0]
 
@@ -80,7 +86,7 @@ def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser, pixels: NDAr
     Distances of untrained codes lie close together: in units of their spread, half of it is allowed.
     """
     target = graph.parent / "rounded.onnx"
-    quantiser.write(target, [one.name for one in quantiser.convolutions()])
+    quantiser.write(target, [one.name for one in quantiser.operations()])
     exact, rounded = (Graph(path, 1).run(pixels[10:]).statistics for path in (graph, target))
     distances = np.array([column.component.startswith("latent_mmd") for column in COLUMNS])
     np.testing.assert_allclose(rounded[:, ~distances], exact[:, ~distances], rtol=0.1, atol=0.2)
@@ -88,9 +94,32 @@ def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser, pixels: NDAr
     assert not np.array_equal(rounded, exact)
 
 
+@pytest.mark.parametrize("reduced_range", [False, True])
+def test_rounded_products_are_sums_of_integers(
+    graph: Path, pixels: NDArray[np.uint8], tmp_path: Path, *, reduced_range: bool
+) -> None:
+    """Distances with 8-bit codes are those that NumPy finds among the rounded codes and landmarks."""
+    found = Quantiser(graph, reduced_range=reduced_range)
+    found.observe(pixels[:6])
+    products = [node.name for node in found._model.graph.node if node.op_type == "Gemm"]
+    found.write(tmp_path / "products.onnx", products)
+    model = onnx.load(tmp_path / "products.onnx")
+    constants = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
+    node = next(node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat")
+    codes, landmarks, code_scale, scale, zero, _, squares = node.input
+    assert np.abs(constants[landmarks].astype(int)).max() == (64 if reduced_range else 127)
+    for name, kind in ((codes, onnx.TensorProto.UINT8), (node.output[0], onnx.TensorProto.FLOAT)):
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    rounded, got = session.run([codes, node.output[0]], {"image": pixels[10:12]})
+    integers = (rounded.astype(int) - int(constants[zero])) @ constants[landmarks].astype(int)
+    expected = integers * float(constants[code_scale]) * float(constants[scale]) + constants[squares]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
+
+
 def test_what_is_not_chosen_stays_exact(graph: Path, quantiser: Quantiser, tmp_path: Path) -> None:
     """Only the convolutions that are named are rounded."""
-    quantiser.write(tmp_path / "two.onnx", [one.name for one in quantiser.convolutions()[3:5]])
+    quantiser.write(tmp_path / "two.onnx", [one.name for one in quantiser.operations()[3:5]])
     assert len(weights(tmp_path / "two.onnx")) == 2
 
 
@@ -100,21 +129,21 @@ def test_names_do_not_matter(graph: Path, quantiser: Quantiser, tmp_path: Path) 
     for node in model.graph.node:
         node.name = ""
     onnx.save(model, tmp_path / "anonymous.onnx")
-    found = Quantiser(tmp_path / "anonymous.onnx", reduced_range=False).convolutions()
-    assert found == quantiser.convolutions()
+    found = Quantiser(tmp_path / "anonymous.onnx", reduced_range=False).operations()
+    assert found == quantiser.operations()
     assert len({one.name for one in found}) == len(found)
 
 
 def test_products_are_counted(quantiser: Quantiser) -> None:
-    """The first convolution takes 5 x 5 x 3 products for each of 16 channels at 32 x 32 places."""
-    assert quantiser.convolutions()[0].products == 5 * 5 * 3 * 16 * 32 * 32
+    """The first convolution after the colours takes 3 x 3 x 16 products for 8 channels at 16 x 16 places."""
+    assert quantiser.operations()[0].products == 3 * 3 * 16 * 8 * 16 * 16
 
 
 def test_a_reduced_range_has_seven_bits(graph: Path, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
     """With a reduced range no weight exceeds 64, so that two products fit into 16 bits."""
     reduced = Quantiser(graph, reduced_range=True)
     reduced.observe(pixels[:4])
-    reduced.write(tmp_path / "reduced.onnx", [one.name for one in reduced.convolutions()])
+    reduced.write(tmp_path / "reduced.onnx", [one.name for one in reduced.operations()])
     largest = max(int(np.abs(array.astype(int)).max()) for array in weights(tmp_path / "reduced.onnx"))
     assert 32 < largest <= 64
     assert 2 * 255 * largest < 2**15
@@ -143,7 +172,7 @@ def test_the_range_is_reduced_where_sums_saturate(
 def test_groups_are_neighbours_of_like_cost() -> None:
     """Groups keep the order, leave cheap convolutions out, and are at most sixteen."""
     costs = [100, 1, 50, 50, *[30] * 40, 2, 200]
-    convolutions = [Convolution(f"c{i}", cost) for i, cost in enumerate(costs)]
+    convolutions = [Operation(f"c{i}", cost) for i, cost in enumerate(costs)]
     found = quantise.groups(convolutions)
     assert [one for group in found for one in group] == [one for one in convolutions if one.products > 16]
     assert 8 <= len(found) <= quantise.GROUPS
