@@ -28,7 +28,7 @@ from inspector.records import Calibration, Manifest
 from inspector.settings import Settings
 from inspector.storage import link_or_copy
 from inspector.store import Store, slug
-from inspector.training import content_digest, known_digests
+from inspector.training import content_digest, known_digests, landmark_digests
 
 Progress = Callable[[int, int], None]
 
@@ -84,8 +84,8 @@ def recalibrate(
 ) -> Recalibration:
     """Write a version of a model whose thresholds come from new normals.
 
-    Pictures that the model learned from are left out: they score lower than fresh ones, and would make
-    a promise that cannot be kept.  Exact copies count once.
+    Pictures that the model learned from, or compares others with, are left out: they score lower than fresh
+    ones, and would make a promise that cannot be kept.  Exact copies count once.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _training_digests(bundle: Bundle) -> dict[int, str]:
             f"{bundle.path / REFERENCE} does not say which pictures the model learned from",
             hint="fit the model again",
         )
-    return dict.fromkeys(known, LEARNED)
+    return dict.fromkeys(known | landmark_digests(bundle), LEARNED)
 
 
 def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, str]], strict: bool) -> None:

@@ -94,7 +94,8 @@ class Int8Summary(Record):
     reduced_range : bool
         Whether weights have 7 bits, for processors whose sums of 8-bit products saturate.
     convolutions, calibration_images : int
-        How many convolutions compute with 8 bits, and how many training images set their ranges.
+        How many convolutions and distances compute with 8 bits, and how many training images set their
+        ranges.
     images : int
         Held-out images, and some of them with synthetic defects, that were scored by both graphs.
     score_correlation : float
@@ -122,7 +123,7 @@ class Int8Summary(Record):
     def in_words(self) -> str:
         """Whether it is used, and why."""
         if self.shipped:
-            return f"{self.convolutions} convolutions, {self.speedup:.1f} times as fast"
+            return f"{self.convolutions} convolutions and distances, {self.speedup:.1f} times as fast"
         return f"left out: {self.reason}"
 
 

@@ -13,7 +13,8 @@ from inspector.errors import DatasetError, NoImagesError, StorageError
 from inspector.files import list_images, printable
 from inspector.storage import storage_errors
 
-DIGESTS = "training_digests"  # in `reference.npz`: uint64, of each file that was trained on
+# In `reference.npz`, uint64: of files that were trained on, and of held-out ones that are landmarks.
+DIGESTS, LANDMARK_DIGESTS = "training_digests", "landmark_digests"
 
 Progress = Callable[[int, int], None]
 
@@ -48,6 +49,12 @@ def known_digests(bundle: Bundle) -> frozenset[int] | None:
     """Return the content digests of what a model learned from; None where it does not say."""
     with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
         return frozenset(reference[DIGESTS].tolist()) if DIGESTS in reference else None
+
+
+def landmark_digests(bundle: Bundle) -> frozenset[int]:
+    """Return the content digests of held-out pictures that later ones are compared with."""
+    with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
+        return frozenset(reference[LANDMARK_DIGESTS].tolist() if LANDMARK_DIGESTS in reference else ())
 
 
 def find(bundle: Bundle, folder: Path, progress: Progress | None = None) -> TrainingPictures:

@@ -26,6 +26,7 @@ from inspector.records import (
     TrainingSummary,
 )
 from inspector.settings import Settings
+from inspector.training import DIGESTS, LANDMARK_DIGESTS
 from models import data, export, int8
 from models.article.preset import ArticleOptions
 from models.corruption import corrupt
@@ -230,15 +231,17 @@ def _recorded(folder: Path) -> str | None:
 def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: export.Graphs) -> None:
     """Latents for drift (held-out pictures only), landmarks, and which files the model knows."""
     pictures = material.pictures
-    known = pictures.training
-    if graphs.parts is not None:  # held-out pictures are landmarks
-        known = np.sort(np.concatenate([known, pictures.heldout]))
-    digests = np.array([int(pictures.known.digests[i][:16], 16) for i in known], np.uint64)
+
+    def digests(rows: NDArray[np.intp]) -> NDArray[np.uint64]:
+        return np.array([int(pictures.known.digests[i][:16], 16) for i in rows], np.uint64)
+
     arrays: dict[str, NDArray[np.generic]] = {
         HELDOUT_LATENTS: heldout.latent,
         "landmarks": graphs.landmarks,
-        "training_digests": digests,
+        DIGESTS: digests(pictures.training),
     }
+    if graphs.parts is not None:
+        arrays[LANDMARK_DIGESTS] = digests(pictures.heldout)
     np.savez(target / REFERENCE, allow_pickle=False, **arrays)
 
 

@@ -9,32 +9,24 @@ its place looks like (the detail).
 
 from __future__ import annotations
 
-import argparse
-import math
-import os
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from rich.progress import Progress
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.episode import PICTURES, Episode, EpisodeSampler, render_bank
+from models.episode import PICTURES, Episode
 from models.networks import FINE_DIM, Trunk
 from models.prior import PRIOR_WIDTH
+from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior
 
-LEARNING_RATE, WEIGHT_DECAY, WARMUP_STEPS, CLIP = 2e-3, 1e-2, 100, 5.0
 EMA_DECAY = 0.998
 DEEP_WEIGHT, IDENTITY_WEIGHT, DETAIL_WEIGHT, PLACE_WEIGHT = 0.5, 0.3, 0.5, 0.1
 GOOD, BAD, USABLE = 0.02, 0.5, 0.05  # labels below, above, and at most so for a place to compare with
 MARGIN, SOFTNESS = 0.3, 0.3  # of log distances
 HARD = 3.0  # weight of the farthest good places
-CHECKPOINT_STEPS = 100
 
 
 def ranking(codes: Tensor, label: Tensor, border: int, generator: torch.Generator) -> Tensor:
@@ -150,10 +142,11 @@ def _sampled(
     return codes, torch.gather(label, 1, pick).flatten(), torch.arange(b).repeat_interleave(count)
 
 
-class Pretraining:
-    """Trunk, optimiser and average; one step at a time, resumable."""
+class Pretraining(Schooling):
+    """Trunk, optimiser and average."""
 
     def __init__(self, seed: int, steps: int) -> None:
+        super().__init__(steps)
         torch.manual_seed(seed)
         self.trunk = Trunk(PRIOR_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
         self.to_detail = nn.Sequential(nn.Conv2d(FINE_DIM, 3 * 64, 1), nn.PixelShuffle(8))
@@ -167,15 +160,10 @@ class Pretraining:
         self.optimiser = torch.optim.AdamW(
             self.learned, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
         )
-        self.steps, self.step = steps, 0
 
     def learn(self, episode: Episode) -> dict[str, float]:
         """Take one step, and return the parts of its loss."""
-        rate = (
-            min(1.0, (self.step + 1) / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * rate
+        self.set_rate()
         generator = torch.Generator().manual_seed(self.step)
         x, b = episode.pictures, len(episode.pictures)
         chosen, relit = second_look(x, generator)
@@ -208,63 +196,19 @@ class Pretraining:
         self.step += 1
         return {name: float(value.detach()) for name, value in parts.items()}
 
-    def save(self, path: Path) -> None:
-        """Write all that a resumed run needs."""
-        parts = (self.trunk, self.to_detail, self.norms, self.average, self.optimiser)
-        torch.save({"parts": [part.state_dict() for part in parts], "step": self.step}, path)
-
-    def resume(self, path: Path) -> None:
-        """Go on from what `save` wrote."""
-        content = torch.load(path, weights_only=True)
-        parts = (self.trunk, self.to_detail, self.norms, self.average, self.optimiser)
-        for part, state in zip(parts, content["parts"], strict=True):
-            part.load_state_dict(state)
-        self.step = content["step"]
-
-
-def write_prior(trunk: nn.Module, path: Path, card: dict[str, str]) -> None:
-    """Write a trunk's weights, and what they were made from."""
-    tensors = {name: value.contiguous().clone() for name, value in trunk.state_dict().items()}
-    save_file(tensors, path, metadata=card)
+    def parts(self) -> tuple[Any, ...]:
+        """Return all that has a state."""
+        return self.trunk, self.to_detail, self.norms, self.average, self.optimiser
 
 
 def main() -> int:
     """Render the bank, train, and write the weights; a run that was stopped goes on."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path, help="folder for rendered scenes and the checkpoint")
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=12_000, help="rendered (2.4 GB for 12,000)")
-    parser.add_argument("--steps", type=int, default=3_000, help="that the learning rate is planned for")
+    parser = arguments(__doc__, steps=3_000, seed=5)
     parser.add_argument("--stop", type=int, default=1_250, help="earlier: more of it transfers worse")
-    parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(options.threads)
-    bank = render_bank(options.work / "scenes.npy", options.scenes, options.threads)
-    sampler = EpisodeSampler(bank, scenes=8, seed=options.seed)
-    training = Pretraining(options.seed, options.steps)
-    checkpoint = options.work / "pretraining.pt"
-    if checkpoint.exists():
-        training.resume(checkpoint)
-    started = time.monotonic()
-    with ThreadPoolExecutor(1) as pool, Progress() as progress:
-        bar = progress.add_task("pretraining", total=options.stop, completed=training.step)
-        upcoming = pool.submit(sampler.draw, training.step)
-        while training.step < options.stop:
-            episode, upcoming = upcoming.result(), pool.submit(sampler.draw, training.step + 1)
-            parts = training.learn(episode)
-            said = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
-            progress.update(bar, completed=training.step, description=said)
-            if training.step % CHECKPOINT_STEPS == 0:
-                training.save(checkpoint)
-    card = {
-        "made from": f"{options.scenes} invented scenes of models/scene.py, no photographs, no other weights",
-        "steps": f"{options.stop} of {options.steps}",
-        "seed": str(options.seed),
-        "seconds": f"{time.monotonic() - started:.0f}",
-    }
-    write_prior(training.average.module, options.output, card)
+    training = run(lambda: Pretraining(options.seed, options.steps), options, options.stop, "pretraining.pt")
+    steps = f"{options.stop} of {options.steps}"
+    write_prior(training.average.module, options.output, card(options, steps))
     return 0
 
 

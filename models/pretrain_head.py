@@ -8,26 +8,21 @@ compared with each other as a part will be with the good ones.
 
 from __future__ import annotations
 
-import argparse
-import math
-import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from rich.progress import Progress
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.episode import PICTURES, Episode, EpisodeSampler, render_bank
+from models.episode import PICTURES, Episode
 from models.losses import dice, focal_bce
 from models.networks import InspectionNetwork, nearness
-from models.pretrain import CHECKPOINT_STEPS, CLIP, USABLE, WARMUP_STEPS, WEIGHT_DECAY, write_prior
+from models.pretrain import USABLE
 from models.prior import start_from_prior
+from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior
 
-LEARNING_RATE = 2e-3
 EMA_DECAY = 0.995
 LEAST_REACH = 1e-3
 
@@ -61,10 +56,11 @@ def scene_distances(codes: Tensor, label: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-class HeadPretraining:
-    """Head, optimiser and average, on the prior's trunk; one step at a time, resumable."""
+class HeadPretraining(Schooling):
+    """Head, optimiser and average, on the prior's trunk."""
 
     def __init__(self, seed: int, steps: int) -> None:
+        super().__init__(steps)
         torch.manual_seed(seed)
         network = InspectionNetwork()
         start_from_prior(network.encoder.trunk)
@@ -79,15 +75,10 @@ class HeadPretraining:
         self.optimiser = torch.optim.AdamW(
             self.head.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
         )
-        self.steps, self.step = steps, 0
 
-    def learn(self, episode: Episode) -> float:
+    def learn(self, episode: Episode) -> dict[str, float]:
         """Take one step, and return its loss."""
-        rate = (
-            min(1.0, (self.step + 1) / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * rate
+        self.set_rate()
         x = episode.pictures.contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             codes, wide = self.encoder(x), self.encoder.wide(x)
@@ -105,54 +96,20 @@ class HeadPretraining:
         self.optimiser.step()
         self.average.update_parameters(self.head)
         self.step += 1
-        return float(loss.detach())
+        return {"head": float(loss.detach())}
 
-    def save(self, path: Path) -> None:
-        """Write all that a resumed run needs."""
-        parts = (self.head, self.average, self.optimiser)
-        torch.save({"parts": [part.state_dict() for part in parts], "step": self.step}, path)
-
-    def resume(self, path: Path) -> None:
-        """Go on from what `save` wrote."""
-        content = torch.load(path, weights_only=True)
-        for part, state in zip((self.head, self.average, self.optimiser), content["parts"], strict=True):
-            part.load_state_dict(state)
-        self.step = content["step"]
+    def parts(self) -> tuple[Any, ...]:
+        """Return all that has a state."""
+        return self.head, self.average, self.optimiser
 
 
 def main() -> int:
     """Render the bank, train, and write the weights; a run that was stopped goes on."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path, help="folder for rendered scenes and the checkpoint")
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=12_000, help="rendered (2.4 GB for 12,000)")
-    parser.add_argument("--steps", type=int, default=1_500)
-    parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(options.threads)
-    bank = render_bank(options.work / "scenes.npy", options.scenes, options.threads)
-    sampler = EpisodeSampler(bank, scenes=8, seed=options.seed)
-    training = HeadPretraining(options.seed, options.steps)
-    checkpoint = options.work / "pretraining-head.pt"
-    if checkpoint.exists():
-        training.resume(checkpoint)
-    with ThreadPoolExecutor(1) as pool, Progress() as progress:
-        bar = progress.add_task("pretraining the head", total=options.steps, completed=training.step)
-        upcoming = pool.submit(sampler.draw, training.step)
-        while training.step < options.steps:
-            episode, upcoming = upcoming.result(), pool.submit(sampler.draw, training.step + 1)
-            loss = training.learn(episode)
-            progress.update(bar, completed=training.step, description=f"loss {loss:.3f}")
-            if training.step % CHECKPOINT_STEPS == 0:
-                training.save(checkpoint)
-    card = {
-        "made from": f"{options.scenes} invented scenes of models/scene.py, no photographs, no other weights",
-        "steps": str(options.steps),
-        "seed": str(options.seed),
-    }
-    write_prior(training.average.module, options.output, card)
+    options = arguments(__doc__, steps=1_500, seed=11).parse_args()
+    training = run(
+        lambda: HeadPretraining(options.seed, options.steps), options, options.steps, "pretraining-head.pt"
+    )
+    write_prior(training.average.module, options.output, card(options, str(options.steps)))
     return 0
 
 

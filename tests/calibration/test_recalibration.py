@@ -116,6 +116,15 @@ def test_a_report_of_its_own(store: Store, normals: Path) -> None:
     assert "Recalibrated with 25 new good pictures; the networks are those of version 1." in page
 
 
+def test_what_it_compares_with_does_not_count(normals: Path, tmp_path: Path) -> None:
+    """Held-out pictures that are landmarks are left out as well, and are so the next time."""
+    landmark = content_digest(write_picture(normals / "heldout.png", good_picture(7)))
+    before = write_bundle(tmp_path / "before", tiny_fill(training_digests=[], landmark_digests=[landmark]))
+    after = recalibrate(before, normals, tmp_path / "after")
+    assert (after.images, after.skipped) == (25, (("heldout.png", "learned from"),))
+    assert recalibrate(after.bundle, normals, tmp_path / "again").skipped == after.skipped
+
+
 def test_what_it_learned_from_does_not_count(store: Store, normals: Path, tmp_path: Path) -> None:
     """Pictures from training are left out under any name, and exact copies count once."""
     write_picture(normals / "renamed.png", good_picture(0))

@@ -116,7 +116,7 @@ def test_verify_says_which(command: Command, store: Store) -> None:
     store.publish("tiny", tiny_fill(int8=True))
     ended = command("models", "verify", "tiny")
     assert ended.err == "tiny@1: 12 files unchanged, golden images reproduced with int8\n"
-    assert "1 convolutions, 1.5 times as fast" in command("models", "show", "tiny").out
+    assert "1 convolutions and distances, 1.5 times as fast" in command("models", "show", "tiny").out
     forge(store.path("tiny", 1), INT8_GOLDEN, -1)
     ended = command("models", "verify", "tiny")
     assert ended.code == 0

@@ -70,6 +70,7 @@ def tiny_fill(
     review_threshold: float | None = None,
     spread: float = 1.0,
     training_digests: Sequence[int] | None = None,
+    landmark_digests: Sequence[int] | None = None,
     folder: Path | None = None,
     int8: bool = False,
 ) -> Fill:
@@ -90,6 +91,8 @@ def tiny_fill(
         arrays: dict[str, Any] = {"heldout_latents": raw.latent}
         if training_digests is not None:
             arrays["training_digests"] = np.array(training_digests, np.uint64)
+        if landmark_digests is not None:
+            arrays["landmark_digests"] = np.array(landmark_digests, np.uint64)
         np.savez(folder / "reference.npz", **arrays)
         write_golden(folder, heldout[:3], graph.run(heldout[:3]))
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")

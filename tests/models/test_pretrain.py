@@ -17,9 +17,9 @@ from models.pretrain import (
     place,
     ranking,
     second_look,
-    write_prior,
 )
 from models.prior import PRIOR, PRIOR_WIDTH, start_from_prior
+from models.schooling import write_prior
 
 
 def generator() -> torch.Generator:
