@@ -19,7 +19,7 @@ MMD_WEIGHT = PENALTY_WEIGHTS["mmd"]
 STEPS = 150  # a CPU minute
 
 
-def article(training: Pixels, *, steps: int = STEPS, width: int = WIDTH, seed: int = 0) -> Scorer:
+def article(training: Pixels, *, steps: int = STEPS, width: int | None = None, seed: int = 0) -> Scorer:
     """Train with `0.05·‖x − x_hat‖² + 100·MMD`; the score is the mean of `(x − x_hat)²`.
 
     One thread computes: more could change the last digits of the outcome.
@@ -29,8 +29,8 @@ def article(training: Pixels, *, steps: int = STEPS, width: int = WIDTH, seed: i
     training : uint8 (N, H, W, 3)
     steps : int
         Of 50 pictures each.
-    width : int
-        Channels of the encoder's last convolution.
+    width : int, optional
+        Channels of the encoder's last convolution; `WIDTH` without it.
     seed : int
         The same seed gives the same networks.
 
@@ -40,7 +40,7 @@ def article(training: Pixels, *, steps: int = STEPS, width: int = WIDTH, seed: i
         From uint8 (H, W, 3) to `Scored`.
     """
     sampler = PictureSampler(_small(training), np.arange(len(training)), flip=False, seed=seed)
-    options = LearnerOptions(width=width, steps_per_epoch=sampler.steps_per_epoch, seed=seed)
+    options = LearnerOptions(width=width or WIDTH, steps_per_epoch=sampler.steps_per_epoch, seed=seed)
     learner = ArticleLearner(options)
     with kept_threads(1):
         prepare(learner, sampler)

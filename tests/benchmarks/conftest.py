@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from inspector.parts import write_dataset
+from tests.benchmarks import article
 from tests.benchmarks.measurement import code, measured
 from tests.benchmarks.request import Effort, Request
 from tests.benchmarks.result import Stored
@@ -40,3 +42,11 @@ def results(request_: Request, tmp_path_factory: pytest.TempPathFactory) -> Path
 def stored(request_: Request, results: Path) -> Stored:
     """The result of that fit."""
     return measured(request_, code(), results)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _narrow() -> Iterator[None]:
+    """Give the article's network few channels: what is tested does not depend on them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(article, "WIDTH", 16)
+        yield

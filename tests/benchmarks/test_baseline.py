@@ -18,7 +18,12 @@ from tests.benchmarks.baseline import Pixels, Scorer, neighbour, residual, templ
 
 SIDE = 64
 DEFECT = slice(20, 36)
-MAKERS = [template, residual, neighbour, partial(article, steps=12, width=16)]
+MAKERS: list[Callable[[Pixels], Scorer]] = [
+    template,
+    residual,
+    neighbour,
+    partial(article, steps=12, width=16),
+]
 NAMES = ["template", "residual", "neighbour", "article"]
 
 
@@ -42,10 +47,16 @@ def spoiled(picture: Pixels) -> Pixels:
     return changed
 
 
-@pytest.mark.parametrize("make", MAKERS, ids=NAMES)
-def test_a_bright_square_is_found(make: Callable[[Pixels], Scorer], training: Pixels) -> None:
+@pytest.fixture(scope="module")
+def learned(training: Pixels) -> dict[str, Scorer]:
+    """Each baseline, learned once."""
+    return {name: make(training) for name, make in zip(NAMES, MAKERS, strict=True)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bright_square_is_found(name: str, learned: dict[str, Scorer]) -> None:
     """A spoiled picture scores over the good one that it was, and its map is highest on the defect."""
-    score = make(training)
+    score = learned[name]
     for seed in (100, 101, 102):
         good, bad = score(fixed_camera(seed)), score(spoiled(fixed_camera(seed)))
         assert bad.score > good.score
@@ -54,18 +65,20 @@ def test_a_bright_square_is_found(make: Callable[[Pixels], Scorer], training: Pi
         assert bad.anomaly_map[inside].mean() > 1.5 * bad.anomaly_map[~inside].mean()
 
 
-@pytest.mark.parametrize("make", MAKERS, ids=NAMES)
-def test_the_same_pictures_give_the_same_scores(make: Callable[[Pixels], Scorer], training: Pixels) -> None:
+@pytest.mark.parametrize(("name", "make"), list(zip(NAMES, MAKERS, strict=True)), ids=NAMES)
+def test_the_same_pictures_give_the_same_scores(
+    name: str, make: Callable[[Pixels], Scorer], learned: dict[str, Scorer], training: Pixels
+) -> None:
     """Learning twice from the same pictures scores a picture the same, to the last bit."""
-    first, second = make(training)(training[0]), make(training)(training[0])
+    first, second = learned[name](training[0]), make(training)(training[0])
     assert first.score == second.score
     np.testing.assert_array_equal(first.anomaly_map, second.anomaly_map)
 
 
-@pytest.mark.parametrize("make", MAKERS[:3], ids=NAMES[:3])
-def test_brightness_does_not_decide(make: Callable[[Pixels], Scorer], training: Pixels) -> None:
+@pytest.mark.parametrize("name", NAMES[:3])
+def test_brightness_does_not_decide(name: str, learned: dict[str, Scorer]) -> None:
     """A picture at four fifths of the light scores about as it did, far under a defect."""
-    score = make(training)
+    score = learned[name]
     picture = fixed_camera(100)
     darker = (picture * 0.8).astype(np.uint8)
     usual, evident = score(picture).score, score(spoiled(picture)).score
