@@ -29,6 +29,7 @@ from inspector.settings import Settings
 from inspector.training import DIGESTS, LANDMARK_DIGESTS
 from models import data, export, int8
 from models.article.preset import ArticleOptions
+from models.assembly import Graphs
 from models.corruption import corrupt
 from models.loop import Course
 from models.preset import FitOptions
@@ -90,7 +91,7 @@ class Learned:
     columns: tuple[Column, ...]
     course: Course
     parameters: dict[str, int]
-    assemble: Callable[[], export.Graphs]
+    assemble: Callable[[], Graphs]
     fusion: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     rounds: bool = False
@@ -165,7 +166,7 @@ def fill(material: Material, target: Path) -> Manifest:
 
 
 def _try_int8(
-    material: Material, target: Path, graphs: export.Graphs, heldout: RawScores, calibration: Calibration
+    material: Material, target: Path, graphs: Graphs, heldout: RawScores, calibration: Calibration
 ) -> int8.Trial:
     course = material.learned.course
     return int8.attempt(
@@ -183,7 +184,7 @@ def _try_int8(
     )
 
 
-def _calibrate(material: Material, graphs: export.Graphs, heldout: RawScores) -> Calibration:
+def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibration:
     calibration: Calibration = workshop.room("calibration.calibrate").make_calibration(
         graphs.training.statistics,
         heldout.statistics,
@@ -228,7 +229,7 @@ def _recorded(folder: Path) -> str | None:
     return path if path.isprintable() else None
 
 
-def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: export.Graphs) -> None:
+def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: Graphs) -> None:
     """Latents for drift (held-out pictures only), landmarks, and which files the model knows."""
     pictures = material.pictures
 
@@ -250,7 +251,7 @@ def _write_report(
     material: Material,
     manifest: Manifest,
     calibration: Calibration,
-    graphs: export.Graphs,
+    graphs: Graphs,
 ) -> None:
     report = workshop.room("calibration.report")
     pictures = material.pictures.known

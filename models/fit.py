@@ -22,12 +22,11 @@ from inspector.records import Manifest
 from inspector.settings import Settings
 from inspector.storage import storage_errors
 from inspector.store import Store, slug
-from models import data, export
+from models import assembly, data
 from models.article import training as article
 from models.article.preset import ArticleOptions, choose
 from models.board import Board
 from models.crops import CropSampler
-from models.export import LOOKED_AT
 from models.filling import Learned, Material, Pictures, Progress, fill
 from models.graph import COLUMNS
 from models.loop import Plan, Watch
@@ -39,6 +38,7 @@ CROP, BATCH = 128, 16
 MMD_WEIGHT, PUSH_WEIGHT = 1.0, 0.5
 CHECKPOINT = "checkpoint.pt"
 FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 28.0, 0.045  # set aside for export, calibration, report
+ARTICLE_FINISH_SECONDS = 15.0  # likewise, whose export is small
 # And for the graph with 8-bit convolutions; a short budget is for the training, and may be overrun by that.
 INT8_SECONDS, INT8_FROM_SECONDS = 10.0, 120.0
 
@@ -236,7 +236,8 @@ class _Run:
             flips=data.valid_flips(thumbnails[training], pictures.groups[training]),
             seed=options.seed,
         )
-        finish = INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
+        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), assembly.LOOKED_AT)
+        finish += INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
         board = self.board
 
         def watcher(learner: InspectionLearner) -> Watch:
@@ -247,7 +248,7 @@ class _Run:
         trained = train(
             sampler,
             self._train_options(options),
-            self._plan(pictures, finish),
+            self._plan(finish),
             self.workspace / CHECKPOINT,
             resume=self._may_resume(pictures.known.digest),
             progress=self.progress,
@@ -264,7 +265,7 @@ class _Run:
                 name: sum(p.numel() for p in getattr(network, name).parameters())
                 for name in ("encoder", "decoder", "head")
             },
-            assemble=lambda: export.assemble(
+            assemble=lambda: assembly.assemble(
                 network,
                 sampler.target_mean,
                 pictures.pixels,
@@ -281,7 +282,7 @@ class _Run:
         return article.learn(
             options,
             pictures,
-            lambda: self._plan(pictures),
+            lambda: self._plan(ARTICLE_FINISH_SECONDS),
             self.workspace / CHECKPOINT,
             threads=self.settings.threads,
             resume=self._may_resume(pictures.known.digest),
@@ -289,13 +290,12 @@ class _Run:
             board=self.board,
         )
 
-    def _plan(self, pictures: Pictures, finish_seconds: float = 0.0) -> Plan:
-        """Fix the steps, or the time that the rest of the fit leaves for them."""
+    def _plan(self, finish_seconds: float) -> Plan:
+        """Fix the steps, or the time that they have without what is set aside for the rest of the fit."""
         options = self.options
         if options.steps:
             return Plan(options.steps)
-        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), LOOKED_AT)
-        left = options.budget_seconds - finish - finish_seconds - (time.monotonic() - self.started)
+        left = options.budget_seconds - finish_seconds - (time.monotonic() - self.started)
         return Plan(seconds=left, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
 
     def _train_options(self, options: FitOptions) -> TrainOptions:

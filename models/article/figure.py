@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,10 +13,12 @@ from inspector.drift import mmd_test
 from inspector.sharpness import sharpness
 from models.article.network import AutoEncoder
 from models.article.sampler import to_pixels, to_tensor
+from models.board import fixed_noise
 from models.cost import squared_error
 
 PRIOR_DRAWS = 500  # against which the held-out codes are tested: far more than they are, so that they decide
 BATCH = 64
+LEAST_SPREAD = 1e-3  # of codes; less is no spread at all
 
 
 @torch.no_grad()
@@ -34,9 +38,26 @@ def copies(network: AutoEncoder, x: Tensor) -> tuple[Tensor, Tensor]:
     return codes, pictures
 
 
+@torch.no_grad()
+def decoded(network: AutoEncoder, z: Tensor) -> Tensor:
+    """Codes (n, d) to pictures (n, 3, 64, 64); the network is as it was before, bit for bit."""
+    was_training = network.training
+    network.eval()
+    try:
+        pictures: Tensor = network.decoder(z.to(next(network.parameters()).device)).cpu()
+    finally:
+        network.train(was_training)
+    return pictures
+
+
 def least_sharpness(x: Tensor) -> float:
     """Return the sharpness of the least sharp of pictures (n, 3, 64, 64), by `inspector.sharpness`."""
     return min(sharpness(pixels) for pixels in to_pixels(x))
+
+
+def mean_sharpness(x: Tensor) -> float:
+    """Return the mean sharpness of pictures (n, 3, 64, 64)."""
+    return fmean(sharpness(pixels) for pixels in to_pixels(x))
 
 
 def prior_match(codes: NDArray[np.floating], seed: int = 0) -> float:
@@ -64,6 +85,22 @@ def prior_match(codes: NDArray[np.floating], seed: int = 0) -> float:
     return mmd_test(codes, draws, seed=seed).p_value
 
 
+def spread(codes: NDArray[np.floating]) -> float:
+    """Root mean square of the numbers of codes (n, d): 1 for draws of the prior."""
+    return float(np.sqrt(np.mean(np.square(codes, dtype=np.float64))))
+
+
+def crossed(codes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Divide every second code by the spread of the others, and those by theirs: (n, d), n at least 2.
+
+    What codes look like whose spread was measured on pictures like them, but not on themselves.
+    """
+    found = np.array(codes, np.float64)
+    for these, others in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        found[these] /= max(spread(codes[others]), LEAST_SPREAD)
+    return found
+
+
 def one_of_each(groups: NDArray[np.integer]) -> NDArray[np.intp]:
     """Return the first row of each group (n,): near-duplicates are no independent draws of anything."""
     return np.sort(np.unique(groups, return_index=True)[1])
@@ -75,6 +112,8 @@ def figures(
     training: NDArray[np.intp],
     heldout: NDArray[np.intp],
     groups: NDArray[np.integer],
+    *,
+    scaled: bool = False,
 ) -> dict[str, float]:
     """Measure a trained auto-encoder on pictures that it has not seen.
 
@@ -85,6 +124,9 @@ def figures(
     training, heldout : int (n,)
     groups : int (N,)
         Pictures that share one are near-duplicates.
+    scaled : bool
+        Whether the spread of its codes was set by these held-out pictures.  The prior match then looks at
+        each half of them with the spread of the other one.
 
     Returns
     -------
@@ -104,9 +146,13 @@ def figures(
         "error_reduction": 1 - error / baseline if baseline > 0 else 0.0,
         "copy_sharpness": least_sharpness(x_hat),
         "picture_sharpness": least_sharpness(x),
+        "copy_sharpness_mean": mean_sharpness(x_hat),
+        "picture_sharpness_mean": mean_sharpness(x),
+        "sample_sharpness_mean": mean_sharpness(decoded(network, fixed_noise(len(x), codes.shape[1]))),
     }
     single = one_of_each(groups[heldout])
     if len(single) > 1:
-        found["prior_match_p_value"] = prior_match(codes[single].numpy())
+        independent = codes[single].numpy()
+        found["prior_match_p_value"] = prior_match(crossed(independent) if scaled else independent)
         found["prior_match_pictures"] = float(len(single))
     return found

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inspector.detector import RawScores
 from inspector.records import Column
 from models.article.network import AutoEncoder
-from models.export import LOOKED_AT, Graphs
+from models.assembly import LOOKED_AT, Graphs
 from models.mmd import IMQ_SCALES, squared_distances
 
 SMALL, WHOLE = 0.02, 1.0  # of the error map: a small defect, and all of it as in the article

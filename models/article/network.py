@@ -43,6 +43,13 @@ class AutoEncoder(nn.Module):
         copy: Tensor = self.decoder(self.encode(x))
         return copy
 
+    @torch.no_grad()
+    def scale_codes(self, factor: float) -> None:
+        """Multiply every code by a factor, and let the decoder know, so that copies stay as they are."""
+        self.encoder.to_latent.weight.mul_(factor)
+        self.encoder.to_latent.bias.mul_(factor)
+        self.decoder.from_latent.weight.div_(factor)
+
 
 @dataclass(frozen=True)
 class LearnerOptions:

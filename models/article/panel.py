@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.article.figure import copies, least_sharpness
-from models.article.network import ArticleLearner, AutoEncoder, learning_rate
+from models.article.figure import copies, decoded, least_sharpness
+from models.article.network import ArticleLearner, learning_rate
 from models.article.sampler import to_pixels, to_tensor
 from models.board import CURVE_POINTS, PANELS, Board, due, fixed_noise, grid, rows_of_pairs
 from models.cost import squared_error
@@ -91,18 +90,6 @@ class Panel:
 
 def _spread(count: int) -> NDArray[np.intp]:
     return np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.intp)
-
-
-@torch.no_grad()
-def decoded(network: AutoEncoder, z: Tensor) -> Tensor:
-    """Codes (n, d) to pictures (n, 3, 64, 64); the network is as it was before, bit for bit."""
-    was_training = network.training
-    network.eval()
-    try:
-        pictures: Tensor = network.decoder(z.to(next(network.parameters()).device)).cpu()
-    finally:
-        network.train(was_training)
-    return pictures
 
 
 def scatter(training: Tensor, heldout: Tensor) -> NDArray[np.uint8]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models import data, loop
-from models.article.figure import figures
+from models.article.figure import LEAST_SPREAD, copies, figures, one_of_each, spread
 from models.article.graph import COLUMNS, FUSION, assemble
 from models.article.network import BETAS, LEARNING_RATE, ArticleLearner, AutoEncoder, LearnerOptions
 from models.article.panel import Panel
 from models.article.preset import ArticleOptions
-from models.article.sampler import PictureSampler
+from models.article.sampler import PictureSampler, to_tensor
 from models.board import Board
 from models.filling import Learned, Pictures
 from models.loop import Plan, Progress
@@ -73,7 +74,10 @@ def learn(
         watch=None if panel is None else panel.watch,
     )
     network = learner.network.cpu().eval()
-    measured = figures(network, pictures.pixels, rows, pictures.heldout, groups)
+    scaled = options.regularizer in MATCHED
+    if scaled:
+        spread_like_prior(network, pictures)
+    measured = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
     if board is not None:
         board.graph(network, sampler.some(1))
         board.options(options.as_dict(), measured)
@@ -123,6 +127,19 @@ def prepare(
 
     generator = torch.Generator().manual_seed(learner.options.seed)
     return match_moments(encoder, draw, generator, rate=LEARNING_RATE, betas=BETAS, report=report)
+
+
+def spread_like_prior(network: AutoEncoder, pictures: Pictures) -> None:
+    """Scale codes so that those of held-out pictures are as wide as the prior; copies stay as they are.
+
+    The penalty widens the codes that it sees.  Those of pictures that were not learned stay narrower, and
+    such pictures are what the model meets later.
+    """
+    single = one_of_each(pictures.groups[pictures.heldout])
+    codes, _ = copies(network, to_tensor(np.array(pictures.pixels[pictures.heldout[single]])))
+    found = spread(codes.numpy())
+    if found > LEAST_SPREAD:
+        network.scale_codes(1 / found)
 
 
 def parameters(network: AutoEncoder) -> dict[str, int]:

@@ -6,7 +6,7 @@ import importlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,14 @@ def code() -> Code:
     return Code(source.digest(), source.commit(), source.packages())
 
 
-def measured(request: Request, measured_code: Code, results: Path, *, again: bool = False) -> Stored:
+def measured(
+    request: Request,
+    measured_code: Code,
+    results: Path,
+    *,
+    again: bool = False,
+    by: Callable[[Request, Path], tuple[Content, Content]] | None = None,
+) -> Stored:
     """Return a stored result of the same request, or measure and store it.
 
     Parameters
@@ -51,6 +58,8 @@ def measured(request: Request, measured_code: Code, results: Path, *, again: boo
         The folder of all results.
     again : bool
         Measure in any case.
+    by : callable, optional
+        Measures instead of `measure`.
 
     Returns
     -------
@@ -63,7 +72,7 @@ def measured(request: Request, measured_code: Code, results: Path, *, again: boo
     if before is not None and not again and before.result["request"] == asked:
         return before
     with tempfile.TemporaryDirectory() as store:
-        result, timing = measure(request, Path(store))
+        result, timing = (by or measure)(request, Path(store))
     result |= {"request": asked, "commit": measured_code.commit, "packages": measured_code.packages}
     if before is not None:
         timing["previous"] = {
@@ -119,7 +128,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         "options": training.options,
         "training_images": training.images,
         "heldout_images": training.heldout_images,
-    }
+    } | ({"figures": training.figures} if training.figures else {})
     return result, timing
 
 

@@ -17,7 +17,9 @@ from tests.benchmarks.article import MMD_WEIGHT, STEPS, WIDTH
 from tests.benchmarks.baseline import COMPONENTS, THUMBNAIL
 from tests.benchmarks.chart import draw
 from tests.benchmarks.comparison import NAMES
-from tests.benchmarks.result import BASELINES, Content, load_all, read
+from tests.benchmarks.penalties import READING as READING_OF_SCORES
+from tests.benchmarks.penalties import table
+from tests.benchmarks.result import ARTICLE, BASELINES, Content, load_all, read
 from tests.benchmarks.section import changes, line, mean_line, middle, section
 from tests.benchmarks.summary import SetSummary, efforts, parts, summarised
 
@@ -30,6 +32,16 @@ pictures in the layout of MVTec AD. Nothing is chosen for a set: no option, no t
 measuring only.
 
 `make bench-report` writes this page from the files in `docs/results`, which `make bench DATA=FOLDER` writes.
+"""
+QUESTION = """## The article's question: do its auto-encoders find defects?
+
+The same networks at 64 px with one code for each picture, 64 dimensions, 64 channels and the same time on one
+thread, see [the article's preset](article.md).
+
+```
+python -m tests.benchmarks.penalties DATA --sets tiles screw cubes --budget 60s --seeds 0 1 2
+```
+
 """
 EMPTY = """
 No results are stored yet: `make bench DATA=FOLDER` fits and evaluates every set of a folder, and stores them.
@@ -87,6 +99,8 @@ def report(results: Path) -> Report:
         changed = {part: summarised(found, effort, part) for part in parts(found, effort)}
         if changed:
             blocks.append(changes(effort, sets, changed))
+    if article := load_all(results / ARTICLE):
+        blocks.append(QUESTION + table(article) + f"\n\n{READING_OF_SCORES}\n")
     return Report("\n".join([*blocks, READING]), charts)
 
 

@@ -19,7 +19,7 @@ from calibration.conformal import heldout_count
 from inspector.commands.fit import seconds
 from inspector.commands.progress import shown_progress
 from inspector.detector import Graph
-from models import data, export
+from models import assembly, data, export
 from models.crops import CropSampler
 from models.fit import BATCH, CROP
 from models.graph import COLUMNS
@@ -41,7 +41,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
         trained = train(
             sampler, TrainOptions(), Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
-    graphs = export.assemble(
+    graphs = assembly.assemble(
         trained.network, sampler.target_mean, learned.pixels, training, groups, 0, heldout
     )
     export.write_graphs(graphs, work, options.image_size)

@@ -16,6 +16,7 @@ from inspector.store import slug
 
 DIGITS = 4  # significant ones: further ones are noise of the machine
 BASELINES = "baselines"  # the folder beside those of the efforts
+ARTICLE = "article"  # likewise, with the efforts of the article's auto-encoders in it
 
 Content = dict[str, Any]
 
@@ -81,10 +82,11 @@ def load(path: Path) -> Stored | None:
 
 def load_all(results: Path) -> list[Stored]:
     """Return every stored fit, with and without changed options, in the order of the files' names."""
+    apart = {BASELINES, ARTICLE}
     found = [
         load(path)
         for path in sorted(results.rglob("*.json"))
-        if not path.name.endswith(".timing.json") and path.parent != results / BASELINES
+        if not path.name.endswith(".timing.json") and path.relative_to(results).parts[0] not in apart
     ]
     return [stored for stored in found if stored is not None]
 

@@ -14,6 +14,7 @@ from inspector.detector import Graph
 from inspector.errors import ParityError
 from inspector.records import Calibration
 from models import export
+from models.assembly import Graphs, assemble, folded
 from models.graph import COLUMNS, Normalise, pooled
 from models.landmarks import KernelDistance
 from models.networks import InspectionNetwork
@@ -39,25 +40,25 @@ def calibration(threshold: float = 1.0) -> Calibration:
 
 
 @pytest.fixture(scope="module")
-def graphs(pixels: NDArray[np.uint8]) -> export.Graphs:
+def graphs(pixels: NDArray[np.uint8]) -> Graphs:
     """Graphs of a network with random weights and measured units."""
     torch.manual_seed(0)
     network = InspectionNetwork(8, 12)
     network(torch.rand(8, 3, 64, 64))  # gives batch norm something to remember
-    return export.assemble(
+    return assemble(
         network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0, heldout=np.array([], np.intp)
     )
 
 
 @pytest.fixture(scope="module")
-def folder(graphs: export.Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the three graphs were written to."""
     target = tmp_path_factory.mktemp("graphs")
     export.write_graphs(graphs, target, 64)
     return target
 
 
-def test_torch_and_onnx_agree(graphs: export.Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
+def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """Statistics, maps and latents agree within 1e-3, for any batch size."""
     graph = Graph(folder / "detector.onnx", 1)
     for count in (1, 2, 5):
@@ -118,7 +119,7 @@ def test_batch_norm_goes_into_the_convolutions() -> None:
     for _ in range(3):
         network(torch.rand(8, 3, 64, 64))
     network.eval()
-    copy = export.folded(network)
+    copy = folded(network)
     x = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         for got, want in zip(copy(x), network(x), strict=True):
@@ -147,9 +148,7 @@ def test_pooling_is_the_mean_of_the_largest_places() -> None:
     torch.testing.assert_close(pooled(values), torch.tensor([[999.0, 997.0]]))
 
 
-def test_parity_passes_on_held_out_pictures(
-    graphs: export.Graphs, folder: Path, pixels: NDArray[np.uint8]
-) -> None:
+def test_parity_passes_on_held_out_pictures(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """What was written is what was trained, with no flipped verdict."""
     rows = np.arange(10, 12)
     raw = export.score_rows(Graph(folder / "detector.onnx", 1), pixels, rows)

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from inspector.detector import Graph
 from inspector.parts import render
 from models import export
+from models.assembly import Graphs, assemble
 from models.graph import DISTANCES, Maps
 from models.heldout import NO_PART, PARTS, divide, graph_without, left_out
 from models.networks import InspectionNetwork
@@ -33,13 +34,13 @@ def network() -> InspectionNetwork:
 
 
 @pytest.fixture(scope="module")
-def graphs(network: InspectionNetwork, pixels: NDArray[np.uint8]) -> export.Graphs:
+def graphs(network: InspectionNetwork, pixels: NDArray[np.uint8]) -> Graphs:
     """Graphs whose landmarks come from both sides."""
-    return export.assemble(network, 0.4, pixels, TRAINING, GROUPS, seed=0, heldout=HELDOUT)
+    return assemble(network, 0.4, pixels, TRAINING, GROUPS, seed=0, heldout=HELDOUT)
 
 
 @pytest.fixture(scope="module")
-def path(graphs: export.Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Their `detector.onnx`."""
     folder = tmp_path_factory.mktemp("both")
     export.write_graphs(graphs, folder, 64)
@@ -57,7 +58,7 @@ def test_parts_are_even_and_keep_look_alikes_together() -> None:
     assert set(divide(np.array([5, 5, 5])).tolist()) == {0}
 
 
-def test_every_landmark_has_its_part(graphs: export.Graphs) -> None:
+def test_every_landmark_has_its_part(graphs: Graphs) -> None:
     """Landmarks come from both sides, and those of look-alikes belong to one part."""
     assert graphs.parts is not None
     assert graphs.parts.pictures[0] == graphs.parts.pictures[1]
@@ -69,7 +70,7 @@ def test_every_landmark_has_its_part(graphs: export.Graphs) -> None:
 
 
 def test_a_heldout_picture_is_as_far_as_without_its_part(
-    graphs: export.Graphs, path: Path, pixels: NDArray[np.uint8]
+    graphs: Graphs, path: Path, pixels: NDArray[np.uint8]
 ) -> None:
     """With all landmarks a held-out picture lies on its own; scored as one, it does not."""
     assert graphs.parts is not None
@@ -86,7 +87,7 @@ def test_a_heldout_picture_is_as_far_as_without_its_part(
         np.testing.assert_allclose(torch_says, apart[positions], rtol=1e-3, atol=1e-3)
 
 
-def test_later_pictures_only_come_nearer(graphs: export.Graphs, path: Path) -> None:
+def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
     """What is compared with all landmarks is never farther than without some of them."""
     assert graphs.parts is not None
     later, rows = np.stack([render(seed, size=64).picture for seed in range(30, 35)]), np.arange(5)
@@ -106,7 +107,7 @@ def test_where_all_look_alike_each_picture_is_its_own(
 ) -> None:
     """One great group on both sides still leaves distances to others, and parts of even size."""
     alike = np.zeros(12, int)
-    graphs = export.assemble(network, 0.4, pixels, TRAINING, alike, seed=0, heldout=HELDOUT)
+    graphs = assemble(network, 0.4, pixels, TRAINING, alike, seed=0, heldout=HELDOUT)
     assert np.isfinite(graphs.training.statistics).all()
     assert graphs.parts is not None
     assert sorted(np.bincount(graphs.parts.pictures).tolist()) == [1, 1, 1, 2]

@@ -20,6 +20,7 @@ from inspector.errors import GoldenMismatchError
 from inspector.parts import render, write_dataset
 from inspector.settings import Settings
 from models import export, int8
+from models.assembly import assemble
 from models.graph import COLUMNS
 from models.networks import InspectionNetwork
 from models.prior import start_from_prior, start_head_from_prior
@@ -45,7 +46,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
     start_from_prior(network.encoder.trunk)
     start_head_from_prior(network.head)
     training, heldout = np.arange(20), np.arange(20, 36)
-    graphs = export.assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0, heldout=heldout)
+    graphs = assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0, heldout=heldout)
     export.write_graphs(graphs, folder, 64)
     scored = export.score_heldout(folder / GRAPH, 1, pixels, heldout, graphs.parts)
     calibration = make_calibration(

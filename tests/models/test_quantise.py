@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from inspector.detector import Graph
 from models import export, quantise
+from models.assembly import assemble
 from models.graph import COLUMNS
 from models.networks import InspectionNetwork
 from models.quantise import Operation, Quantiser
@@ -30,7 +31,7 @@ def graph(pixels: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -
     network = InspectionNetwork(8, 12)
     network(torch.rand(8, 3, 64, 64))  # gives batch norm something to remember
     folder = tmp_path_factory.mktemp("exact")
-    graphs = export.assemble(
+    graphs = assemble(
         network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0, heldout=np.array([], np.intp)
     )
     export.write_graphs(graphs, folder, 64)

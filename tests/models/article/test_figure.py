@@ -7,7 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.article.figure import copies, figures, one_of_each, prior_match
+from inspector.sharpness import sharpness
+from models.article.figure import copies, crossed, figures, one_of_each, prior_match, spread
 from models.article.network import ArticleLearner
 from models.article.sampler import PictureSampler, to_tensor
 from tests.models.article.conftest import TINY
@@ -25,6 +26,10 @@ def test_figures_are_those_of_the_formulas(pictures: PictureSampler, pixels: NDA
     assert found["mean_picture_squared_error"] == pytest.approx(baseline, rel=1e-5)
     assert found["heldout_squared_error"] == pytest.approx(error, rel=1e-5)
     assert found["error_reduction"] == pytest.approx(1 - error / baseline, rel=1e-4, abs=1e-5)
+    sharp = [sharpness(picture) for picture in pixels[10:]]
+    assert found["picture_sharpness"] == pytest.approx(min(sharp))
+    assert found["picture_sharpness_mean"] == pytest.approx(np.mean(sharp))
+    assert 0 <= found["copy_sharpness"] <= found["copy_sharpness_mean"]
     assert found["prior_match_pictures"] == 2
     assert 0 < found["prior_match_p_value"] <= 1
 
@@ -36,6 +41,20 @@ def test_near_duplicates_count_once(pixels: NDArray[np.uint8]) -> None:
     found = figures(ArticleLearner(TINY).network, pixels, np.arange(10), np.arange(10, 12), alike)
     assert "prior_match_p_value" not in found
     assert "heldout_squared_error" in found
+
+
+def test_a_spread_that_was_set_by_the_same_pictures_does_not_vouch_for_itself() -> None:
+    """Each half of the codes is divided by the spread of the other; draws of any width then match."""
+    assert crossed(np.array([[3.0, 4.0], [1.0, -1.0]])) == pytest.approx(
+        np.array([[3.0, 4.0], [1 / 12.5**0.5, -1 / 12.5**0.5]])
+    )
+    rng = np.random.default_rng(0)
+    for width in (0.5, 1.0, 3.0):
+        draws = width * rng.normal(size=(50, 16))
+        assert spread(draws) == pytest.approx(width, rel=0.1)
+        assert prior_match(crossed(draws)) > 0.01
+    assert prior_match(crossed(rng.exponential(size=(50, 16)))) < 0.01
+    assert np.all(np.isfinite(crossed(np.zeros((4, 2)))))
 
 
 def test_looking_changes_nothing(pictures: PictureSampler, pixels: NDArray[np.uint8]) -> None:

@@ -16,6 +16,7 @@ from models.article.graph import COLUMNS, KernelDensity, assemble, errors
 from models.article.network import ArticleLearner
 from models.article.sampler import PictureSampler
 from models.article.training import prepare
+from models.assembly import Graphs
 from models.mmd import imq_witness
 from tests.models.article.conftest import TINY
 
@@ -33,13 +34,13 @@ def learner(pictures: PictureSampler) -> ArticleLearner:
 
 
 @pytest.fixture(scope="module")
-def graphs(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> export.Graphs:
+def graphs(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> Graphs:
     """Put together on the first ten pictures."""
     return assemble(learner.network, pixels, np.arange(10), GROUPS)
 
 
 @pytest.fixture(scope="module")
-def folder(graphs: export.Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the three graphs were written to."""
     target = tmp_path_factory.mktemp("graphs")
     export.write_graphs(graphs, target, 64)
@@ -73,7 +74,7 @@ def test_density_falls_and_score_rises_away_from_the_sample() -> None:
     assert score[0] < score[1] < score[2]
 
 
-def test_torch_and_onnx_agree(graphs: export.Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
+def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """Statistics, maps and latents agree for any batch size, and have the contract's names and shapes."""
     graph = Graph(folder / "detector.onnx", 1)
     for count in (1, 2, 5):
@@ -107,7 +108,7 @@ def test_encoder_and_decoder_fit_together(
 
 
 def test_training_pictures_are_scored_without_their_own_codes(
-    graphs: export.Graphs, learner: ArticleLearner, pixels: NDArray[np.uint8]
+    graphs: Graphs, learner: ArticleLearner, pixels: NDArray[np.uint8]
 ) -> None:
     """The density of a training picture leaves out its own code and that of its near-duplicate."""
     with torch.no_grad():
@@ -117,14 +118,14 @@ def test_training_pictures_are_scored_without_their_own_codes(
     assert graphs.training.statistics[0, -1] > float(KernelDensity(z)(z[:1]))
 
 
-def test_the_map_is_in_units_of_the_training_pictures(graphs: export.Graphs) -> None:
+def test_the_map_is_in_units_of_the_training_pictures(graphs: Graphs) -> None:
     """It is about 0 in training, and the first column is the mean of its largest places."""
     flat = np.sort(graphs.training.anomaly_map.reshape(10, -1), axis=1)
     np.testing.assert_allclose(graphs.training.statistics[:, 0], flat[:, -20:].mean(1), rtol=1e-5)
     assert abs(flat.mean()) < 0.2
 
 
-def test_the_second_column_is_the_articles_error(graphs: export.Graphs, learner: ArticleLearner) -> None:
+def test_the_second_column_is_the_articles_error(graphs: Graphs, learner: ArticleLearner) -> None:
     """It is the mean squared error of the whole picture, in one unit for all pictures."""
     pixels = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():

@@ -83,3 +83,14 @@ def test_a_vae_scores_with_its_means() -> None:
     assert network.encoder(x).shape == (2, 6)
     assert network.encode(x).equal(network.encoder(x)[:, :3])
     assert network(x).shape == x.shape
+
+
+def test_scaled_codes_make_the_same_copies() -> None:
+    """Twice the codes, and a decoder that knows."""
+    network = ArticleLearner(TINY).network.eval()
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        codes, copies = network.encode(x), network(x)
+        network.scale_codes(2.0)
+        assert torch.allclose(network.encode(x), 2 * codes, rtol=1e-5)
+        assert torch.allclose(network(x), copies, atol=1e-6)

@@ -13,7 +13,7 @@ import pytest
 
 import inspector
 import models
-from inspector.bundle import Bundle
+from inspector.bundle import HELDOUT_LATENTS, REFERENCE, Bundle
 from inspector.detector import Detector
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
 from inspector.golden import prove
@@ -77,6 +77,12 @@ def test_what_was_measured_is_recorded(bundle: Bundle) -> None:
     assert 0 < figures["prior_match_p_value"] <= 1
     page = (bundle.path / "report.html").read_text(encoding="utf-8")
     assert "Prior match p value" in page
+
+
+def test_codes_of_unseen_pictures_are_as_wide_as_the_prior(bundle: Bundle) -> None:
+    """Their root mean square is 1; here none is a near-duplicate of another, so that all of them count."""
+    with np.load(bundle.path / REFERENCE) as reference:
+        assert np.sqrt(np.mean(reference[HELDOUT_LATENTS] ** 2)) == pytest.approx(1, rel=0.02)
 
 
 def test_alpha_is_laid_over_the_chosen_background(bundle: Bundle, folder: Path) -> None:

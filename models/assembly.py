@@ -1,0 +1,234 @@
+"""A trained network is put together with what scores are measured by: landmarks, units, and its graphs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from inspector.detector import RawScores
+from models import landmarks
+from models.graph import (
+    DecoderGraph,
+    DetectorGraph,
+    EncoderGraph,
+    Maps,
+    MapStatistics,
+    Normalise,
+    RawMaps,
+)
+from models.heldout import NO_PART, Parts, divide
+from models.landmarks import KernelDistance
+from models.light import refocused, relit
+from models.networks import InspectionNetwork
+
+LANDMARKS = (3072, 3072, 1024)  # of the fine codes, of those at half the size, of the latent
+LOOKED_AT = 500  # pictures that landmarks and units are taken from
+RELIT_PICTURES = 100  # of them, looked at again under other light
+SCORING_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The modules that are exported, and what the units were measured on.
+
+    Attributes
+    ----------
+    landmarks : float32 (m, d)
+        Of the latent.
+    rows : int (n,)
+        The training pictures that landmarks and units come from.
+    training : RawScores
+        Of these pictures, none of them compared with landmarks of its own: as pictures that are scored later.
+    disturbed_statistics : float32 (m, C), optional
+        Of the same without landmarks of their look-alikes, and of some under other light: what moves a score
+        without being a defect.
+    parts : Parts, optional
+        Where landmarks come from held-out pictures too.
+    """
+
+    detector: nn.Module
+    encoder: nn.Module
+    decoder: nn.Module
+    landmarks: NDArray[np.float32]
+    rows: NDArray[np.intp]
+    training: RawScores
+    disturbed_statistics: NDArray[np.float32] | None
+    parts: Parts | None = None
+
+
+@torch.no_grad()
+def assemble(
+    network: InspectionNetwork,
+    target_mean: float,
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    groups: NDArray[np.integer],
+    seed: int,
+    heldout: NDArray[np.intp],
+) -> Graphs:
+    """Put networks, landmarks and units together.
+
+    Parameters
+    ----------
+    network : InspectionNetwork
+        Trained, in evaluation mode.
+    target_mean : float
+        Brightness that pictures are brought to, 0 to 1.
+    pixels : uint8 (N, H, W, 3)
+    rows : int (n,)
+        The training pictures.
+    groups : int (N,)
+        Pictures that share one are near-duplicates.
+    seed : int
+        Picks the landmarks.
+    heldout : int (h,)
+        The held-out pictures, of which only landmarks are taken; 500 of both, evenly spread, are looked at.
+    """
+    network = folded(network.to("cpu", memory_format=torch.contiguous_format).float())  # type: ignore[call-overload]  # as torch documents it
+    normalise = Normalise(target_mean)
+    owners = _owners(groups, rows, heldout)
+    everything = np.sort(np.concatenate([rows, heldout]))
+    known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
+    found = _landmarks(
+        network, (normalise(batch) for batch in batches(pixels, known)), _tensor(owners[known]), seed
+    )
+    maps = Maps(network, *(KernelDistance(each.codes, each.reach) for each in found)).eval()
+
+    chosen = known[np.isin(known, rows)]
+    here, whose = _tensor(np.searchsorted(known, chosen)), _tensor(owners[chosen])
+    of_groups = [each.of_groups(whose) for each in found]
+    alone, apart = _measured(
+        maps,
+        (normalise(batch) for batch in batches(pixels, chosen)),
+        [[each.of_pictures(here) for each in found], of_groups],
+    )
+    detector = DetectorGraph(normalise, maps, _units(apart)).eval()
+    some = np.linspace(0, len(chosen) - 1, min(len(chosen), RELIT_PICTURES)).astype(int)
+    (lit,) = _measured(
+        maps,
+        (normalise(batch) for batch in _relit_batches(pixels, chosen[some], seed)),
+        [[own[torch.from_numpy(some)] for own in of_groups]],
+    )
+    statistics, anomaly_map = detector.read(alone)
+    return Graphs(
+        detector,
+        EncoderGraph(normalise, network).eval(),
+        DecoderGraph(network).eval(),
+        found[2].codes.numpy(),
+        chosen,
+        RawScores(statistics.numpy(), anomaly_map.numpy(), alone.z.mean((2, 3)).numpy()),
+        np.concatenate([detector.read(raw)[0].numpy() for raw in (apart, lit)]),
+        _parts(owners[heldout], found),
+    )
+
+
+def _measured(maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]) -> list[RawMaps]:
+    """Maps of pictures, once for each choice of landmarks (n, m) that do not count for them."""
+    found: list[list[RawMaps]] = []
+    start = 0
+    for batch in batches:
+        few = slice(start, start := start + len(batch))
+        found.append(maps.compare(batch, [tuple(own[few] for own in choice) for choice in owned]))
+    return [
+        RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True))) for raw in zip(*found, strict=True)
+    ]
+
+
+def _owners(
+    groups: NDArray[np.integer], rows: NDArray[np.intp], heldout: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    """Whose codes each picture's are, (N,): those of its look-alikes, or its own where all look alike."""
+    both = set(groups[rows].tolist()) & set(groups[heldout].tolist())
+    owners = np.asarray(groups, np.int64).copy()
+    alone = np.isin(groups, list(both))
+    owners[alone] = owners.max() + 1 + np.arange(alone.sum())
+    return owners
+
+
+def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks]) -> Parts | None:
+    """Divide held-out pictures with these owners, and tell which landmarks are theirs."""
+    if not len(owners):
+        return None
+    pictures = divide(owners)
+    part = dict(zip(owners.tolist(), pictures.tolist(), strict=True))
+    return Parts(
+        pictures,
+        tuple(np.array([part.get(owner, NO_PART) for owner in each.owners.tolist()]) for each in found),
+    )
+
+
+def _tensor(owners: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(owners)
+
+
+def folded(network: InspectionNetwork) -> InspectionNetwork:
+    """Copy a trained network with each batch norm put into the convolution before it.
+
+    ONNX Runtime does the same for 32 bits, but not around a convolution with 8.
+    """
+    network = copy.deepcopy(network).eval()
+    for block in network.modules():
+        if isinstance(block, nn.Sequential):
+            for i, (first, second) in enumerate(pairwise(list(block))):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    block[i], block[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return network
+
+
+def _landmarks(
+    network: InspectionNetwork, batches: Iterator[Tensor], whose: Tensor, seed: int
+) -> list[landmarks.Landmarks]:
+    """Choose landmarks of the fine codes, of those at half the size, and of the latent."""
+    fine, wide, coarse = [], [], []
+    for x in batches:
+        codes = network.encoder(x)
+        fine.append(codes.fine)
+        wide.append(network.encoder.wide(x))
+        coarse.append(codes.z)
+    return [
+        landmarks.choose(torch.cat(found), whose, count, seed)
+        for found, count in zip((fine, wide, coarse), LANDMARKS, strict=True)
+    ]
+
+
+def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
+    """Pictures as tensors uint8 (8, H, W, 3), the last batch with what is left."""
+    for start in range(0, len(rows), SCORING_BATCH):
+        yield torch.from_numpy(np.array(pixels[rows[start : start + SCORING_BATCH]]))
+
+
+def _relit_batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp], seed: int) -> Iterator[Tensor]:
+    """Batches of the same pictures under other light."""
+    rng = np.random.default_rng(seed)
+    for batch in batches(pixels, rows):
+        lit = [refocused(rng, relit(rng, picture.numpy().astype(np.float32) / 255, 1.0)) for picture in batch]
+        yield torch.from_numpy((np.clip(np.stack(lit), 0, 1) * 255).round().astype(np.uint8))
+
+
+def _units(measured: RawMaps) -> MapStatistics:
+    """Look at training pictures' maps: by position for the error, over all places for the others."""
+    error = measured.error  # (n, 1, H/4, W/4): 8 MB for 500 pictures of 256 px
+    smooth = nn.AvgPool2d(9, 1, 4, count_include_pad=False)
+    spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt()
+    return MapStatistics(
+        smooth(error.mean(0, keepdim=True)),
+        spread + 0.5 * error.std() + 1e-6,
+        _center_and_scale(measured.fine),
+        _center_and_scale(measured.wide),
+        _center_and_scale(measured.coarse),
+        _center_and_scale(measured.logits),
+    )
+
+
+def _center_and_scale(values: Tensor) -> tuple[float, float]:
+    """Median, and the way from it to the 99th percentile."""
+    middle, high = np.quantile(values.numpy(), [0.5, 0.99])
+    return float(middle), float(max(high - middle, 1e-6))
