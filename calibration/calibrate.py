@@ -16,8 +16,8 @@ from calibration.fusion import ScoreFusion
 from inspector.errors import UsageError
 from inspector.records import Calibration, Column
 
-FUSED = ("head", "latent_mmd", "latent_mmd_coarse")
-WEIGHTS = (0.5, 0.4, 0.1)
+FUSED = ("head", "latent_mmd", "latent_mmd_coarse", "layout")
+WEIGHTS = (0.35, 0.3, 0.05, 0.3)
 FLOOR = -0.5  # what is much more usual than most in one respect excuses no other
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1

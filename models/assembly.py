@@ -26,6 +26,7 @@ from models.graph import (
 )
 from models.heldout import NO_PART, Parts, divide
 from models.landmarks import KernelDistance
+from models.layout import GoodLayouts, Layout, features
 from models.light import refocused, relit
 from models.networks import InspectionNetwork
 
@@ -100,23 +101,31 @@ def assemble(
     found = _landmarks(
         network, (normalise(batch) for batch in batches(pixels, known)), _tensor(owners[known]), seed
     )
-    maps = Maps(network, *(KernelDistance(each.codes, each.reach) for each in found)).eval()
+    layouts = GoodLayouts(
+        torch.cat([features(normalise(batch)) for batch in batches(pixels, known)]), owners[known], seed
+    )
+    nobody = np.array([], np.int64)
+    fine, wide, coarse = (KernelDistance(each.codes, each.reach) for each in found)
+    maps = Maps(network, fine, wide, coarse, Layout(layouts.without(nobody))).eval()
 
-    chosen = known[np.isin(known, rows)]
-    here, whose = _tensor(np.searchsorted(known, chosen)), _tensor(owners[chosen])
-    of_groups = [each.of_groups(whose) for each in found]
-    alone, apart = _measured(
+    here = np.flatnonzero(np.isin(known, rows))
+    chosen = known[here]
+    of_groups = [each.of_groups(_tensor(owners[chosen])) for each in found]
+    (alone, apart), _ = _measured(
         maps,
         (normalise(batch) for batch in batches(pixels, chosen)),
-        [[each.of_pictures(here) for each in found], of_groups],
+        [[each.of_pictures(_tensor(here)) for each in found], of_groups],
     )
+    alone = alone._replace(layout=layouts.alone()[here])
+    apart = apart._replace(layout=layouts.apart()[here])
     detector = DetectorGraph(normalise, maps, _units(apart)).eval()
     some = np.linspace(0, len(chosen) - 1, min(len(chosen), RELIT_PICTURES)).astype(int)
-    (lit,) = _measured(
+    (lit,), seen = _measured(
         maps,
         (normalise(batch) for batch in _relit_batches(pixels, chosen[some], seed)),
         [[own[torch.from_numpy(some)] for own in of_groups]],
     )
+    lit = lit._replace(layout=layouts.again(seen, here[some]))
     statistics, anomaly_map = detector.read(alone)
     return Graphs(
         detector,
@@ -126,20 +135,25 @@ def assemble(
         chosen,
         RawScores(statistics.numpy(), anomaly_map.numpy(), alone.z.mean((2, 3)).numpy()),
         np.concatenate([detector.read(raw)[0].numpy() for raw in (apart, lit)]),
-        _parts(owners[heldout], found),
+        _parts(owners[heldout], found, layouts),
     )
 
 
-def _measured(maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]) -> list[RawMaps]:
-    """Maps of pictures, once for each choice of landmarks (n, m) that do not count for them."""
+def _measured(
+    maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]
+) -> tuple[list[RawMaps], Tensor]:
+    """Maps of pictures, once for each choice of landmarks (n, m) that do not count; features of layouts."""
     found: list[list[RawMaps]] = []
+    seen = []
     start = 0
     for batch in batches:
         few = slice(start, start := start + len(batch))
         found.append(maps.compare(batch, [tuple(own[few] for own in choice) for choice in owned]))
-    return [
+        seen.append(features(batch))
+    whole = [
         RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True))) for raw in zip(*found, strict=True)
     ]
+    return whole, torch.cat(seen)
 
 
 def _owners(
@@ -153,7 +167,7 @@ def _owners(
     return owners
 
 
-def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks]) -> Parts | None:
+def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks], layouts: GoodLayouts) -> Parts | None:
     """Divide held-out pictures with these owners, and tell which landmarks are theirs."""
     if not len(owners):
         return None
@@ -162,6 +176,7 @@ def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks]) -> Parts
     return Parts(
         pictures,
         tuple(np.array([part.get(owner, NO_PART) for owner in each.owners.tolist()]) for each in found),
+        {part: layouts.without(owners[pictures == part]) for part in np.unique(pictures).tolist()},
     )
 
 
@@ -225,6 +240,7 @@ def _units(measured: RawMaps) -> MapStatistics:
         _center_and_scale(measured.wide),
         _center_and_scale(measured.coarse),
         _center_and_scale(measured.logits),
+        _center_and_scale(measured.layout.amax(1)),
     )
 
 

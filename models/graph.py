@@ -13,13 +13,19 @@ from torch import Tensor, nn
 from inspector.records import Column
 from models.crops import GAIN_LIMITS
 from models.landmarks import KernelDistance
+from models.layout import Layout
 from models.networks import InspectionNetwork, nearness
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
+LAYOUT_SHARES = (0.005, 0.02)  # likewise, of the layout's few places
+LAYOUT_IN_MAP = 0.5  # its places are large, and blur what the others draw sharply
 # The component that each map belongs to, in the order of `RawMaps`.
 MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
 DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
-COLUMNS = tuple(Column(component=name, share=share) for name in MAPS for share in SHARES)
+COLUMNS = (
+    *(Column(component=name, share=share) for name in MAPS for share in SHARES),
+    *(Column(component="layout", share=share) for share in LAYOUT_SHARES),
+)
 
 
 class Normalise(nn.Module):
@@ -47,7 +53,7 @@ class MapStatistics:
     ----------
     reconstruction_mean, reconstruction_spread : Tensor (1, 1, H/4, W/4)
         By position, smoothed.
-    fine, wide, coarse, head : (float, float)
+    fine, wide, coarse, head, layout : (float, float)
         Median, and distance from the median to the 99th percentile, over all places.
     """
 
@@ -57,6 +63,7 @@ class MapStatistics:
     wide: tuple[float, float]
     coarse: tuple[float, float]
     head: tuple[float, float]
+    layout: tuple[float, float]
 
 
 class RawMaps(NamedTuple):
@@ -67,17 +74,24 @@ class RawMaps(NamedTuple):
     wide: Tensor  # (N, 1, H/16, W/16): of those of the picture at half its size
     coarse: Tensor  # (N, 1, H/16, W/16): kernel distance of the latent
     logits: Tensor  # (N, 1, H/4, W/4)
+    layout: Tensor  # (N, 2, 16, 16): how little a place fits the others
     z: Tensor  # (N, d, H/16, W/16)
 
 
 class Maps(nn.Module):
-    """Networks and kernel distances: pictures to raw maps."""
+    """Networks, kernel distances and layout: pictures to raw maps."""
 
     def __init__(
-        self, network: InspectionNetwork, fine: KernelDistance, wide: KernelDistance, coarse: KernelDistance
+        self,
+        network: InspectionNetwork,
+        fine: KernelDistance,
+        wide: KernelDistance,
+        coarse: KernelDistance,
+        layout: Layout,
     ) -> None:
         super().__init__()
         self.network, self.fine, self.wide, self.coarse = network, fine, wide, coarse
+        self.layout = layout
 
     def forward(self, x: Tensor) -> RawMaps:
         """(N, 3, H, W) to maps."""
@@ -91,12 +105,13 @@ class Maps(nn.Module):
         wide_codes = network.encoder.wide(x)
         residual = x - network.decoder(codes.z)
         error = _smooth(F.avg_pool2d(residual.abs(), 4).mean(1, keepdim=True))  # (N, 1, H/4, W/4)
+        layout = self.layout(x)
         found = []
         for own_fine, own_wide, own_coarse in owned:
             fine, wide = self.fine(codes.fine, own_fine), self.wide(wide_codes, own_wide)
             logits = network.head(codes, residual, nearness(fine, wide))
             coarse = self.coarse(codes.z, own_coarse)
-            found.append(RawMaps(error, _smooth(fine), _smooth(wide), coarse, logits, codes.z))
+            found.append(RawMaps(error, _smooth(fine), _smooth(wide), coarse, logits, layout, codes.z))
         return found
 
 
@@ -129,10 +144,13 @@ class DetectorGraph(nn.Module):
         error = (raw.error - self.error_mean) / self.error_spread
         fine, wide = _in_units(raw.fine, units.fine), _in_units(raw.wide, units.wide)
         coarse, logits = _in_units(raw.coarse, units.coarse), _in_units(raw.logits, units.head)
-        statistics = torch.cat([pooled(m) for m in (error, fine, wide, coarse, logits)], 1)
+        statistics = torch.cat(
+            [*map(pooled, (error, fine, wide, coarse, logits)), pooled(raw.layout, LAYOUT_SHARES)], 1
+        )
         size = logits.shape[-2:]
         latent = (_resized(fine, size) + _resized(wide, size)) / 2
-        return statistics, (logits + latent).squeeze(1)
+        misfit = _in_units(raw.layout.amax(1, keepdim=True), units.layout)
+        return statistics, (logits + latent + LAYOUT_IN_MAP * _resized(misfit, size)).squeeze(1)
 
 
 def _in_units(maps: Tensor, unit: tuple[float, float]) -> Tensor:
@@ -143,10 +161,10 @@ def _resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
-def pooled(maps: Tensor) -> Tensor:
-    """Means of each map's largest places, one column a share: (N, 1, h, w) to (N, 2)."""
-    flat = maps.flatten(1)  # (N, h·w)
-    counts = [max(1, round(share * flat.shape[1])) for share in SHARES]
+def pooled(maps: Tensor, shares: Sequence[float] = SHARES) -> Tensor:
+    """Means of each map's largest places, one column a share: (N, c, h, w) to (N, 2)."""
+    flat = maps.flatten(1)  # (N, c·h·w)
+    counts = [max(1, round(share * flat.shape[1])) for share in shares]
     top = flat.topk(max(counts), dim=1).values
     return torch.stack([top[:, :count].mean(1) for count in counts], 1)
 

@@ -1,10 +1,10 @@
-"""Held-out pictures become landmarks too, and yet set thresholds as strangers.
+"""Held-out pictures become landmarks and layouts too, and yet set thresholds as strangers.
 
 The networks never see them.  Landmarks are codes, and a detector needs those of all good pictures that there
 are: a kind of good part that happens to be held out as a whole would be an anomaly otherwise.  So that no
 picture vouches for itself, the held-out ones are divided into a few parts, and each is scored by a graph in
-which the landmarks of its part do not count (cross-conformal prediction).  Later pictures are compared with
-all landmarks, and can only come nearer.
+which the landmarks and layouts of its part do not count (cross-conformal prediction).  Later pictures are
+compared with all of them, and come nearer.
 
 References
 ----------
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.graph import DISTANCES, Maps
+from models.layout import Gaussian
 
 PARTS = 4
 NO_PART = -1
@@ -41,10 +42,13 @@ class Parts:
         0 to `PARTS` − 1, in the order of the held-out rows.
     landmarks : tuple of int (m,)
         For each of `models.graph.DISTANCES`; −1 for those of training pictures.
+    layouts : dict of int to Gaussian
+        For each part what the layout is without it.
     """
 
     pictures: NDArray[np.intp]
     landmarks: tuple[NDArray[np.intp], ...]
+    layouts: dict[int, Gaussian]
 
     def each(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Yield each part and the positions of its pictures."""
@@ -67,13 +71,14 @@ def divide(owners: NDArray[np.integer]) -> NDArray[np.intp]:
 
 @contextmanager
 def left_out(maps: Maps, parts: Parts, part: int) -> Iterator[None]:
-    """Make the landmarks of a part not count in a network."""
+    """Make the landmarks of a part, and its layouts, not count in a network."""
     distances = [getattr(maps, name) for name in DISTANCES]
     before = [distance.squares for distance in distances]
     try:
         for distance, owned in zip(distances, parts.landmarks, strict=True):
             distance.squares = distance.squares.masked_fill(torch.from_numpy(owned == part), torch.inf)
-        yield
+        with maps.layout.instead(parts.layouts[part]):
+            yield
     finally:
         for distance, squares in zip(distances, before, strict=True):
             distance.squares = squares
@@ -81,7 +86,7 @@ def left_out(maps: Maps, parts: Parts, part: int) -> Iterator[None]:
 
 @contextmanager
 def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
-    """Write a copy of an exported graph in which the landmarks of a part do not count."""
+    """Write a copy of an exported graph in which the landmarks of a part, and its layouts, do not count."""
     model = onnx.load(path)
     constants = {value.name: value for value in model.graph.initializer}
     for name, owned in zip(DISTANCES, parts.landmarks, strict=True):
@@ -89,6 +94,9 @@ def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
         squares = numpy_helper.to_array(constant).copy()
         squares[owned == part] = np.inf
         constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
+    for name, value in parts.layouts[part]._asdict().items():
+        constant = constants[f"maps.layout.{name}"]
+        constant.CopyFrom(numpy_helper.from_array(value.numpy(), constant.name))
     with TemporaryDirectory() as folder:
         target = Path(folder) / path.name
         onnx.save(model, target)

@@ -36,8 +36,14 @@ PARTS = {
     ),
     "no head": Part(
         constants={
-            "calibration.calibrate.FUSED": ("latent_mmd", "latent_mmd_coarse"),
-            "calibration.calibrate.WEIGHTS": (0.8, 0.2),
+            "calibration.calibrate.FUSED": ("latent_mmd", "latent_mmd_coarse", "layout"),
+            "calibration.calibrate.WEIGHTS": (0.3, 0.05, 0.3),
+        }
+    ),
+    "no layout": Part(
+        constants={
+            "calibration.calibrate.FUSED": ("head", "latent_mmd", "latent_mmd_coarse"),
+            "calibration.calibrate.WEIGHTS": (0.35, 0.3, 0.05),
         }
     ),
     "resolution 128": Part({"image_size": 128}),

@@ -20,15 +20,15 @@ Floats = NDArray[np.float32]
 SHARES = (0.0007, 0.005, 0.03)
 COLUMNS = tuple(
     Column(component=name, share=share)
-    for name in ("reconstruction", "latent_mmd", "latent_mmd_coarse", "head")
+    for name in ("reconstruction", "latent_mmd", "latent_mmd_coarse", "head", "layout")
     for share in SHARES
 )
 
 
 def statistics(n: int, seed: int) -> Floats:
-    """Raw statistics (n, 12) as a graph gives them: float32, non-negative, each column of its own size."""
+    """Raw statistics (n, 15) as a graph gives them: float32, non-negative, each column of its own size."""
     rng = np.random.default_rng(seed)
-    return (rng.gamma(2.0, size=(n, 12)) * 10.0 ** np.arange(-6, 6)).astype(np.float32)
+    return (rng.gamma(2.0, size=(n, 15)) * 10.0 ** np.arange(-7, 8)).astype(np.float32)
 
 
 def calibrated(

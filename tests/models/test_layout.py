@@ -1,0 +1,82 @@
+"""The layout: brightness and roughness of places, judged by what the other places say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.layout import PLACES, GoodLayouts, Layout, features, misfit
+
+SIDE = 128
+
+
+def pictures(count: int, seed: int) -> Tensor:
+    """Pictures (n, 3, 128, 128): a gradient whose strength varies, under light that varies, and noise."""
+    generator = torch.Generator().manual_seed(seed)
+    ramp = torch.linspace(-1, 1, SIDE).expand(SIDE, SIDE)
+    strength, light = (torch.rand(count, 1, 1, 1, generator=generator) for _ in range(2))
+    x = 0.5 + 0.2 * strength * ramp + 0.01 * torch.randn(count, 3, SIDE, SIDE, generator=generator)
+    return x * (0.6 + 0.6 * light)
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    """Learned from 60 of them."""
+    rows = features(pictures(60, 0))
+    return Layout(GoodLayouts(rows, np.arange(60), seed=0).without(np.array([])))
+
+
+def test_features_are_logs_of_mean_and_spread_of_each_place() -> None:
+    """Computed a second time with numpy; a flat picture is smooth everywhere."""
+    x = pictures(2, 5)
+    grey = x.mean(1).numpy().astype(np.float64)
+    blocks = grey.reshape(2, PLACES, 8, PLACES, 8).transpose(0, 1, 3, 2, 4).reshape(2, PLACES, PLACES, -1)
+    whole = grey.mean((1, 2))[:, None, None]
+    expected = np.stack(
+        [np.log(blocks.mean(-1) / whole), 0.5 * np.log(blocks.var(-1) / whole**2 + 0.02**2)], 1
+    )
+    np.testing.assert_allclose(features(x).reshape(2, 2, PLACES, PLACES), expected, atol=1e-4)
+    flat = features(torch.full((1, 3, SIDE, SIDE), 0.3)).reshape(2, -1)
+    torch.testing.assert_close(flat[0], torch.zeros(PLACES**2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(flat[1], torch.full((PLACES**2,), np.log(0.02)), atol=1e-3, rtol=0)
+
+
+def test_light_and_gradients_that_good_pictures_have_are_no_misfit(layout: Layout) -> None:
+    """Other good pictures fit; a dark place and a rough one stand out, each in its own map."""
+    good, spoilt = layout(pictures(20, 1)), pictures(2, 2)
+    spoilt[0, :, 40:48, 64:72] *= 0.8
+    spoilt[1, :, 80:88, 16:24] += 0.05 * torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(3))
+    dark, rough = layout(spoilt)
+    assert good.max() < 8
+    assert dark[0].argmax() == 5 * PLACES + 8
+    assert dark[0].max() > 2 * good.max()
+    assert rough[1].argmax() == 10 * PLACES + 2
+    assert rough[1].max() > 2 * good.max()
+
+
+def test_a_picture_is_judged_by_others() -> None:
+    """Look-alikes do not vouch for each other apart, and do alone; nobody vouches for itself."""
+    rows = features(pictures(24, 4))
+    rows[20:22, 7] += 1.0  # two look-alikes that differ from all the others
+    owners = np.r_[np.arange(20), 20, 20, 21, 22]
+    layouts = GoodLayouts(rows, owners, seed=0)
+    known = misfit(rows, layouts.without(np.array([])))
+    alone, apart = layouts.alone(), layouts.apart()
+    assert apart.shape == alone.shape == (24, 2, PLACES, PLACES)
+    assert (apart[20, 0, 0, 7] > 2 * known[20, 0, 0, 7]).all()
+    torch.testing.assert_close(
+        misfit(rows[20:22], layouts.without(np.array([20])))[0, 0, 0, 7], apart[20, 0, 0, 7], rtol=0.5, atol=0
+    )
+    torch.testing.assert_close(layouts.again(rows[3:5], np.array([3, 4])), apart[3:5])
+
+
+def test_another_layout_for_a_while(layout: Layout) -> None:
+    """It judges by the other one, and afterwards by its own again."""
+    x = pictures(1, 9)
+    before = layout(x)
+    other = GoodLayouts(features(pictures(10, 8)), np.arange(10), seed=0).without(np.array([]))
+    with layout.instead(other):
+        assert not torch.equal(layout(x), before)
+    assert torch.equal(layout(x), before)
