@@ -1,6 +1,6 @@
 """How sharp the article's auto-encoders copy and generate, after the same number of steps.
 
-    python -m tests.benchmarks.sharpness PICTURES --steps 600 --seeds 0 1 2
+    python -m tests.benchmarks.sharpness PICTURES --steps 400 --seeds 0 1 2
 
 The article and the paper that it follows say that a WAE's pictures are sharper than a VAE's.  Copies are of
 held-out pictures; sharpness is the variance of the Laplacian, in squared grey levels.
@@ -66,7 +66,7 @@ def main(words: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pictures", type=Path, help="a folder of pictures")
-    parser.add_argument("--steps", type=int, default=600, metavar="N", help="of each fit")
+    parser.add_argument("--steps", type=int, default=400, metavar="N", help="of each fit")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
     parser.add_argument("--width", type=int, default=WIDTH, metavar="N", help="channels")
     options = parser.parse_args(words)
