@@ -32,10 +32,25 @@ class PictureSampler:
     flip : bool
         Whether half of the pictures are mirrored; right where left-right mirrored normals are normal.
     seed : int
+    groups : int (N,), optional
+        Pictures that share one are near-duplicates, and together are drawn as often as a single one:
+        otherwise the codes of all pictures would be spread around those of which there are many.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.intp], *, flip: bool, seed: int) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        rows: NDArray[np.intp],
+        *,
+        flip: bool,
+        seed: int,
+        groups: NDArray[np.integer] | None = None,
+    ) -> None:
         self._pixels, self._rows, self._flip, self._seed = pixels, rows, flip, seed
+        _, whose, sizes = np.unique(
+            rows if groups is None else groups[rows], return_inverse=True, return_counts=True
+        )
+        self._chances = 1 / sizes[whose] / len(sizes)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -45,7 +60,7 @@ class PictureSampler:
     def draw(self, step: int) -> Batch:
         """Return the batch of this step."""
         rng = np.random.default_rng([self._seed, step])
-        rows = rng.choice(self._rows, min(BATCH, len(self._rows)), replace=False)
+        rows = rng.choice(self._rows, min(BATCH, len(self._rows)), replace=False, p=self._chances)
         pictures = np.array(self._pixels[rows])
         if self._flip:
             mirrored = rng.random(len(pictures)) < 0.5

@@ -57,7 +57,7 @@ def learn(
     """
     rows, groups = pictures.training, pictures.groups
     mirrored = data.valid_flips(pictures.known.thumbnails[rows], groups[rows])[0]
-    sampler = PictureSampler(pictures.pixels, rows, flip=mirrored, seed=options.seed)
+    sampler = PictureSampler(pictures.pixels, rows, flip=mirrored, seed=options.seed, groups=groups)
     learner = ArticleLearner(learner_options(options, sampler.steps_per_epoch))
     if not resume and options.regularizer in MATCHED:
         with loop.kept_threads(threads):

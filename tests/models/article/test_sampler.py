@@ -29,6 +29,17 @@ def test_no_picture_comes_twice_in_a_batch(pixels: NDArray[np.uint8]) -> None:
     assert len(PictureSampler(pixels, np.arange(10), flip=False, seed=0).draw(0).clean) == 10
 
 
+def test_near_duplicates_together_come_as_often_as_one_picture(pixels: NDArray[np.uint8]) -> None:
+    """Of 200 pictures 140 look alike: 35 of them in a batch if each counts, one or two if all of them do."""
+    many = np.concatenate([pixels] * 17)[:200].copy()
+    many[:140, 0, 0, 0], many[140:, 0, 0, 0] = 255, 0
+    alike = np.r_[np.zeros(140, int), np.arange(1, 61)]
+    for groups, low, high in ((None, 30, 40), (alike, 0.5, 3)):
+        sampler = PictureSampler(many, np.arange(200), flip=False, seed=0, groups=groups)
+        counts = [int((sampler.draw(step).clean[:, 0, 0, 0] > 0).sum()) for step in range(20)]
+        assert low <= np.mean(counts) <= high
+
+
 def test_the_noise_is_a_truncated_normal(pictures: PictureSampler) -> None:
     """It has no value beyond two spreads and the spread of a normal cut off there, 0.88 of the whole one."""
     batch = pictures.draw(0)
