@@ -4,7 +4,8 @@ The networks never see them.  Landmarks are codes, and a detector needs those of
 are: a kind of good part that happens to be held out as a whole would be an anomaly otherwise.  So that no
 picture vouches for itself, the held-out ones are divided into a few parts, and each is scored by a graph in
 which the landmarks and layouts of its part do not count (cross-conformal prediction).  Later pictures are
-compared with all of them, and come nearer.
+compared with all of them: no landmark makes a distance larger; of a layout that has seen more pictures this
+is what to expect, but no law.
 
 References
 ----------

@@ -24,8 +24,6 @@ PLACES = 16  # along each side
 LEAST_BRIGHTNESS, LEAST_ROUGHNESS = 0.05, 0.02  # shares of the mean; less is dark, or smooth
 FOLDS = 5
 
-Floats = NDArray[np.float64]
-
 
 class Gaussian(NamedTuple):
     """What places make of each other.
