@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.covariance import LedoitWolf
 
 Floats = NDArray[np.float64]
@@ -49,7 +50,8 @@ def conditional_residual(rows: Floats) -> tuple[Floats, Floats]:
     array([[ 0.1, -0. ],
            [-4.5,  4.6]])
     """
-    estimate = LedoitWolf().fit(rows)
-    precision = np.linalg.inv(estimate.covariance_ + NOISE**2 * np.eye(rows.shape[1]))
+    estimate = LedoitWolf(store_precision=False).fit(rows)  # sklearn's inverse takes four times as long
+    one = np.eye(rows.shape[1])
+    precision = cho_solve(cho_factor(estimate.covariance_ + NOISE**2 * one), one)
     precision = (precision + precision.T) / 2
     return np.asarray(estimate.location_), precision / np.sqrt(np.diag(precision))

@@ -1,9 +1,9 @@
-"""The layout of a picture: how bright and how rough each of 16 x 16 places is, given all the others.
+"""The layout of a picture: how bright each of 16 x 16 places is and how it is drawn, given all the others.
 
 Codes say what each place looks like, wherever it lies.  This says whether a place fits the rest of the
-picture: too dark for what is around it, or rough where the others say smooth.  Good pictures are taken for
-draws of one normal distribution over all places, and a place is judged by how far it is from what the others
-make of it.
+picture: too dark for what is around it, or with an edge where the others say smooth.  Good pictures are
+taken for draws of one normal distribution over all places, and a place is judged by how far it is from what
+the others make of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from inspector import workshop
 
 PLACES = 16  # along each side
-LEAST_BRIGHTNESS, LEAST_ROUGHNESS = 0.05, 0.02  # shares of the mean; less is dark, or smooth
+FEATURES = 5  # of each place: its brightness, and differences of neighbours in four directions
+LEAST_BRIGHTNESS = 0.05  # a share of the picture's mean; less is dark
+USUAL_DIFFERENCE = 0.03  # likewise; what noise and focus change between neighbours counts little below it
 FOLDS = 5
 
 
@@ -42,7 +44,10 @@ class Gaussian(NamedTuple):
 
 
 def features(x: Tensor) -> Tensor:
-    """Log brightness and log roughness of each place, both relative to the picture's mean brightness.
+    """Log brightness of each place, and log mean differences of its pixels to their neighbours.
+
+    Both are relative to the picture's mean brightness.  The neighbours are those to the left, above, above
+    left and above right.
 
     Parameters
     ----------
@@ -51,18 +56,25 @@ def features(x: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor (N, 512)
-        The brightness of all places first.
+    Tensor (N, 1280)
+        The brightness of all places first, then each direction.
     """
     grey = x.mean(1, keepdim=True)  # (N, 1, H, W)
     sides = grey.shape[-2] // PLACES, grey.shape[-1] // PLACES
     mean = F.avg_pool2d(grey, sides)  # (N, 1, 16, 16)
-    apart = grey - F.interpolate(mean, scale_factor=(float(sides[0]), float(sides[1])), mode="nearest")
     whole = mean.mean((1, 2, 3), keepdim=True).clamp_min(1e-3)
-    variance = F.avg_pool2d(apart.square(), sides) / whole.square()
     brightness = torch.log((mean / whole).clamp_min(LEAST_BRIGHTNESS))
-    roughness = 0.5 * torch.log(variance + LEAST_ROUGHNESS**2)
-    return torch.cat([brightness, roughness], 1).flatten(1)
+    differences = F.avg_pool2d(_differences(grey), sides)  # (N, 4, 16, 16)
+    return torch.cat([brightness, torch.log(differences / whole + USUAL_DIFFERENCE)], 1).flatten(1)
+
+
+def _differences(grey: Tensor) -> Tensor:
+    """(N, 1, H, W) to each pixel's distances from four neighbours, (N, 4, H, W)."""
+    height, width = grey.shape[-2:]
+    padded = F.pad(grey, (1, 1, 1, 0), mode="replicate")  # a column on each side, and a row above
+    left, above = padded[..., 1:, :width], padded[..., :height, 1:-1]
+    above_left, above_right = padded[..., :height, :width], padded[..., :height, 2:]
+    return torch.cat([(grey - each).abs() for each in (left, above, above_left, above_right)], 1)
 
 
 class Layout(nn.Module):
@@ -83,7 +95,7 @@ class Layout(nn.Module):
         self.register_buffer("residual", gaussian.residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) to (N, 2, 16, 16): of brightness and of roughness."""
+        """(N, 3, H, W) to (N, 5, 16, 16)."""
         return misfit(features(x), Gaussian(self.middle, self.residual))
 
     @contextmanager
@@ -98,8 +110,14 @@ class Layout(nn.Module):
 
 
 def misfit(rows: Tensor, gaussian: Gaussian) -> Tensor:
-    """Features (N, 512) to (N, 2, 16, 16)."""
-    return torch.matmul(rows - gaussian.middle, gaussian.residual).abs().reshape(-1, 2, PLACES, PLACES)
+    """Features (N, 1280) to (N, 5, 16, 16)."""
+    found = torch.matmul(rows - gaussian.middle, gaussian.residual).abs()
+    return found.reshape(-1, FEATURES, PLACES, PLACES)
+
+
+def overall(found: Tensor) -> Tensor:
+    """Misfit of a place's features (N, 5, 16, 16) to that of the place, (N, 1, 16, 16): root mean square."""
+    return found.square().mean(1, keepdim=True).sqrt()
 
 
 class GoodLayouts:
@@ -107,7 +125,7 @@ class GoodLayouts:
 
     Parameters
     ----------
-    rows : Tensor (n, 512)
+    rows : Tensor (n, 1280)
         Their features.
     owners : int (n,)
         Pictures that share one look alike.
@@ -127,21 +145,21 @@ class GoodLayouts:
         return learned(self._rows[_where(~np.isin(self._owners, owners))])
 
     def alone(self) -> Tensor:
-        """Judge each without itself: (n, 2, 16, 16)."""
+        """Judge each without itself: (n, 5, 16, 16)."""
         folds = _folds(np.arange(len(self._rows)), self._seed)
-        found = torch.empty(len(self._rows), 2, PLACES, PLACES)
+        found = torch.empty(len(self._rows), FEATURES, PLACES, PLACES)
         for fold in np.unique(folds):
             here = _where(folds == fold)
             found[here] = misfit(self._rows[here], learned(self._rows[~here]))
         return found
 
     def apart(self) -> Tensor:
-        """Judge each without its look-alikes: (n, 2, 16, 16)."""
+        """Judge each without its look-alikes: (n, 5, 16, 16)."""
         return self.again(self._rows, np.arange(len(self._rows)))
 
     def again(self, rows: Tensor, which: NDArray[np.intp]) -> Tensor:
-        """Judge new features (m, 512) of pictures (m,) without the look-alikes of these: (m, 2, 16, 16)."""
-        found = torch.empty(len(rows), 2, PLACES, PLACES)
+        """Judge new features (m, 1280) of pictures (m,) without the look-alikes of these: (m, 5, 16, 16)."""
+        found = torch.empty(len(rows), FEATURES, PLACES, PLACES)
         for fold, gaussian in self._without.items():
             here = _where(self._folds[which] == fold)
             found[here] = misfit(rows[here], gaussian)

@@ -11,7 +11,8 @@ import sys
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tests.benchmarks.detection import INTERRUPTED, NO_SET, run
+from tests.benchmarks.command import ended
+from tests.benchmarks.detection import run
 from tests.benchmarks.request import arguments, requests
 from tests.benchmarks.result import Stored
 from tests.benchmarks.summary import SetSummary, image_auroc, mean, summarised
@@ -37,13 +38,13 @@ PARTS = {
     "no head": Part(
         constants={
             "calibration.calibrate.FUSED": ("latent_mmd", "latent_mmd_coarse", "layout"),
-            "calibration.calibrate.WEIGHTS": (0.3, 0.05, 0.3),
+            "calibration.calibrate.WEIGHTS": (0.25, 0.05, 0.4),
         }
     ),
     "no layout": Part(
         constants={
             "calibration.calibrate.FUSED": ("head", "latent_mmd", "latent_mmd_coarse"),
-            "calibration.calibrate.WEIGHTS": (0.35, 0.3, 0.05),
+            "calibration.calibrate.WEIGHTS": (0.3, 0.25, 0.05),
         }
     ),
     "resolution 128": Part({"image_size": 128}),
@@ -80,20 +81,17 @@ def main(words: list[str] | None = None) -> int:
     parser = arguments(__doc__ or "")
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), metavar="NAME")
     options = parser.parse_args(words)
-    try:
+
+    def body() -> int:
         asked = requests(options)
-        if not asked:
-            sys.stderr.write(NO_SET.format(options.data))
-            return 2
         changed = [
             replace(one, part=name, **PARTS[name]._asdict()) for name in options.parts for one in asked
         ]
         found, failed = run([*asked, *changed], options)
-    except KeyboardInterrupt:
-        sys.stderr.write(INTERRUPTED)
-        return 130
-    print(f"\n{table(found, asked[0].effort.name, options.parts)}")
-    return int(failed > 0)
+        print(f"\n{table(found, asked[0].effort.name, options.parts)}")
+        return int(failed > 0)
+
+    return ended(body)
 
 
 if __name__ == "__main__":

@@ -12,40 +12,19 @@ from __future__ import annotations
 import argparse
 import sys
 
-from inspector.errors import InspectorError
 from tests.benchmarks import article
+from tests.benchmarks.command import ended, measured_each
 from tests.benchmarks.comparison import NAMES, compared
-from tests.benchmarks.measurement import code, measured
 from tests.benchmarks.request import Request, arguments, requests, sets
 from tests.benchmarks.result import Stored
 from tests.benchmarks.summary import SetSummary, image_auroc, mean, summarised
 from tests.benchmarks.table import HEADER, comparison, number, row
 
-NO_SET = "error: no set in {}\nhint: a set has train/good and test/good\n"
-INTERRUPTED = "interrupted: what was finished is kept, and the same command goes on from there\n"
-
 
 def run(asked: list[Request], options: argparse.Namespace) -> tuple[list[Stored], int]:
-    """Measure each request and print its row; a set that cannot be fitted does not end the others.
-
-    Returns
-    -------
-    found : list of Stored
-    failed : int
-        Number of requests that could not be measured.
-    """
-    found, failed, now = [], 0, code()
+    """Measure each request under one header; what was measured, and how many could not be."""
     print(HEADER, flush=True)
-    for request in asked:
-        try:
-            stored = measured(request, now, options.results, again=options.again)
-        except InspectorError as error:
-            failed += 1
-            print(f"{request.folder.name}: error: {error.message}", flush=True)
-            continue
-        found.append(stored)
-        print(row(stored), flush=True)
-    return found, failed
+    return measured_each(asked, options.results, row, again=options.again)
 
 
 def compare(found: list[Stored], options: argparse.Namespace) -> str:
@@ -70,20 +49,16 @@ def main(words: list[str] | None = None) -> int:
         "--article-steps", type=int, default=article.STEPS, metavar="N", help="of the article's preset"
     )
     options = parser.parse_args(words)
-    try:
-        asked = requests(options)
-        if not asked:
-            sys.stderr.write(NO_SET.format(options.data))
-            return 2
-        found, failed = run(asked, options)
+
+    def body() -> int:
+        found, failed = run(requests(options), options)
         if found:
             print(f"mean AUROC {number(mean(image_auroc(stored.result) for stored in found))}")
         if found and options.baselines:
             print(f"\n{compare(found, options)}")
-    except KeyboardInterrupt:
-        sys.stderr.write(INTERRUPTED)
-        return 130
-    return int(failed > 0)
+        return int(failed > 0)
+
+    return ended(body)
 
 
 if __name__ == "__main__":

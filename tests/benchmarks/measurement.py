@@ -23,6 +23,8 @@ from tests.benchmarks import machine, source
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Content, Stored, load, write
 
+Measurement = Callable[[Request, Path], tuple[Content, Content]]  # given a store: result, timing
+
 LEVEL = 0.99  # of the interval in which a kept promise leaves the false rejects
 
 
@@ -45,7 +47,7 @@ def measured(
     results: Path,
     *,
     again: bool = False,
-    by: Callable[[Request, Path], tuple[Content, Content]] | None = None,
+    by: Measurement | None = None,
 ) -> Stored:
     """Return a stored result of the same request, or measure and store it.
 

@@ -9,7 +9,6 @@ measured before is read from its file; Ctrl-C loses at most the fit in progress.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,15 +21,15 @@ import numpy as np
 from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, labelled_pictures
 from inspector import images
-from inspector.errors import InspectorError
+from inspector.errors import NoImagesError
 from inspector.files import list_images
 from models.dcgan import SIDE
 from models.fit import ARTICLE_FINISH_SECONDS
 from models.loop import Plan
 from tests.benchmarks import machine
 from tests.benchmarks.baseline import Pixels
-from tests.benchmarks.detection import INTERRUPTED, NO_SET
-from tests.benchmarks.measurement import code, measure, measured
+from tests.benchmarks.command import ended, measured_each
+from tests.benchmarks.measurement import measure
 from tests.benchmarks.request import Request, arguments, requests
 from tests.benchmarks.result import ARTICLE, Content, Stored
 from tests.benchmarks.searched import searched_gan
@@ -105,25 +104,18 @@ def _figures(scores: np.ndarray, good: np.ndarray) -> Content:
 
 
 def _pictures(paths: Sequence[Path]) -> Pixels:
+    if not paths:
+        raise NoImagesError("no pictures in the set")
     return np.stack([images.fit_to(images.decode(path).pixels, SIDE, SIDE) for path in paths])
 
 
-def run(asked: list[Request], options: argparse.Namespace) -> list[Stored]:
-    """Measure every method on every set, and print a line for each."""
-    found, now = [], code()
-    for request in asked:
-        for method in METHODS:
-            by = measure_searched if method == SEARCHED else measure
-            stored = measured(
-                asked_of(method, request), now, options.results / ARTICLE, again=options.again, by=by
-            )
-            found.append(stored)
-            print(
-                f"{request.folder.name:<12} {request.seed} {method:<14} {stored.result['steps']:>5} steps  "
-                + "  ".join(f"{name} {number(score(stored.result))}" for name, score in SCORES.items()),
-                flush=True,
-            )
-    return found
+def row(stored: Stored) -> str:
+    """One method on one set, on one line."""
+    asked = stored.result["request"]
+    scores = "  ".join(f"{name} {number(score(stored.result))}" for name, score in SCORES.items())
+    return (
+        f"{asked['set']:<12} {asked['seed']} {asked['part']:<14} {stored.result['steps']:>5} steps  {scores}"
+    )
 
 
 def table(found: list[Stored]) -> str:
@@ -149,24 +141,23 @@ def _mean(summary: SetSummary | None, figure: Callable[[Content], float | None])
 
 
 def main(words: list[str] | None = None) -> int:
-    """Measure what the command line asks for."""
+    """Measure what the command line asks for; 1 where a method could not be measured."""
     parser = arguments(__doc__ or "")
     parser.set_defaults(budget="60s")
     options = parser.parse_args(words)
-    try:
-        asked = requests(options)
-        if not asked:
-            sys.stderr.write(NO_SET.format(options.data))
-            return 2
-        found = run(asked, options)
-    except InspectorError as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(INTERRUPTED)
-        return 130
-    print(f"\n{table(found)}")
-    return 0
+
+    def body() -> int:
+        found, failed = measured_each(
+            [asked_of(method, request) for request in requests(options) for method in METHODS],
+            options.results / ARTICLE,
+            row,
+            again=options.again,
+            by=lambda request: measure_searched if request.part == SEARCHED else measure,
+        )
+        print(f"\n{table(found)}")
+        return int(failed > 0)
+
+    return ended(body)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.commands.fit import seconds
+from inspector.errors import UsageError
 from models.preset import PRESET_SECONDS
 from tests.benchmarks.result import Content, place, rounded
 from tests.benchmarks.source import ROOT
@@ -144,12 +145,17 @@ def requests(options: argparse.Namespace) -> list[Request]:
 
     Threads that are chosen by timing change the last digits of a training; a number of steps is asked
     for where the outcome is to be the same again.
+
+    Raises
+    ------
+    UsageError
+        If there is no set to measure.
     """
     budget = None if options.budget is None else seconds(options.budget)
     effort = Effort(options.preset, budget, options.steps)
     threads = options.threads if options.threads is not None else int(options.steps is not None)
-    return [
-        Request(folder, effort, seed, threads)
-        for seed in options.seeds
-        for folder in sets(options.data, options.sets)
-    ]
+    found = sets(options.data, options.sets)
+    if not found:
+        named = f" of the names {', '.join(options.sets)}" if options.sets else ""
+        raise UsageError(f"no set{named} in {options.data}", hint="a set has train/good and test/good")
+    return [Request(folder, effort, seed, threads) for seed in options.seeds for folder in found]

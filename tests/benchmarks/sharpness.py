@@ -17,8 +17,7 @@ from statistics import fmean
 import inspector
 import models
 from inspector.commands.progress import shown_progress
-from inspector.errors import InspectorError
-from tests.benchmarks.detection import INTERRUPTED
+from tests.benchmarks.command import ended
 from tests.benchmarks.penalties import LATENT_DIM, REGULARIZERS, WIDTH
 
 COLUMNS = {
@@ -70,20 +69,17 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
     parser.add_argument("--width", type=int, default=WIDTH, metavar="N", help="channels")
     options = parser.parse_args(words)
-    found: dict[str, list[dict[str, float]]] = {}
-    try:
+
+    def body() -> int:
+        found: dict[str, list[dict[str, float]]] = {}
         for name, regularizer in REGULARIZERS.items():
             for seed in options.seeds:
                 figures = measure(options.pictures, regularizer, options.steps, seed, options.width)
                 found.setdefault(name, []).append(figures)
-    except InspectorError as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(INTERRUPTED)
-        return 130
-    print(table(found))
-    return 0
+        print(table(found))
+        return 0
+
+    return ended(body)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import ablation, detection
+from inspector.errors import UsageError
+from tests.benchmarks import ablation, detection, penalties
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.measurement import code
 from tests.benchmarks.request import Effort, Request, arguments, requests
@@ -53,9 +54,10 @@ def test_a_set_that_cannot_be_fitted_does_not_end_the_others(tmp_path: Path, cap
     """A set without pictures is a line in the table and an exit code of 1."""
     for name in ("train/good", "test/good"):
         (tmp_path / "data" / "empty" / name).mkdir(parents=True)
-    command = [str(tmp_path / "data"), "--steps", "1", "--results", str(tmp_path), "--no-baselines"]
-    assert detection.main(command) == 1
-    assert "empty: error: no pictures in" in capsys.readouterr().out
+    command = [str(tmp_path / "data"), "--steps", "1", "--results", str(tmp_path)]
+    for main, fits in ((detection.main, 1), (penalties.main, len(penalties.METHODS))):
+        assert main(command) == 1
+        assert capsys.readouterr().out.count("empty: error: no pictures in ") == fits
 
 
 def test_a_folder_without_sets_is_said_to_be_one(tmp_path: Path, capsys: Output) -> None:
@@ -77,4 +79,5 @@ def test_requests_follow_the_command_line(data: Path) -> None:
     assert (budget.effort.name, budget.options()) == ("budget-120s", {"time_budget_seconds": 120.0})
     steps = requests(read([*words, "--steps", "5"]))[0]
     assert (steps.effort.name, steps.options(), steps.threads) == ("steps-5", {"steps": 5}, 1)
-    assert requests(read([*words, "--sets", "other"])) == []
+    with pytest.raises(UsageError, match="no set of the names other in"):
+        requests(read([*words, "--sets", "other"]))

@@ -1,4 +1,4 @@
-"""The layout: brightness and roughness of places, judged by what the other places say."""
+"""The layout: brightness and edges of places, judged by what the other places say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.layout import PLACES, GoodLayouts, Layout, features, misfit
+from models.layout import FEATURES, PLACES, GoodLayouts, Layout, features, misfit, overall
 
 SIDE = 128
 
@@ -28,32 +28,57 @@ def layout() -> Layout:
     return Layout(GoodLayouts(rows, np.arange(60), seed=0).without(np.array([])))
 
 
-def test_features_are_logs_of_mean_and_spread_of_each_place() -> None:
-    """Computed a second time with numpy; a flat picture is smooth everywhere."""
+def by_place(values: np.ndarray) -> np.ndarray:
+    """Means over 8 x 8 px: (n, 128, 128) to (n, 16, 16)."""
+    return values.reshape(-1, PLACES, 8, PLACES, 8).mean((2, 4))
+
+
+def test_features_are_logs_of_brightness_and_of_differences() -> None:
+    """Computed a second time with numpy; a flat picture has no edge anywhere, not at its border either."""
     x = pictures(2, 5)
     grey = x.mean(1).numpy().astype(np.float64)
-    blocks = grey.reshape(2, PLACES, 8, PLACES, 8).transpose(0, 1, 3, 2, 4).reshape(2, PLACES, PLACES, -1)
+    padded = np.pad(grey, ((0, 0), (1, 0), (1, 1)), mode="edge")
+    neighbours = [padded[:, 1:, :-2], padded[:, :-1, 1:-1], padded[:, :-1, :-2], padded[:, :-1, 2:]]
     whole = grey.mean((1, 2))[:, None, None]
-    expected = np.stack(
-        [np.log(blocks.mean(-1) / whole), 0.5 * np.log(blocks.var(-1) / whole**2 + 0.02**2)], 1
-    )
-    np.testing.assert_allclose(features(x).reshape(2, 2, PLACES, PLACES), expected, atol=1e-4)
-    flat = features(torch.full((1, 3, SIDE, SIDE), 0.3)).reshape(2, -1)
+    differences = [by_place(np.abs(grey - each)) / whole for each in neighbours]
+    expected = np.stack([np.log(by_place(grey) / whole), *(np.log(each + 0.03) for each in differences)], 1)
+    np.testing.assert_allclose(features(x).reshape(2, FEATURES, PLACES, PLACES), expected, atol=1e-4)
+    flat = features(torch.full((1, 3, SIDE, SIDE), 0.3)).reshape(FEATURES, -1)
     torch.testing.assert_close(flat[0], torch.zeros(PLACES**2), atol=1e-5, rtol=0)
-    torch.testing.assert_close(flat[1], torch.full((PLACES**2,), np.log(0.02)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(flat[1:], torch.full((4, PLACES**2), np.log(0.03)), atol=1e-3, rtol=0)
+
+
+def test_a_line_shows_in_the_directions_across_it() -> None:
+    """A horizontal line differs from what is above it, and not from what is left of it."""
+    x = torch.full((1, 3, SIDE, SIDE), 0.5)
+    x[..., 60, :] = 0.3
+    _, left, above, above_left, above_right = features(x).reshape(FEATURES, PLACES, PLACES)
+    assert left[7].std() < 1e-5
+    for across in (above, above_left, above_right):
+        assert (across[7] > left[7] + 0.5).all()
+
+
+def test_the_misfit_of_a_place_is_the_root_mean_square_of_its_features() -> None:
+    """By hand."""
+    found = torch.zeros(1, FEATURES, PLACES, PLACES)
+    found[0, :2, 3, 4] = torch.tensor([3.0, 4.0])
+    expected = torch.zeros(1, 1, PLACES, PLACES)
+    expected[0, 0, 3, 4] = 5 / FEATURES**0.5
+    torch.testing.assert_close(overall(found), expected)
 
 
 def test_light_and_gradients_that_good_pictures_have_are_no_misfit(layout: Layout) -> None:
-    """Other good pictures fit; a dark place and a rough one stand out, each in its own map."""
+    """Other good pictures fit; a dark place and a rough one stand out."""
     good, spoilt = layout(pictures(20, 1)), pictures(2, 2)
     spoilt[0, :, 40:48, 64:72] *= 0.8
     spoilt[1, :, 80:88, 16:24] += 0.05 * torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(3))
     dark, rough = layout(spoilt)
-    assert good.max() < 8
+    usual = good.amax((0, 2, 3))  # (5,)
     assert dark[0].argmax() == 5 * PLACES + 8
-    assert dark[0].max() > 2 * good.max()
-    assert rough[1].argmax() == 10 * PLACES + 2
-    assert rough[1].max() > 2 * good.max()
+    assert dark[0].max() > 2 * usual[0]
+    for direction in rough[1:]:
+        assert direction.argmax() == 10 * PLACES + 2
+    assert (rough[1:].amax((1, 2)) > 2 * usual[1:]).all()
 
 
 def test_a_picture_is_judged_by_others() -> None:
@@ -64,7 +89,7 @@ def test_a_picture_is_judged_by_others() -> None:
     layouts = GoodLayouts(rows, owners, seed=0)
     known = misfit(rows, layouts.without(np.array([])))
     alone, apart = layouts.alone(), layouts.apart()
-    assert apart.shape == alone.shape == (24, 2, PLACES, PLACES)
+    assert apart.shape == alone.shape == (24, FEATURES, PLACES, PLACES)
     assert (apart[20, 0, 0, 7] > 2 * known[20, 0, 0, 7]).all()
     torch.testing.assert_close(
         misfit(rows[20:22], layouts.without(np.array([20])))[0, 0, 0, 7], apart[20, 0, 0, 7], rtol=0.5, atol=0
