@@ -26,7 +26,7 @@ from models.graph import (
 )
 from models.heldout import NO_PART, Parts, divide
 from models.landmarks import KernelDistance
-from models.layout import GoodLayouts, Layout, features, overall
+from models.layout import GoodLayouts, Layout, features
 from models.light import refocused, relit
 from models.networks import InspectionNetwork
 
@@ -240,7 +240,7 @@ def _units(measured: RawMaps) -> MapStatistics:
         _center_and_scale(measured.wide),
         _center_and_scale(measured.coarse),
         _center_and_scale(measured.logits),
-        _center_and_scale(overall(measured.layout)),
+        _center_and_scale(measured.layout),
     )
 
 

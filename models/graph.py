@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from inspector.records import Column
 from models.crops import GAIN_LIMITS
 from models.landmarks import KernelDistance
-from models.layout import Layout, overall
+from models.layout import Layout
 from models.networks import InspectionNetwork, nearness
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
-LAYOUT_SHARES = (0.005, 0.02)  # likewise, of the layout's few places
+LAYOUT_SHARES = (0.004, 0.04)  # likewise, of the layout's few places
 LAYOUT_IN_MAP = 2.0  # smooth, so that a place that the others point at stays the peak
 # The component that each map belongs to, in the order of `RawMaps`.
 MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
@@ -74,7 +74,7 @@ class RawMaps(NamedTuple):
     wide: Tensor  # (N, 1, H/16, W/16): of those of the picture at half its size
     coarse: Tensor  # (N, 1, H/16, W/16): kernel distance of the latent
     logits: Tensor  # (N, 1, H/4, W/4)
-    layout: Tensor  # (N, 5, 16, 16): how little a place fits the others
+    layout: Tensor  # (N, 1, 16, 16): how little a place fits the others
     z: Tensor  # (N, d, H/16, W/16)
 
 
@@ -149,7 +149,7 @@ class DetectorGraph(nn.Module):
         )
         size = logits.shape[-2:]
         latent = (_resized(fine, size) + _resized(wide, size)) / 2
-        misfit = _smooth(_in_units(overall(raw.layout), units.layout))
+        misfit = _smooth(_in_units(raw.layout, units.layout))
         return statistics, (logits + latent + LAYOUT_IN_MAP * _resized(misfit, size)).squeeze(1)
 
 

@@ -95,7 +95,7 @@ class Layout(nn.Module):
         self.register_buffer("residual", gaussian.residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) to (N, 5, 16, 16)."""
+        """(N, 3, H, W) to (N, 1, 16, 16)."""
         return misfit(features(x), Gaussian(self.middle, self.residual))
 
     @contextmanager
@@ -110,13 +110,8 @@ class Layout(nn.Module):
 
 
 def misfit(rows: Tensor, gaussian: Gaussian) -> Tensor:
-    """Features (N, 1280) to (N, 5, 16, 16)."""
-    found = torch.matmul(rows - gaussian.middle, gaussian.residual).abs()
-    return found.reshape(-1, FEATURES, PLACES, PLACES)
-
-
-def overall(found: Tensor) -> Tensor:
-    """Misfit of a place's features (N, 5, 16, 16) to that of the place, (N, 1, 16, 16): root mean square."""
+    """Features (N, 1280) to the root mean square of each place's five residuals, (N, 1, 16, 16)."""
+    found = torch.matmul(rows - gaussian.middle, gaussian.residual).reshape(-1, FEATURES, PLACES, PLACES)
     return found.square().mean(1, keepdim=True).sqrt()
 
 
@@ -145,21 +140,21 @@ class GoodLayouts:
         return learned(self._rows[_where(~np.isin(self._owners, owners))])
 
     def alone(self) -> Tensor:
-        """Judge each without itself: (n, 5, 16, 16)."""
+        """Judge each without itself: (n, 1, 16, 16)."""
         folds = _folds(np.arange(len(self._rows)), self._seed)
-        found = torch.empty(len(self._rows), FEATURES, PLACES, PLACES)
+        found = torch.empty(len(self._rows), 1, PLACES, PLACES)
         for fold in np.unique(folds):
             here = _where(folds == fold)
             found[here] = misfit(self._rows[here], learned(self._rows[~here]))
         return found
 
     def apart(self) -> Tensor:
-        """Judge each without its look-alikes: (n, 5, 16, 16)."""
+        """Judge each without its look-alikes: (n, 1, 16, 16)."""
         return self.again(self._rows, np.arange(len(self._rows)))
 
     def again(self, rows: Tensor, which: NDArray[np.intp]) -> Tensor:
-        """Judge new features (m, 1280) of pictures (m,) without the look-alikes of these: (m, 5, 16, 16)."""
-        found = torch.empty(len(rows), FEATURES, PLACES, PLACES)
+        """Judge new features (m, 1280) of pictures (m,) without the look-alikes of these: (m, 1, 16, 16)."""
+        found = torch.empty(len(rows), 1, PLACES, PLACES)
         for fold, gaussian in self._without.items():
             here = _where(self._folds[which] == fold)
             found[here] = misfit(rows[here], gaussian)
