@@ -18,7 +18,7 @@ from models.networks import InspectionNetwork, nearness
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
 LAYOUT_SHARES = (0.004, 0.04)  # likewise, of the layout's few places
-LAYOUT_IN_MAP = 2.0  # smooth, so that a place that the others point at stays the peak
+LAYOUT_IN_MAP = 4.0  # smooth, so that a place that the others point at stays the peak
 # The component that each map belongs to, in the order of `RawMaps`.
 MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
 DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
