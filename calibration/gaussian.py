@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import ledoit_wolf_shrinkage
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def conditional_residual(rows: Floats) -> tuple[Floats, Floats]:
     Parameters
     ----------
     rows : array (n, p)
-        Features of good pictures, n at least 2.
+        Features of good pictures, n at least 2; the time taken rises with n³.
 
     Returns
     -------
@@ -43,15 +43,19 @@ def conditional_residual(rows: Floats) -> tuple[Floats, Floats]:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> first = rng.normal(size=5000)
-    >>> rows = np.stack([first, first + 0.2 * rng.normal(size=5000)], 1)
+    >>> first = rng.normal(size=500)
+    >>> rows = np.stack([first, first + 0.2 * rng.normal(size=500)], 1)
     >>> middle, residual = conditional_residual(rows)
     >>> np.round((np.array([[1.0, 1.0], [1.0, 2.0]]) - middle) @ residual, 1)
-    array([[ 0.2, -0. ],
-           [-4.3,  4.6]])
+    array([[ 0.1,  0.1],
+           [-3.8,  4.2]])
     """
-    estimate = LedoitWolf(store_precision=False).fit(rows)  # sklearn's inverse takes four times as long
-    one = np.eye(rows.shape[1])
-    precision = cho_solve(cho_factor(estimate.covariance_ + NOISE**2 * one), one)
-    precision = (precision + precision.T) / 2
-    return np.asarray(estimate.location_), precision / np.sqrt(np.diag(precision))
+    middle = rows.mean(0)
+    x = rows - middle
+    n, p = x.shape
+    shrinkage = ledoit_wolf_shrinkage(x, assume_centered=True)
+    common, own = shrinkage * np.square(x).sum() / (n * p) + NOISE**2, (1 - shrinkage) / n
+    # The inverse of common·I + own·xᵀx by Woodbury's identity: there are fewer rows than features.
+    explained = x.T @ cho_solve(cho_factor(common * np.eye(n) + own * x @ x.T), own * x)
+    precision = (np.eye(p) - (explained + explained.T) / 2) / common
+    return middle, precision / np.sqrt(np.diag(precision))

@@ -11,7 +11,7 @@ from calibration.gaussian import NOISE, conditional_residual
 def test_it_is_the_residual_of_a_regression_on_the_others() -> None:
     """For many rows of few features: least squares, each residual divided by its own spread."""
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(20_000, 5)) @ (np.eye(5) + 0.3 * rng.normal(size=(5, 5))) + 3.0
+    rows = rng.normal(size=(2_000, 5)) @ (np.eye(5) + 0.3 * rng.normal(size=(5, 5))) + 3.0
     middle, residual = conditional_residual(rows)
     found = (rows - middle) @ residual
     for j in range(5):
