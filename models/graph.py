@@ -18,7 +18,8 @@ from models.networks import InspectionNetwork, nearness
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
 LAYOUT_SHARES = (0.004, 0.04)  # likewise, of the layout's few places
-LAYOUT_IN_MAP = 4.0  # smooth, so that a place that the others point at stays the peak
+LAYOUT_IN_MAP = (2.0, 3.0)  # how much it counts by itself, and its mean over so many places on a side:
+LAYOUT_AROUND = 7
 # The component that each map belongs to, in the order of `RawMaps`.
 MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
 DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
@@ -115,9 +116,9 @@ class Maps(nn.Module):
         return found
 
 
-def _smooth(maps: Tensor) -> Tensor:
-    """Mean over 3 x 3 places."""
-    return F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
+def _smooth(maps: Tensor, places: int = 3) -> Tensor:
+    """Mean over 3 x 3 places, or so many on a side."""
+    return F.avg_pool2d(maps, places, 1, places // 2, count_include_pad=False)
 
 
 class DetectorGraph(nn.Module):
@@ -149,8 +150,10 @@ class DetectorGraph(nn.Module):
         )
         size = logits.shape[-2:]
         latent = (_resized(fine, size) + _resized(wide, size)) / 2
-        misfit = _smooth(_in_units(raw.layout, units.layout))
-        return statistics, (logits + latent + LAYOUT_IN_MAP * _resized(misfit, size)).squeeze(1)
+        misfit = _in_units(raw.layout, units.layout)
+        by_itself, around = LAYOUT_IN_MAP
+        misfit = by_itself * misfit + around * _smooth(misfit, LAYOUT_AROUND)
+        return statistics, (logits + latent + _resized(misfit, size)).squeeze(1)
 
 
 def _in_units(maps: Tensor, unit: tuple[float, float]) -> Tensor:

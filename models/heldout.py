@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.graph import DISTANCES, Maps
-from models.layout import Gaussian
+from models.layout import Gaussians
 
 PARTS = 4
 NO_PART = -1
@@ -43,13 +43,13 @@ class Parts:
         0 to `PARTS` − 1, in the order of the held-out rows.
     landmarks : tuple of int (m,)
         For each of `models.graph.DISTANCES`; −1 for those of training pictures.
-    layouts : dict of int to Gaussian
+    layouts : dict of int to tuple of Gaussian
         For each part what the layout is without it.
     """
 
     pictures: NDArray[np.intp]
     landmarks: tuple[NDArray[np.intp], ...]
-    layouts: dict[int, Gaussian]
+    layouts: dict[int, Gaussians]
 
     def each(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Yield each part and the positions of its pictures."""
@@ -95,9 +95,10 @@ def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
         squares = numpy_helper.to_array(constant).copy()
         squares[owned == part] = np.inf
         constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
-    for name, value in parts.layouts[part]._asdict().items():
-        constant = constants[f"maps.layout.{name}"]
-        constant.CopyFrom(numpy_helper.from_array(value.numpy(), constant.name))
+    for i, gaussian in enumerate(parts.layouts[part]):
+        for name, value in gaussian._asdict().items():
+            constant = constants[f"maps.layout.grids.{i}.{name}"]
+            constant.CopyFrom(numpy_helper.from_array(value.numpy(), constant.name))
     with TemporaryDirectory() as folder:
         target = Path(folder) / path.name
         onnx.save(model, target)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 PROJECTED = 24  # dimensions in which candidates are compared
+COMPARED = 32  # dimensions in which codes are compared with landmarks
 CANDIDATES = 150_000  # places, evenly spread over all pictures
 
 
@@ -53,16 +54,23 @@ class KernelDistance(nn.Module):
     landmarks : Tensor (m, d)
     reach : float
         C, the squared distance that counts as near.
+
+    Notes
+    -----
+    Distances are measured along the directions in which landmarks differ most: half of those of fine codes
+    tell good places from others as well as all of them do.
     """
 
     middle: Tensor
+    axes: Tensor
     landmarks: Tensor
     squares: Tensor
 
     def __init__(self, landmarks: Tensor, reach: float) -> None:
         super().__init__()
         self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
-        self.register_buffer("landmarks", (landmarks - self.middle).T.contiguous())  # (d, m)
+        self.register_buffer("axes", _widest(landmarks, COMPARED))  # (d, k)
+        self.register_buffer("landmarks", torch.matmul(landmarks - self.middle, self.axes).T.contiguous())
         self.register_buffer("squares", self.landmarks.square().sum(0))
         self.reach = reach
 
@@ -72,7 +80,7 @@ class KernelDistance(nn.Module):
         Landmarks that are marked in `own`, bool (N, m), do not count for that picture.
         """
         n, d, h, w = codes.shape
-        z = codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle  # (N·h·w, d)
+        z = torch.matmul(codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle, self.axes)  # (N·h·w, k)
         far = torch.addmm(self.squares, z, self.landmarks, alpha=-2)  # ‖z − r‖² − ‖z‖²
         if own is not None:
             barred = torch.zeros_like(own, dtype=far.dtype).masked_fill(own, torch.inf)  # (N, m)
@@ -118,10 +126,16 @@ def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:
 
 def _projected(rows: Tensor) -> Tensor:
     """Onto the directions in which the codes differ most: quicker to compare, and less of it is noise."""
-    if rows.shape[1] <= PROJECTED:
-        return rows
-    axes = torch.linalg.eigh(torch.cov(rows.T))[1]  # (d, d), the widest last
-    return torch.matmul(rows, axes[:, -PROJECTED:])
+    return torch.matmul(rows, _widest(rows, PROJECTED))
+
+
+def _widest(rows: Tensor, count: int) -> Tensor:
+    """Directions in which rows (n, d) differ most, as columns (d, count); all of them where d is small."""
+    d = rows.shape[1]
+    if d <= count:
+        return torch.eye(d, dtype=rows.dtype, device=rows.device)
+    axes: Tensor = torch.linalg.eigh(torch.cov(rows.T))[1]  # (d, d), the widest last
+    return axes[:, -count:]
 
 
 def _farthest(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

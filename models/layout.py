@@ -1,9 +1,10 @@
-"""The layout of a picture: how bright each of 16 x 16 places is and how it is drawn, given all the others.
+"""The layout of a picture: how bright each place is and how it is drawn, given all the others.
 
 Codes say what each place looks like, wherever it lies.  This says whether a place fits the rest of the
 picture: too dark for what is around it, or with an edge where the others say smooth.  Good pictures are
 taken for draws of one normal distribution over all places, and a place is judged by how far it is from what
-the others make of it.
+the others make of it.  That is done three times, with places of three sizes: a small defect fills a small
+place, and a large one is more than a large place's neighbours can explain.
 """
 
 from __future__ import annotations
@@ -20,27 +21,31 @@ from torch import Tensor, nn
 
 from inspector import workshop
 
-PLACES = 16  # along each side
+GRIDS = (16, 12, 8)  # places along each side
 FEATURES = 5  # of each place: its brightness, and differences of neighbours in four directions
 LEAST_BRIGHTNESS = 0.05  # a share of the picture's mean; less is dark
 USUAL_DIFFERENCE = 0.03  # likewise; what noise and focus change between neighbours counts little below it
+SIZES = [FEATURES * places**2 for places in GRIDS]
 FOLDS = 5
 
 
 class Gaussian(NamedTuple):
-    """What places make of each other.
+    """What the places of one grid make of each other: `calibration.gaussian.Residual`, as tensors.
 
     Attributes
     ----------
-    middle : Tensor (p,)
-        Mean of good pictures.
-    residual : Tensor (p, p)
-        `P / √diag P` of their precision P: `(f − middle) @ residual` is each number's distance from what
-        the others predict, in units of what is usual.
+    middle, scale : Tensor (p,)
+    along : Tensor (p, n)
+    back : Tensor (n, p)
     """
 
     middle: Tensor
-    residual: Tensor
+    scale: Tensor
+    along: Tensor
+    back: Tensor
+
+
+Gaussians = tuple[Gaussian, ...]  # one for each of `GRIDS`
 
 
 def features(x: Tensor) -> Tensor:
@@ -52,20 +57,40 @@ def features(x: Tensor) -> Tensor:
     Parameters
     ----------
     x : Tensor (N, 3, H, W)
-        0 to about 1; H and W multiples of 16.
+        0 to about 1.
 
     Returns
     -------
-    Tensor (N, 1280)
-        The brightness of all places first, then each direction.
+    Tensor (N, 2320)
+        Grid after grid, each with the brightness of all its places first, then each direction.
     """
-    grey = x.mean(1, keepdim=True)  # (N, 1, H, W)
-    sides = grey.shape[-2] // PLACES, grey.shape[-1] // PLACES
-    mean = F.avg_pool2d(grey, sides)  # (N, 1, 16, 16)
-    whole = mean.mean((1, 2, 3), keepdim=True).clamp_min(1e-3)
-    brightness = torch.log((mean / whole).clamp_min(LEAST_BRIGHTNESS))
-    differences = F.avg_pool2d(_differences(grey), sides)  # (N, 4, 16, 16)
-    return torch.cat([brightness, torch.log(differences / whole + USUAL_DIFFERENCE)], 1).flatten(1)
+    grey = (x[:, :1] + x[:, 1:2] + x[:, 2:]) / 3  # (N, 1, H, W)
+    pixels = torch.cat([grey, _differences(grey)], 1)  # (N, 5, H, W)
+    down, along = (_windows(side).to(x.device) for side in x.shape[-2:])
+    means = torch.matmul(torch.matmul(down, pixels), along.T)  # (N, 5, 36, 36)
+    found, start = [], 0
+    for places in GRIDS:
+        here = slice(start, start := start + places)
+        values = means[:, :, here, here]  # (N, 5, places, places)
+        whole = values[:, :1].mean((2, 3), keepdim=True).clamp_min(1e-3)
+        brightness = torch.log((values[:, :1] / whole).clamp_min(LEAST_BRIGHTNESS))
+        edges = torch.log(values[:, 1:] / whole + USUAL_DIFFERENCE)
+        found.append(torch.cat([brightness, edges], 1).flatten(1))
+    return torch.cat(found, 1)
+
+
+def _windows(side: int) -> Tensor:
+    """How much each of so many pixels counts in the mean of each place: (36, side), grid after grid.
+
+    A pixel on the border of two places counts in both, by its share.
+    """
+    pixels = np.arange(side)
+    found = []
+    for places in GRIDS:
+        edges = np.arange(places + 1) * side / places
+        low, high = edges[:-1, None], edges[1:, None]
+        found.append(np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, 1) * places / side)
+    return torch.from_numpy(np.concatenate(found).astype(np.float32))
 
 
 def _differences(grey: Tensor) -> Tensor:
@@ -77,42 +102,78 @@ def _differences(grey: Tensor) -> Tensor:
     return torch.cat([(grey - each).abs() for each in (left, above, above_left, above_right)], 1)
 
 
+class Grid(nn.Module):
+    """One grid of a layout: features (N, p) to the misfit of each place."""
+
+    middle: Tensor
+    scale: Tensor
+    along: Tensor
+    back: Tensor
+
+    def __init__(self, gaussian: Gaussian) -> None:
+        super().__init__()
+        for name, value in gaussian._asdict().items():
+            self.register_buffer(name, value)
+
+    def gaussian(self) -> Gaussian:
+        """Return what it judges by."""
+        return Gaussian(self.middle, self.scale, self.along, self.back)
+
+    def judge_by(self, gaussian: Gaussian) -> None:
+        """Judge by another one from now on."""
+        self.middle, self.scale, self.along, self.back = gaussian
+
+
 class Layout(nn.Module):
     """Pictures to how little each place fits the others.
 
     Parameters
     ----------
-    gaussian : Gaussian
+    gaussians : tuple of Gaussian
         Of the features of good pictures.
     """
 
-    middle: Tensor
-    residual: Tensor
-
-    def __init__(self, gaussian: Gaussian) -> None:
+    def __init__(self, gaussians: Gaussians) -> None:
         super().__init__()
-        self.register_buffer("middle", gaussian.middle)
-        self.register_buffer("residual", gaussian.residual)
+        self.grids = nn.ModuleList(Grid(each) for each in gaussians)
+
+    def gaussians(self) -> Gaussians:
+        """Return what it judges by."""
+        return tuple(grid.gaussian() for grid in self.grids)  # type: ignore[operator]  # they are Grids
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, 1, 16, 16)."""
-        return misfit(features(x), Gaussian(self.middle, self.residual))
+        return misfit(features(x), self.gaussians())
 
     @contextmanager
-    def instead(self, gaussian: Gaussian) -> Iterator[None]:
-        """Judge by another one for a while."""
-        before = Gaussian(self.middle, self.residual)
-        self.middle, self.residual = gaussian
+    def instead(self, gaussians: Gaussians) -> Iterator[None]:
+        """Judge by others for a while."""
+        before = self.gaussians()
+        self._judge_by(gaussians)
         try:
             yield
         finally:
-            self.middle, self.residual = before
+            self._judge_by(before)
+
+    def _judge_by(self, gaussians: Gaussians) -> None:
+        for grid, gaussian in zip(self.grids, gaussians, strict=True):
+            grid.judge_by(gaussian)  # type: ignore[operator]  # they are Grids
 
 
-def misfit(rows: Tensor, gaussian: Gaussian) -> Tensor:
-    """Features (N, 1280) to the root mean square of each place's five residuals, (N, 1, 16, 16)."""
-    found = torch.matmul(rows - gaussian.middle, gaussian.residual).reshape(-1, FEATURES, PLACES, PLACES)
-    return found.square().mean(1, keepdim=True).sqrt()
+def misfit(rows: Tensor, gaussians: Gaussians) -> Tensor:
+    """Features (N, 2320) to how little each place fits, (N, 1, 16, 16): the mean over the grids.
+
+    In a grid it is the root mean square of a place's five residuals, divided by the root of its mean over
+    the picture: where nothing fits well, as under other light, a place must stand out further.
+    """
+    found = []
+    for part, places, gaussian in zip(torch.split(rows, SIZES, 1), GRIDS, gaussians, strict=True):
+        moved = part - gaussian.middle
+        left = moved * gaussian.scale - torch.matmul(torch.matmul(moved, gaussian.along), gaussian.back)
+        size = left.reshape(-1, FEATURES, places, places).square().mean(1, keepdim=True).sqrt()
+        relative = size / size.mean((2, 3), keepdim=True).clamp_min(1e-3).sqrt()
+        found.append(F.interpolate(relative, size=(GRIDS[0],) * 2, mode="bilinear", align_corners=False))
+    return torch.cat(found, 1).mean(1, keepdim=True)
 
 
 class GoodLayouts:
@@ -120,7 +181,7 @@ class GoodLayouts:
 
     Parameters
     ----------
-    rows : Tensor (n, 1280)
+    rows : Tensor (n, 2320)
         Their features.
     owners : int (n,)
         Pictures that share one look alike.
@@ -135,14 +196,17 @@ class GoodLayouts:
             fold: learned(rows[_where(self._folds != fold)]) for fold in set(self._folds.tolist())
         }
 
-    def without(self, owners: NDArray[np.integer]) -> Gaussian:
-        """Learn from all pictures but those of some owners."""
-        return learned(self._rows[_where(~np.isin(self._owners, owners))])
+    def without(self, owners: NDArray[np.integer]) -> Gaussians:
+        """Learn from all pictures but those of some owners; the tensors' shapes are those of all pictures."""
+        return tuple(
+            _widened(each, len(self._rows))
+            for each in learned(self._rows[_where(~np.isin(self._owners, owners))])
+        )
 
     def alone(self) -> Tensor:
         """Judge each without itself: (n, 1, 16, 16)."""
         folds = _folds(np.arange(len(self._rows)), self._seed)
-        found = torch.empty(len(self._rows), 1, PLACES, PLACES)
+        found = torch.empty(len(self._rows), 1, GRIDS[0], GRIDS[0])
         for fold in np.unique(folds):
             here = _where(folds == fold)
             found[here] = misfit(self._rows[here], learned(self._rows[~here]))
@@ -153,18 +217,29 @@ class GoodLayouts:
         return self.again(self._rows, np.arange(len(self._rows)))
 
     def again(self, rows: Tensor, which: NDArray[np.intp]) -> Tensor:
-        """Judge new features (m, 1280) of pictures (m,) without the look-alikes of these: (m, 1, 16, 16)."""
-        found = torch.empty(len(rows), 1, PLACES, PLACES)
+        """Judge new features (m, 2320) of pictures (m,) without the look-alikes of these: (m, 1, 16, 16)."""
+        found = torch.empty(len(rows), 1, GRIDS[0], GRIDS[0])
         for fold, gaussian in self._without.items():
             here = _where(self._folds[which] == fold)
             found[here] = misfit(rows[here], gaussian)
         return found
 
 
-def learned(rows: Tensor) -> Gaussian:
-    """Estimate from features (n, p) of good pictures, n at least 2."""
-    middle, residual = workshop.room("calibration.gaussian").conditional_residual(rows.double().numpy())
-    return Gaussian(torch.from_numpy(middle).float(), torch.from_numpy(residual).float())
+def learned(rows: Tensor) -> Gaussians:
+    """Estimate from features (n, 2320) of good pictures, n at least 2."""
+    room = workshop.room("calibration.gaussian")
+    return tuple(
+        Gaussian(*(torch.from_numpy(each).float() for each in room.conditional_residual(part)))
+        for part in np.split(rows.double().numpy(), np.cumsum(SIZES)[:-1], axis=1)
+    )
+
+
+def _widened(gaussian: Gaussian, count: int) -> Gaussian:
+    """Fill up with zeros to a number of directions: one graph serves all of them."""
+    missing = count - gaussian.back.shape[0]
+    return gaussian._replace(
+        along=F.pad(gaussian.along, (0, missing)), back=F.pad(gaussian.back, (0, 0, 0, missing))
+    )
 
 
 def _folds(owners: NDArray[np.integer], seed: int) -> NDArray[np.intp]:

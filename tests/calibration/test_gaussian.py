@@ -12,8 +12,7 @@ def test_it_is_the_residual_of_a_regression_on_the_others() -> None:
     """For many rows of few features: least squares, each residual divided by its own spread."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2_000, 5)) @ (np.eye(5) + 0.3 * rng.normal(size=(5, 5))) + 3.0
-    middle, residual = conditional_residual(rows)
-    found = (rows - middle) @ residual
+    found = conditional_residual(rows)(rows)
     for j in range(5):
         others = np.column_stack([np.delete(rows, j, axis=1), np.ones(len(rows))])
         left = rows[:, j] - others @ np.linalg.lstsq(others, rows[:, j], rcond=None)[0]
@@ -26,7 +25,6 @@ def test_few_rows_and_features_that_never_vary_have_finite_residuals(count: int)
     """Fewer rows than features; and where nothing varies, what the camera's noise does is 1."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(count, 64))
-    middle, residual = conditional_residual(rows)
-    assert np.isfinite((rows - middle) @ residual).all()
-    middle, residual = conditional_residual(np.ones((count, 64)))
-    np.testing.assert_allclose((np.full((1, 64), 1 + NOISE) - middle) @ residual, 1, rtol=1e-6)
+    assert np.isfinite(conditional_residual(rows)(rows)).all()
+    still = conditional_residual(np.ones((count, 64)))
+    np.testing.assert_allclose(still(np.full((1, 64), 1 + NOISE)), 1, rtol=1e-6)

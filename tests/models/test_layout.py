@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.layout import FEATURES, PLACES, Gaussian, GoodLayouts, Layout, features, misfit
+from models.layout import FEATURES, GRIDS, SIZES, Gaussian, GoodLayouts, Layout, features, misfit
 
 SIDE = 128
+PLACES = GRIDS[0]
 
 
 def pictures(count: int, seed: int) -> Tensor:
@@ -28,10 +29,18 @@ def layout() -> Layout:
     return Layout(GoodLayouts(rows, np.arange(60), seed=0).without(np.array([])))
 
 
-def by_place(values: np.ndarray) -> np.ndarray:
-    """Means over 8 x 8 px: (n, 128, 128) to (n, 16, 16)."""
-    means: np.ndarray = values.reshape(-1, PLACES, 8, PLACES, 8).mean((2, 4))
+def by_place(values: np.ndarray, places: int) -> np.ndarray:
+    """Means over equal places: (n, 128, 128) to (n, places, places), by way of a third of a pixel."""
+    fine = values.repeat(3, 1).repeat(3, 2)  # 384 divides by 16, 12 and 8
+    side = fine.shape[1] // places
+    means: np.ndarray = fine.reshape(-1, places, side, places, side).mean((2, 4))
     return means
+
+
+def grids(rows: Tensor) -> list[Tensor]:
+    """Features (n, 2320) as (n, 5, places, places), grid by grid."""
+    parts = zip(torch.split(rows, SIZES, 1), GRIDS, strict=True)
+    return [part.reshape(-1, FEATURES, places, places) for part, places in parts]
 
 
 def test_features_are_logs_of_brightness_and_of_differences() -> None:
@@ -40,35 +49,50 @@ def test_features_are_logs_of_brightness_and_of_differences() -> None:
     grey = x.mean(1).numpy().astype(np.float64)
     padded = np.pad(grey, ((0, 0), (1, 0), (1, 1)), mode="edge")
     neighbours = [padded[:, 1:, :-2], padded[:, :-1, 1:-1], padded[:, :-1, :-2], padded[:, :-1, 2:]]
-    whole = grey.mean((1, 2))[:, None, None]
-    differences = [by_place(np.abs(grey - each)) / whole for each in neighbours]
-    expected = np.stack([np.log(by_place(grey) / whole), *(np.log(each + 0.03) for each in differences)], 1)
-    np.testing.assert_allclose(features(x).reshape(2, FEATURES, PLACES, PLACES), expected, atol=1e-4)
-    flat = features(torch.full((1, 3, SIDE, SIDE), 0.3)).reshape(FEATURES, -1)
-    torch.testing.assert_close(flat[0], torch.zeros(PLACES**2), atol=1e-5, rtol=0)
-    torch.testing.assert_close(flat[1:], torch.full((4, PLACES**2), np.log(0.03)), atol=1e-3, rtol=0)
+    for places, found in zip(GRIDS, grids(features(x)), strict=True):
+        mean = by_place(grey, places)
+        whole = mean.mean((1, 2), keepdims=True)
+        differences = [by_place(np.abs(grey - each), places) / whole for each in neighbours]
+        expected = [
+            np.log(mean / whole),
+            *(np.log(each + 0.03) for each in differences),
+        ]
+        np.testing.assert_allclose(found, np.stack(expected, 1), atol=1e-4)
+    for flat in grids(features(torch.full((1, 3, SIDE, SIDE), 0.3))):
+        torch.testing.assert_close(flat[:, 0], torch.zeros_like(flat[:, 0]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(flat[:, 1:], torch.full_like(flat[:, 1:], np.log(0.03)), atol=1e-3, rtol=0)
 
 
 def test_a_line_shows_in_the_directions_across_it() -> None:
     """A horizontal line differs from what is above it, and not from what is left of it."""
     x = torch.full((1, 3, SIDE, SIDE), 0.5)
     x[..., 60, :] = 0.3
-    _, left, above, above_left, above_right = features(x).reshape(FEATURES, PLACES, PLACES)
+    _, left, above, above_left, above_right = grids(features(x))[0][0]
     assert left[7].std() < 1e-5
     for across in (above, above_left, above_right):
         assert (across[7] > left[7] + 0.5).all()
 
 
 def test_the_misfit_of_a_place_is_the_root_mean_square_of_its_features() -> None:
-    """By hand, where no feature says anything about another."""
-    rows = torch.zeros(1, FEATURES, PLACES, PLACES)
-    rows[0, :2, 3, 4] = torch.tensor([3.0, 4.0])
-    count = FEATURES * PLACES**2
-    expected = torch.zeros(1, 1, PLACES, PLACES)
-    expected[0, 0, 3, 4] = 5 / FEATURES**0.5
-    torch.testing.assert_close(
-        misfit(rows.flatten(1), Gaussian(torch.zeros(count), torch.eye(count))), expected
+    """By hand, where no feature says anything about another; less counts where much is unusual."""
+    rows = [torch.zeros(1, FEATURES, places, places) for places in GRIDS]
+    rows[0][0, :2, 3, 4] = torch.tensor([3.0, 4.0])
+    free = tuple(
+        Gaussian(torch.zeros(size), torch.ones(size), torch.zeros(size, 1), torch.zeros(1, size))
+        for size in SIZES
     )
+
+    def found(rows: list[Tensor]) -> Tensor:
+        return misfit(torch.cat([each.flatten(1) for each in rows], 1), free)
+
+    size = 5 / FEATURES**0.5
+    expected = torch.zeros(1, 1, PLACES, PLACES)
+    expected[0, 0, 3, 4] = size / (size / PLACES**2) ** 0.5 / len(GRIDS)
+    torch.testing.assert_close(found(rows), expected)
+    rows[0][0, :, :, 8:] = 1.0
+    assert found(rows)[0, 0, 3, 4] < 0.5 * expected[0, 0, 3, 4]
+    everywhere = [torch.full_like(each, 4.0) for each in rows]
+    torch.testing.assert_close(found(everywhere), torch.full((1, 1, PLACES, PLACES), 2.0))
 
 
 def test_light_and_gradients_that_good_pictures_have_are_no_misfit(layout: Layout) -> None:
