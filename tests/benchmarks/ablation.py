@@ -38,13 +38,13 @@ PARTS = {
     "no head": Part(
         constants={
             "calibration.calibrate.FUSED": ("latent_mmd", "latent_mmd_coarse", "layout"),
-            "calibration.calibrate.WEIGHTS": (0.15, 0.05, 0.55),
+            "calibration.calibrate.WEIGHTS": (0.2, 0.05, 0.45),
         }
     ),
     "no layout": Part(
         constants={
             "calibration.calibrate.FUSED": ("head", "latent_mmd", "latent_mmd_coarse"),
-            "calibration.calibrate.WEIGHTS": (0.25, 0.15, 0.05),
+            "calibration.calibrate.WEIGHTS": (0.3, 0.2, 0.05),
         }
     ),
     "resolution 128": Part({"image_size": 128}),
