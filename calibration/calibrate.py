@@ -17,7 +17,7 @@ from inspector.errors import UsageError
 from inspector.records import Calibration, Column
 
 FUSED = ("head", "latent_mmd", "latent_mmd_coarse", "layout")
-WEIGHTS = (0.3, 0.2, 0.05, 0.45)
+WEIGHTS = (0.3, 0.25, 0.05, 0.4)
 FLOOR = -0.5  # what is much more usual than most in one respect excuses no other
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1

@@ -6,26 +6,26 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import eigh
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 Floats = NDArray[np.float64]
 
-NOISE = 0.05  # what may move every feature by itself, however still it is in the rows; log units
+NOISE = 0.05  # what may move every feature by itself, however still it is in the rows
 
 
 class Residual(NamedTuple):
-    """How far each feature is from what all the others predict, for p features learned from n rows.
+    """How far each of p features is from what all the others predict, along k directions.
 
-    It is `(x − middle)·scale − ((x − middle) @ along) @ back`, which takes 2·n·p multiplications and not p².
+    It is `(x − middle)·scale − ((x − middle) @ along) @ back`, which takes 2·k·p multiplications and not p².
 
     Attributes
     ----------
     middle : array (p,)
         Mean of the rows.
     scale : array (p,)
-    along : array (p, n)
-    back : array (n, p)
+    along : array (p, k)
+    back : array (k, p)
     """
 
     middle: Floats
@@ -39,7 +39,7 @@ class Residual(NamedTuple):
         return np.asarray(moved * self.scale - moved @ self.along @ self.back)
 
 
-def conditional_residual(rows: Floats) -> Residual:
+def conditional_residual(rows: Floats, directions: int | None = None) -> Residual:
     r"""Learn how far each feature is from what all the others predict.
 
     In a normal distribution with precision P the expectation of feature j given the others is linear in
@@ -48,12 +48,15 @@ def conditional_residual(rows: Floats) -> Residual:
     .. math:: r_j = \frac{\sum_i (x_i - \mu_i) P_{ij}}{\sqrt{P_{jj}}}
 
     The covariance is shrunk towards a multiple of the identity, so that it can be inverted however few rows
-    there are.
+    there are; what lies outside the directions of the largest variance counts as noise that all features
+    share (probabilistic PCA).
 
     Parameters
     ----------
     rows : array (n, p)
         Features of good pictures, n at least 2; the time taken rises with n³.
+    directions : int, optional
+        At most so many are told from noise; all n without it.
 
     Returns
     -------
@@ -62,7 +65,8 @@ def conditional_residual(rows: Floats) -> Residual:
     References
     ----------
     O. Ledoit and M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
-    Journal of Multivariate Analysis 88, 2004.
+    Journal of Multivariate Analysis 88, 2004.  M. E. Tipping and C. M. Bishop, "Probabilistic principal
+    component analysis", Journal of the Royal Statistical Society B 61, 1999.
 
     Examples
     --------
@@ -78,8 +82,10 @@ def conditional_residual(rows: Floats) -> Residual:
     n, p = x.shape
     shrinkage = ledoit_wolf_shrinkage(x, assume_centered=True)
     common, own = shrinkage * np.square(x).sum() / (n * p) + NOISE**2, (1 - shrinkage) / n
-    # The inverse of common·I + own·xᵀx is (I − along·alongᵀ) / common, by Woodbury's identity.
-    root = cholesky(common * np.eye(n) + own * x @ x.T, lower=True)
-    along = np.sqrt(own) * solve_triangular(root, x, lower=True).T  # (p, n)
+    variances, turned = eigh(own * x @ x.T)  # (n,) and (n, n); of the columns along, and p of them overall
+    kept = slice(-min(n, directions or n), None)
+    common += (variances.sum() - variances[kept].sum()) / p
+    # The inverse of the covariance is (I − along·alongᵀ) / common.
+    along = np.sqrt(own) * x.T @ turned[:, kept] / np.sqrt(variances[kept].clip(0) + common)  # (p, k)
     scale = 1 / np.sqrt(common * (1 - np.square(along).sum(1)))
     return Residual(middle, scale, along, along.T * scale)

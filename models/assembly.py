@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from inspector.detector import RawScores
 from models import landmarks
 from models.graph import (
+    LAYOUTS,
     DecoderGraph,
     DetectorGraph,
     EncoderGraph,
@@ -23,12 +25,14 @@ from models.graph import (
     MapStatistics,
     Normalise,
     RawMaps,
+    Rows,
 )
 from models.heldout import NO_PART, Parts, divide
 from models.landmarks import KernelDistance
-from models.layout import GoodLayouts, Layout, features
+from models.layout import GoodLayouts
 from models.light import refocused, relit
 from models.networks import InspectionNetwork
+from models.places import CODES, LIGHT, CodeNumbers, light
 
 LANDMARKS = (3072, 3072, 1024)  # of the fine codes, of those at half the size, of the latent
 LOOKED_AT = 500  # pictures that landmarks and units are taken from
@@ -98,15 +102,19 @@ def assemble(
     owners = _owners(groups, rows, heldout)
     everything = np.sort(np.concatenate([rows, heldout]))
     known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
-    found = _landmarks(
-        network, (normalise(batch) for batch in batches(pixels, known)), _tensor(owners[known]), seed
-    )
-    layouts = GoodLayouts(
-        torch.cat([features(normalise(batch)) for batch in batches(pixels, known)]), owners[known], seed
-    )
-    nobody = np.array([], np.int64)
+    seen = _seen(network, (normalise(batch) for batch in batches(pixels, known)))
+    found = [
+        landmarks.choose(codes, _tensor(owners[known]), count, seed)
+        for codes, count in zip((seen.fine, seen.wide, seen.coarse), LANDMARKS, strict=True)
+    ]
+    numbers = CodeNumbers(seen.fine, seen.wide)
+    layouts = [
+        GoodLayouts(of_places, shape, owners[known], seed)
+        for of_places, shape in ((numbers(seen.fine, seen.wide), CODES), (seen.light, LIGHT))
+    ]
     fine, wide, coarse = (KernelDistance(each.codes, each.reach) for each in found)
-    maps = Maps(network, fine, wide, coarse, Layout(layouts.without(nobody))).eval()
+    expected, layout = (each.layout() for each in layouts)
+    maps = Maps(network, fine, wide, coarse, numbers, expected, layout).eval()
 
     here = np.flatnonzero(np.isin(known, rows))
     chosen = known[here]
@@ -116,16 +124,16 @@ def assemble(
         (normalise(batch) for batch in batches(pixels, chosen)),
         [[each.of_pictures(_tensor(here)) for each in found], of_groups],
     )
-    alone = alone._replace(layout=layouts.alone()[here])
-    apart = apart._replace(layout=layouts.apart()[here])
+    alone = _judged(alone, [each.alone()[here] for each in layouts])
+    apart = _judged(apart, [each.apart()[here] for each in layouts])
     detector = DetectorGraph(normalise, maps, _units(apart)).eval()
     some = np.linspace(0, len(chosen) - 1, min(len(chosen), RELIT_PICTURES)).astype(int)
-    (lit,), seen = _measured(
+    (lit,), lit_rows = _measured(
         maps,
         (normalise(batch) for batch in _relit_batches(pixels, chosen[some], seed)),
         [[own[torch.from_numpy(some)] for own in of_groups]],
     )
-    lit = lit._replace(layout=layouts.again(seen, here[some]))
+    lit = _judged(lit, [each.again(rows, here[some]) for each, rows in zip(layouts, lit_rows, strict=True)])
     statistics, anomaly_map = detector.read(alone)
     return Graphs(
         detector,
@@ -139,21 +147,25 @@ def assemble(
     )
 
 
-def _measured(
-    maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]
-) -> tuple[list[RawMaps], Tensor]:
-    """Maps of pictures, once for each choice of landmarks (n, m) that do not count; features of layouts."""
+def _measured(maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]) -> tuple[list[RawMaps], Rows]:
+    """Maps of pictures, once for each choice of landmarks (n, m) that do not count; rows of their places."""
     found: list[list[RawMaps]] = []
-    seen = []
+    rows: list[Rows] = []
     start = 0
     for batch in batches:
         few = slice(start, start := start + len(batch))
-        found.append(maps.compare(batch, [tuple(own[few] for own in choice) for choice in owned]))
-        seen.append(features(batch))
+        seen, of_places = maps.compare(batch, [tuple(own[few] for own in choice) for choice in owned])
+        found.append(seen)
+        rows.append(of_places)
     whole = [
         RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True))) for raw in zip(*found, strict=True)
     ]
-    return whole, torch.cat(seen)
+    return whole, Rows(*(torch.cat(parts) for parts in zip(*rows, strict=True)))
+
+
+def _judged(raw: RawMaps, maps: list[Tensor]) -> RawMaps:
+    """Put other judgements of places into raw maps, in the order of `LAYOUTS`."""
+    return raw._replace(**dict(zip(LAYOUTS, maps, strict=True)))
 
 
 def _owners(
@@ -167,7 +179,9 @@ def _owners(
     return owners
 
 
-def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks], layouts: GoodLayouts) -> Parts | None:
+def _parts(
+    owners: NDArray[np.int64], found: list[landmarks.Landmarks], layouts: Sequence[GoodLayouts]
+) -> Parts | None:
     """Divide held-out pictures with these owners, and tell which landmarks are theirs."""
     if not len(owners):
         return None
@@ -176,7 +190,10 @@ def _parts(owners: NDArray[np.int64], found: list[landmarks.Landmarks], layouts:
     return Parts(
         pictures,
         tuple(np.array([part.get(owner, NO_PART) for owner in each.owners.tolist()]) for each in found),
-        {part: layouts.without(owners[pictures == part]) for part in np.unique(pictures).tolist()},
+        {
+            part: tuple(each.without(owners[pictures == part]) for each in layouts)
+            for part in np.unique(pictures).tolist()
+        },
     )
 
 
@@ -198,20 +215,21 @@ def folded(network: InspectionNetwork) -> InspectionNetwork:
     return network
 
 
-def _landmarks(
-    network: InspectionNetwork, batches: Iterator[Tensor], whose: Tensor, seed: int
-) -> list[landmarks.Landmarks]:
-    """Choose landmarks of the fine codes, of those at half the size, and of the latent."""
-    fine, wide, coarse = [], [], []
+class _Seen(NamedTuple):
+    """What good pictures look like: their codes, and the light of their places."""
+
+    fine: Tensor  # (n, FINE_DIM, H/8, W/8)
+    wide: Tensor  # (n, FINE_DIM, H/16, W/16)
+    coarse: Tensor  # (n, d, H/16, W/16)
+    light: Tensor  # (n, 2320)
+
+
+def _seen(network: InspectionNetwork, batches: Iterator[Tensor]) -> _Seen:
+    found = []
     for x in batches:
         codes = network.encoder(x)
-        fine.append(codes.fine)
-        wide.append(network.encoder.wide(x))
-        coarse.append(codes.z)
-    return [
-        landmarks.choose(torch.cat(found), whose, count, seed)
-        for found, count in zip((fine, wide, coarse), LANDMARKS, strict=True)
-    ]
+        found.append((codes.fine, network.encoder.wide(x), codes.z, light(x)))
+    return _Seen(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
@@ -239,6 +257,7 @@ def _units(measured: RawMaps) -> MapStatistics:
         _center_and_scale(measured.fine),
         _center_and_scale(measured.wide),
         _center_and_scale(measured.coarse),
+        _center_and_scale(measured.expected),
         _center_and_scale(measured.logits),
         _center_and_scale(measured.layout),
     )

@@ -19,7 +19,7 @@ from inspector.files import read_picture
 
 MIN_IMAGES = 8
 THUMBNAIL = 32  # px; enough to recognise a near-duplicate, too coarse for noise to matter
-NEAR_DUPLICATE = 0.96  # correlation after the set's mean picture is taken out
+NEAR_DUPLICATE = 0.995  # correlation after the set's mean picture is taken out; less is another part alike
 MAX_HELDOUT_SHARE = 0.4
 LARGEST_GROUP_SHARE = 0.1  # of the held-out pictures
 
@@ -176,7 +176,8 @@ def near_duplicate_groups(thumbnails: NDArray[np.float32], block: int = 1024) ->
     """Label pictures so that near-duplicates share a label, shape (N,).
 
     Each thumbnail is standardised, the set's mean is taken out (what all pictures of a fixed camera
-    share says nothing), and pictures that correlate above 0.96 are joined.
+    share says nothing), and pictures that correlate above 0.995 are joined: the same part again, at rest.
+    Parts that merely lie alike correlate by less, and parts to come will have such look-alikes, too.
     """
     flat = _standardised(thumbnails)
     rest = _standardised(flat - flat.mean(0))

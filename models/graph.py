@@ -13,20 +13,25 @@ from torch import Tensor, nn
 from inspector.records import Column
 from models.crops import GAIN_LIMITS
 from models.landmarks import KernelDistance
-from models.layout import Layout
+from models.layout import Layout, relative
 from models.networks import InspectionNetwork, nearness
+from models.places import CodeNumbers, light
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
-LAYOUT_SHARES = (0.004, 0.04)  # likewise, of the layout's few places
-LAYOUT_IN_MAP = (2.0, 3.0)  # how much it counts by itself, and its mean over so many places on a side:
-LAYOUT_AROUND = 7
-# The component that each map belongs to, in the order of `RawMaps`.
-MAPS = ("reconstruction", "latent_mmd", "latent_mmd", "latent_mmd_coarse", "head")
-DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
-COLUMNS = (
-    *(Column(component=name, share=share) for name in MAPS for share in SHARES),
-    *(Column(component="layout", share=share) for share in LAYOUT_SHARES),
+PLACE_SHARES = (0.004, 0.02)  # likewise, of the few places that are judged by the others
+LIGHT_IN_MAP, AROUND_IN_MAP, AROUND = 2.0, 3.0, 7  # how much a place's light counts, and 7 x 7 places' mean
+# The component that each map belongs to, in the order in which the graph pools them.
+MAPS = (
+    ("reconstruction", SHARES),
+    ("latent_mmd", SHARES),
+    ("latent_mmd", PLACE_SHARES),
+    ("latent_mmd_coarse", SHARES),
+    ("head", SHARES),
+    ("layout", PLACE_SHARES),
 )
+DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
+LAYOUTS = ("expected", "layout")  # its judgements of places by the others: of codes, and of light
+COLUMNS = tuple(Column(component=name, share=share) for name, shares in MAPS for share in shares)
 
 
 class Normalise(nn.Module):
@@ -54,7 +59,7 @@ class MapStatistics:
     ----------
     reconstruction_mean, reconstruction_spread : Tensor (1, 1, H/4, W/4)
         By position, smoothed.
-    fine, wide, coarse, head, layout : (float, float)
+    fine, wide, coarse, expected, head, layout : (float, float)
         Median, and distance from the median to the 99th percentile, over all places.
     """
 
@@ -63,6 +68,7 @@ class MapStatistics:
     fine: tuple[float, float]
     wide: tuple[float, float]
     coarse: tuple[float, float]
+    expected: tuple[float, float]
     head: tuple[float, float]
     layout: tuple[float, float]
 
@@ -71,16 +77,24 @@ class RawMaps(NamedTuple):
     """Maps before they are expressed in units; all rise with anomaly."""
 
     error: Tensor  # (N, 1, H/4, W/4)
-    fine: Tensor  # (N, 1, H/8, W/8): kernel distance of the fine codes
+    fine: Tensor  # (N, 1, H/8, W/8): kernel distance of the fine codes, relative to the picture's
     wide: Tensor  # (N, 1, H/16, W/16): of those of the picture at half its size
     coarse: Tensor  # (N, 1, H/16, W/16): kernel distance of the latent
+    expected: Tensor  # (N, 1, 16, 16): how little a place's codes fit the others
     logits: Tensor  # (N, 1, H/4, W/4)
-    layout: Tensor  # (N, 1, 16, 16): how little a place fits the others
+    layout: Tensor  # (N, 1, 16, 16): how little a place's light fits the others
     z: Tensor  # (N, d, H/16, W/16)
 
 
+class Rows(NamedTuple):
+    """What is known of each place of pictures, for what judges it by the others."""
+
+    expected: Tensor  # (N, 8192), `models.places.CODES`
+    layout: Tensor  # (N, 2320), `models.places.LIGHT`
+
+
 class Maps(nn.Module):
-    """Networks, kernel distances and layout: pictures to raw maps."""
+    """Networks, kernel distances and layouts: pictures to raw maps."""
 
     def __init__(
         self,
@@ -88,32 +102,36 @@ class Maps(nn.Module):
         fine: KernelDistance,
         wide: KernelDistance,
         coarse: KernelDistance,
+        numbers: CodeNumbers,
+        expected: Layout,
         layout: Layout,
     ) -> None:
         super().__init__()
         self.network, self.fine, self.wide, self.coarse = network, fine, wide, coarse
-        self.layout = layout
+        self.numbers, self.expected, self.layout = numbers, expected, layout
 
     def forward(self, x: Tensor) -> RawMaps:
         """(N, 3, H, W) to maps."""
-        (maps,) = self.compare(x, [(None, None, None)])
+        (maps,), _ = self.compare(x, [(None, None, None)])
         return maps
 
-    def compare(self, x: Tensor, owned: Sequence[tuple[Tensor | None, ...]]) -> list[RawMaps]:
+    def compare(self, x: Tensor, owned: Sequence[tuple[Tensor | None, ...]]) -> tuple[list[RawMaps], Rows]:
         """Pictures (N, 3, H, W) to maps, once for each choice of landmarks that do not count for them."""
         network = self.network
         codes = network.encoder(x)
         wide_codes = network.encoder.wide(x)
         residual = x - network.decoder(codes.z)
         error = _smooth(F.avg_pool2d(residual.abs(), 4).mean(1, keepdim=True))  # (N, 1, H/4, W/4)
-        layout = self.layout(x)
+        rows = Rows(self.numbers(codes.fine, wide_codes), light(x))
+        expected, layout = self.expected(rows.expected), self.layout(rows.layout)
         found = []
         for own_fine, own_wide, own_coarse in owned:
             fine, wide = self.fine(codes.fine, own_fine), self.wide(wide_codes, own_wide)
             logits = network.head(codes, residual, nearness(fine, wide))
+            fine, wide = relative(_smooth(fine)), relative(_smooth(wide))
             coarse = self.coarse(codes.z, own_coarse)
-            found.append(RawMaps(error, _smooth(fine), _smooth(wide), coarse, logits, layout, codes.z))
-        return found
+            found.append(RawMaps(error, fine, wide, coarse, expected, logits, layout, codes.z))
+        return found, rows
 
 
 def _smooth(maps: Tensor, places: int = 3) -> Tensor:
@@ -142,17 +160,22 @@ class DetectorGraph(nn.Module):
     def read(self, raw: RawMaps) -> tuple[Tensor, Tensor]:
         """Return statistics (N, C) and the anomaly map (N, H/4, W/4) of raw maps."""
         units = self.units
+        size = raw.logits.shape[-2:]
         error = (raw.error - self.error_mean) / self.error_spread
         fine, wide = _in_units(raw.fine, units.fine), _in_units(raw.wide, units.wide)
-        coarse, logits = _in_units(raw.coarse, units.coarse), _in_units(raw.logits, units.head)
-        statistics = torch.cat(
-            [*map(pooled, (error, fine, wide, coarse, logits)), pooled(raw.layout, LAYOUT_SHARES)], 1
-        )
-        size = logits.shape[-2:]
         latent = (_resized(fine, size) + _resized(wide, size)) / 2
-        misfit = _in_units(raw.layout, units.layout)
-        by_itself, around = LAYOUT_IN_MAP
-        misfit = by_itself * misfit + around * _smooth(misfit, LAYOUT_AROUND)
+        coarse, logits = _in_units(raw.coarse, units.coarse), _in_units(raw.logits, units.head)
+        expected, layout = _in_units(raw.expected, units.expected), _in_units(raw.layout, units.layout)
+        statistics = torch.cat(
+            [
+                pooled(maps, shares)
+                for maps, (_, shares) in zip(
+                    (error, latent, expected, coarse, logits, layout), MAPS, strict=True
+                )
+            ],
+            1,
+        )
+        misfit = expected + LIGHT_IN_MAP * layout + AROUND_IN_MAP * _smooth(layout, AROUND)
         return statistics, (logits + latent + _resized(misfit, size)).squeeze(1)
 
 

@@ -4,8 +4,8 @@ The networks never see them.  Landmarks are codes, and a detector needs those of
 are: a kind of good part that happens to be held out as a whole would be an anomaly otherwise.  So that no
 picture vouches for itself, the held-out ones are divided into a few parts, and each is scored by a graph in
 which the landmarks and layouts of its part do not count (cross-conformal prediction).  Later pictures are
-compared with all of them: no landmark makes a distance larger; of a layout that has seen more pictures this
-is what to expect, but no law.
+compared with all of them: no landmark makes a distance larger.  That a distance relative to the picture's
+mean, or a layout that has seen more pictures, finds less unusual too is to be expected, but no law.
 
 References
 ----------
@@ -15,7 +15,7 @@ V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Inte
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from models.graph import DISTANCES, Maps
+from models.graph import DISTANCES, LAYOUTS, Maps
 from models.layout import Gaussians
 
 PARTS = 4
@@ -43,13 +43,13 @@ class Parts:
         0 to `PARTS` − 1, in the order of the held-out rows.
     landmarks : tuple of int (m,)
         For each of `models.graph.DISTANCES`; −1 for those of training pictures.
-    layouts : dict of int to tuple of Gaussian
-        For each part what the layout is without it.
+    layouts : dict of int to tuple of tuple of Gaussian
+        For each part what each of `models.graph.LAYOUTS` is without it.
     """
 
     pictures: NDArray[np.intp]
     landmarks: tuple[NDArray[np.intp], ...]
-    layouts: dict[int, Gaussians]
+    layouts: dict[int, tuple[Gaussians, ...]]
 
     def each(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Yield each part and the positions of its pictures."""
@@ -78,7 +78,9 @@ def left_out(maps: Maps, parts: Parts, part: int) -> Iterator[None]:
     try:
         for distance, owned in zip(distances, parts.landmarks, strict=True):
             distance.squares = distance.squares.masked_fill(torch.from_numpy(owned == part), torch.inf)
-        with maps.layout.instead(parts.layouts[part]):
+        with ExitStack() as others:
+            for name, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
+                others.enter_context(getattr(maps, name).instead(gaussians))
             yield
     finally:
         for distance, squares in zip(distances, before, strict=True):
@@ -95,10 +97,11 @@ def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
         squares = numpy_helper.to_array(constant).copy()
         squares[owned == part] = np.inf
         constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
-    for i, gaussian in enumerate(parts.layouts[part]):
-        for name, value in gaussian._asdict().items():
-            constant = constants[f"maps.layout.grids.{i}.{name}"]
-            constant.CopyFrom(numpy_helper.from_array(value.numpy(), constant.name))
+    for layout, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
+        for i, gaussian in enumerate(gaussians):
+            for name, value in gaussian._asdict().items():
+                constant = constants[f"maps.{layout}.grids.{i}.{name}"]
+                constant.CopyFrom(numpy_helper.from_array(value.numpy(), constant.name))
     with TemporaryDirectory() as folder:
         target = Path(folder) / path.name
         onnx.save(model, target)

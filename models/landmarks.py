@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-PROJECTED = 24  # dimensions in which candidates are compared
-COMPARED = 32  # dimensions in which codes are compared with landmarks
+COMPARED = 24  # directions along which codes are compared
 CANDIDATES = 150_000  # places, evenly spread over all pictures
 
 
@@ -57,7 +56,7 @@ class KernelDistance(nn.Module):
 
     Notes
     -----
-    Distances are measured along the directions in which landmarks differ most: half of those of fine codes
+    Distances are measured along the directions in which landmarks differ most: 24 of the 64 of fine codes
     tell good places from others as well as all of them do.
     """
 
@@ -69,7 +68,7 @@ class KernelDistance(nn.Module):
     def __init__(self, landmarks: Tensor, reach: float) -> None:
         super().__init__()
         self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
-        self.register_buffer("axes", _widest(landmarks, COMPARED))  # (d, k)
+        self.register_buffer("axes", widest(landmarks, COMPARED))  # (d, k)
         self.register_buffer("landmarks", torch.matmul(landmarks - self.middle, self.axes).T.contiguous())
         self.register_buffer("squares", self.landmarks.square().sum(0))
         self.reach = reach
@@ -118,18 +117,14 @@ def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:
         pick = torch.randperm(len(rows), generator=generator)[:CANDIDATES]
         rows, pictures = rows[pick], pictures[pick]
     owners = groups[pictures]
-    chosen = _farthest(_projected(rows), min(count, len(rows)), generator)
+    along = torch.matmul(rows, widest(rows, COMPARED))  # quicker to compare, and less of it is noise
+    chosen = _farthest(along, min(count, len(rows)), generator)
     landmarks, whose = rows[chosen], owners[chosen]
     reach = _reach(rows, owners, landmarks, whose, generator)
     return Landmarks(landmarks, whose, pictures[chosen], reach)
 
 
-def _projected(rows: Tensor) -> Tensor:
-    """Onto the directions in which the codes differ most: quicker to compare, and less of it is noise."""
-    return torch.matmul(rows, _widest(rows, PROJECTED))
-
-
-def _widest(rows: Tensor, count: int) -> Tensor:
+def widest(rows: Tensor, count: int) -> Tensor:
     """Directions in which rows (n, d) differ most, as columns (d, count); all of them where d is small."""
     d = rows.shape[1]
     if d <= count:

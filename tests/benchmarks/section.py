@@ -45,7 +45,7 @@ def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]
         _detection(sets),
         f"### Beside the baselines\n\n{BEST}\n\n{_comparison(sets, figures)}",
         _pixels(sets, figures),
-        f"### The promise\n\nFalse rejects for each seed.\n\n{_promise(sets)}",
+        f"### The promise\n\nGood pictures rejected and bad ones missed, for each seed.\n\n{_promise(sets)}",
         f"### The scores apart\n\nImage AUROC of each score alone.\n\n{_components(sets)}",
         f"### Time\n\n{_time(sets)}",
         f"### How to make it again\n\n{_origin(effort, sets)}",
@@ -138,8 +138,9 @@ def _promise(sets: Sequence[SetSummary]) -> str:
             _several(str(count["of"]) for count in counts),
             _several(str(count["at_most"]) for count in counts),
         ]
-        rows.append([one.name, *cells, "yes" if kept else "**no**"])
-    return _table(["set", "promised", "false rejects", "good pictures", "at most", "kept"], rows)
+        missed = ", ".join(f"{100 * stored.result['image']['miss_rate']:.0f} %" for stored in one.fits)
+        rows.append([one.name, *cells, "yes" if kept else "**no**", missed])
+    return _table(["set", "promised", "false rejects", "good pictures", "at most", "kept", "missed"], rows)
 
 
 def _components(sets: Sequence[SetSummary]) -> str:

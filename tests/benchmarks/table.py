@@ -8,7 +8,7 @@ from tests.benchmarks.result import Content, Stored
 
 WIDTH = 12  # characters of a set's name
 HEADER = (
-    f"{'set':<{WIDTH}} seed AUROC    interval  change pixel AUPRO  rejects at most "
+    f"{'set':<{WIDTH}} seed AUROC    interval  change pixel AUPRO  rejects at most missed "
     f"{'steps':>6} {'fit':>6} {'ms':>5}  scores apart"
 )
 
@@ -52,8 +52,8 @@ def row(stored: Stored) -> str:
         f"{result['request']['set']:<{WIDTH}} {result['request']['seed']:>4} {number(image['auroc']):>5} "
         f"{interval:>11} {difference(image['auroc'], before):>7} "
         f"{number(pixel.get('auroc')):>5} {number(pixel.get('aupro')):>5} {counted:>8} "
-        f"{rejects['at_most']:>7} {result['steps']:>6} {timing['fit_seconds']:>4.0f} s "
-        f"{timing['milliseconds_per_image']:>5.1f}  {changed}{apart}"
+        f"{rejects['at_most']:>7} {number(image['miss_rate']):>6} {result['steps']:>6} "
+        f"{timing['fit_seconds']:>4.0f} s {timing['milliseconds_per_image']:>5.1f}  {changed}{apart}"
     )
 
 

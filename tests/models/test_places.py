@@ -1,0 +1,73 @@
+"""What is known of each place: brightness and edges, and codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.places import CODES, LIGHT, CodeNumbers, light, sizes
+
+SIDE = 128
+
+
+def by_place(values: np.ndarray, places: int) -> np.ndarray:
+    """Means over equal places: (n, 128, 128) to (n, places, places), by way of a third of a pixel."""
+    fine = values.repeat(3, 1).repeat(3, 2)  # 384 divides by 16, 12 and 8
+    side = fine.shape[1] // places
+    means: np.ndarray = fine.reshape(-1, places, side, places, side).mean((2, 4))
+    return means
+
+
+def grids(rows: Tensor) -> list[Tensor]:
+    """Features (n, 2320) as (n, 5, places, places), grid by grid."""
+    parts = zip(torch.split(rows, sizes(LIGHT), 1), LIGHT, strict=True)
+    return [part.reshape(-1, numbers, places, places) for part, (places, numbers) in parts]
+
+
+def test_features_are_logs_of_brightness_and_of_differences() -> None:
+    """Computed a second time with numpy; a flat picture has no edge anywhere, not at its border either."""
+    x = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(5))
+    grey = x.mean(1).numpy().astype(np.float64)
+    padded = np.pad(grey, ((0, 0), (1, 0), (1, 1)), mode="edge")
+    neighbours = [padded[:, 1:, :-2], padded[:, :-1, 1:-1], padded[:, :-1, :-2], padded[:, :-1, 2:]]
+    for places, found in zip((each for each, _ in LIGHT), grids(light(x)), strict=True):
+        mean = by_place(grey, places)
+        whole = mean.mean((1, 2), keepdims=True)
+        differences = [by_place(np.abs(grey - each), places) / whole for each in neighbours]
+        expected = [
+            np.log(mean / whole),
+            *(np.log(each + 0.03) for each in differences),
+        ]
+        np.testing.assert_allclose(found, np.stack(expected, 1), atol=1e-4)
+    for flat in grids(light(torch.full((1, 3, SIDE, SIDE), 0.3))):
+        torch.testing.assert_close(flat[:, 0], torch.zeros_like(flat[:, 0]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(flat[:, 1:], torch.full_like(flat[:, 1:], np.log(0.03)), atol=1e-3, rtol=0)
+
+
+def test_a_line_shows_in_the_directions_across_it() -> None:
+    """A horizontal line differs from what is above it, and not from what is left of it."""
+    x = torch.full((1, 3, SIDE, SIDE), 0.5)
+    x[..., 60, :] = 0.3
+    _, left, above, above_left, above_right = grids(light(x))[0][0]
+    assert left[7].std() < 1e-5
+    for across in (above, above_left, above_right):
+        assert (across[7] > left[7] + 0.5).all()
+
+
+@pytest.mark.parametrize("side", [16, 32, 24])
+def test_codes_of_a_place_are_means_along_the_directions_in_which_codes_differ(side: int) -> None:
+    """Codes that differ in the last 16 numbers only are told by these, whatever the picture's size."""
+    generator = torch.Generator().manual_seed(0)
+    fine = 1e-3 * torch.randn(6, 64, side, side, generator=generator)
+    fine[:, 48:] = torch.randn(6, 16, side, side, generator=generator)
+    wide = torch.randn(6, 64, side // 2, side // 2, generator=generator)
+    rows = CodeNumbers(fine, wide)(fine, wide)
+    assert rows.shape == (6, sum(sizes(CODES)))
+    found = rows[:, : sizes(CODES)[0]].reshape(6, 16, 256)
+    means = torch.nn.functional.interpolate(fine[:, 48:], scale_factor=2 if side == 24 else 1)
+    means = torch.nn.functional.avg_pool2d(means, means.shape[-1] // 16).flatten(2)
+    torch.testing.assert_close(
+        found.square().sum(1), means.square().sum(1), rtol=0.05, atol=0.01
+    )  # turned, not stretched
