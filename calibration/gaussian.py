@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 Floats = NDArray[np.float64]
 
@@ -80,12 +79,26 @@ def conditional_residual(rows: Floats, directions: int | None = None) -> Residua
     middle = rows.mean(0)
     x = rows - middle
     n, p = x.shape
-    shrinkage = ledoit_wolf_shrinkage(x, assume_centered=True)
-    common, own = shrinkage * np.square(x).sum() / (n * p) + NOISE**2, (1 - shrinkage) / n
-    variances, turned = eigh(own * x @ x.T)  # (n,) and (n, n); of the columns along, and p of them overall
+    products = x @ x.T
+    shrinkage = ledoit_wolf_shrinkage(products, p)
+    common, own = shrinkage * np.trace(products) / (n * p) + NOISE**2, (1 - shrinkage) / n
+    variances, turned = eigh(own * products)  # (n,) and (n, n); of the columns along, and p of them overall
     kept = slice(-min(n, directions or n), None)
     common += (variances.sum() - variances[kept].sum()) / p
     # The inverse of the covariance is (I − along·alongᵀ) / common.
     along = np.sqrt(own) * x.T @ turned[:, kept] / np.sqrt(variances[kept].clip(0) + common)  # (p, k)
     scale = 1 / np.sqrt(common * (1 - np.square(along).sum(1)))
     return Residual(middle, scale, along, along.T * scale)
+
+
+def ledoit_wolf_shrinkage(products: Floats, features: int) -> float:
+    """Return how far to shrink a covariance, from the products (n, n) of centred rows with each other.
+
+    It is scikit-learn's `ledoit_wolf_shrinkage`, which goes by way of all pairs of features: of 4,096
+    features and 500 rows that takes 0.3 s, twenty times as long.
+    """
+    n = len(products)
+    squares = np.square(products).sum() / n**2  # of the covariance's entries
+    dispersion = squares / features - (np.trace(products) / (n * features)) ** 2
+    error = (np.square(np.diagonal(products)).sum() / n - squares) / (n * features)
+    return float(min(error, dispersion) / dispersion) if error > 0 and dispersion > 0 else 0.0

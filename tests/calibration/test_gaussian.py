@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import covariance
 
-from calibration.gaussian import NOISE, conditional_residual
+from calibration.gaussian import NOISE, conditional_residual, ledoit_wolf_shrinkage
 
 
 def test_it_is_the_residual_of_a_regression_on_the_others() -> None:
@@ -28,3 +29,24 @@ def test_few_rows_and_features_that_never_vary_have_finite_residuals(count: int)
     assert np.isfinite(conditional_residual(rows)(rows)).all()
     still = conditional_residual(np.ones((count, 64)))
     np.testing.assert_allclose(still(np.full((1, 64), 1 + NOISE)), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "features"), [(2, 300), (40, 300), (300, 40), (500, 3)])
+def test_the_shrinkage_is_that_of_scikit_learn(count: int, features: int) -> None:
+    """The same number by way of the rows' products, for many features and for few."""
+    rng = np.random.default_rng(count)
+    rows = rng.normal(size=(count, features)) @ rng.normal(size=(features, features))
+    rows -= rows.mean(0)
+    expected = covariance.ledoit_wolf_shrinkage(rows, assume_centered=True)
+    assert ledoit_wolf_shrinkage(rows @ rows.T, features) == pytest.approx(expected, rel=1e-9)
+    assert ledoit_wolf_shrinkage(np.zeros((count, count)), features) == 0
+
+
+def test_what_lies_outside_the_directions_counts_as_noise() -> None:
+    """Two strong directions are told from the rest: with both, as with all; with one, the other is noise."""
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 30)) + 0.3 * rng.normal(size=(400, 30))
+    everything, both, one = (conditional_residual(rows, directions)(rows) for directions in (None, 2, 1))
+    assert np.corrcoef(everything.ravel(), both.ravel())[0, 1] > 0.97
+    assert np.corrcoef(everything.ravel(), one.ravel())[0, 1] < 0.8
+    assert both.std() == pytest.approx(1, abs=0.1)

@@ -15,6 +15,7 @@ from inspector.images import decode
 from inspector.parts import KINDS, render, write_dataset
 from inspector.store import Store
 from tests.inspector.conftest import Command
+from tests.inspector.tiny_bundle import tiny_fill
 
 SIDE = 64
 
@@ -96,18 +97,19 @@ def test_a_bad_option_is_named_before_the_work(
     assert not (tmp_path / "demo").exists()
 
 
-def test_the_whole_demo_twice(command: Command, store: Store, tmp_path: Path) -> None:
-    """It ends with 0, names files that exist, leaves the user's store alone, and runs again over itself."""
+def test_a_whole_demo_over_an_earlier_one(command: Command, store: Store, tmp_path: Path) -> None:
+    """It ends with 0, names files that exist, leaves the user's store alone, and replaces what it finds."""
     output = tmp_path / "demo"
-    for version in (1, 2):
-        ended = command("demo", "--output", output, "--parts", "12", "--size", "64", "--steps", "2")
-        assert ended.code == 0, ended.err
-        said = dict(line.split(maxsplit=1) for line in ended.out.splitlines() if len(line.split()) > 1)
-        assert said["model"].startswith(f"demo@{version}, 2 steps")
-        assert Path(said["report"]).is_file()
-        assert Path(said["evaluation"]).is_file()
-        assert Path(said["heatmaps"].removesuffix(" and beside it")).is_file()
-        assert f"versions/{version}" in ended.out.partition("Go on with")[2]
+    write_dataset(output / "pictures", train=8, good=1, per_kind=1, size=SIDE, seed=7)
+    Store(output / "store").publish(demo.NAME, tiny_fill())
+    ended = command("demo", "--output", output, "--parts", "12", "--size", "64", "--steps", "2")
+    assert ended.code == 0, ended.err
+    said = dict(line.split(maxsplit=1) for line in ended.out.splitlines() if len(line.split()) > 1)
+    assert said["model"].startswith("demo@2, 2 steps")
+    assert Path(said["report"]).is_file()
+    assert Path(said["evaluation"]).is_file()
+    assert Path(said["heatmaps"].removesuffix(" and beside it")).is_file()
+    assert "versions/2" in ended.out.partition("Go on with")[2]
     assert not store.root.exists()
     pixels = decode(output / "pictures" / "train" / "good" / "000.png").pixels
     np.testing.assert_array_equal(pixels, render(0, size=64).picture)
