@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from models.landmarks import widest
 
-Shape = tuple[
-    tuple[int, int], ...
-]  # of a row, grid after grid: places along each side, numbers for each place
+# Of a row, grid after grid: places along each side, and numbers for each place.
+Shape = tuple[tuple[int, int], ...]
 
 LIGHT: Shape = ((16, 5), (12, 5), (8, 5))  # brightness, and differences of neighbours in four directions
 CODES: Shape = ((16, 16), (16, 16))  # of the fine codes, and of those at half the size

@@ -90,7 +90,8 @@ def test_a_heldout_picture_is_as_far_as_without_its_part(
 def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
     """What is compared with all landmarks is never farther than without some of them.
 
-    The latent's distances are; those of the fine codes are relative to the picture's mean.
+    Statistics of the latent say so at once; those of the fine codes are relative to the picture's mean, so
+    that their distances are asked.
     """
     assert graphs.parts is not None
     later, rows = np.stack([render(seed, size=64).picture for seed in range(30, 35)]), np.arange(5)
@@ -104,6 +105,14 @@ def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
         for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
             squares = numpy_helper.to_array(constants[f"maps.{name}.squares"])
             np.testing.assert_array_equal(np.isinf(squares), owned == part)
+        maps = graphs.detector.maps
+        assert isinstance(maps, Maps)
+        codes = torch.randn(2, maps.fine.axes.shape[0], 4, 4, generator=torch.Generator().manual_seed(part))
+        with torch.no_grad():
+            near = [distance(codes) for distance in (maps.fine, maps.wide)]
+            with left_out(maps, graphs.parts, part):
+                far = [distance(codes) for distance in (maps.fine, maps.wide)]
+        assert all(bool((one <= other + 1e-6).all()) for one, other in zip(near, far, strict=True))
 
 
 def test_where_all_look_alike_each_picture_is_its_own(
