@@ -105,7 +105,8 @@ class Int8Summary(Record):
     verdict_flips : int
         Other verdicts although both scores lie further than the tolerance from the threshold.
     speedup : float
-        How many times as fast it is, on one core of the machine that fitted.
+        How many times as fast it is, on one core of the machine that fitted; where it is left out, with all
+        of them rounded.
     """
 
     shipped: bool

@@ -12,6 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx_ir.passes import Sequential
+from onnx_ir.passes.common import (
+    CommonSubexpressionEliminationPass,
+    LiftConstantsToInitializersPass,
+    RemoveUnusedNodesPass,
+)
 from onnxscript.optimizer import fold_constants
 from torch import Tensor, nn
 
@@ -27,6 +33,9 @@ from models.heldout import Parts, graph_without, left_out
 OPSET = 18
 TOLERANCE = 1e-3  # fp32
 LARGEST_CONSTANT = 1_000_000  # numbers, that are computed once at the export instead of for each picture
+TIDY = Sequential(
+    CommonSubexpressionEliminationPass(), LiftConstantsToInitializersPass(), RemoveUnusedNodesPass()
+)
 
 
 def write_graphs(graphs: Graphs, folder: Path, size: int) -> None:
@@ -52,9 +61,11 @@ def _export(module: nn.Module, example: Tensor, path: Path, name: str, outputs: 
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
+            optimize=False,  # ONNX Runtime rewrites a graph itself, in no time
         )
         assert program is not None
         fold_constants(program.model, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT)
+        TIDY(program.model)
     write_bytes(path, program.model_proto.SerializeToString())  # whole, or an error
 
 

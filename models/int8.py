@@ -114,10 +114,17 @@ def attempt(material: Material) -> Trial:
 
 
 def _try(material: Material, quantiser: Quantiser, products: int, figures: dict[str, Any]) -> Trial:
+    target = material.folder / INT8_GRAPH
     plain, damaged = _range_pictures(material, products)
+    quantiser.observe(plain[:1])  # any range will do to tell how fast it can be
+    quantiser.write(target, [one.name for one in quantiser.operations()])
+    figures["speedup"] = _speedup(material)
+    if reason := _slow(figures["speedup"]):
+        target.unlink()
+        return Trial(Int8Summary(shipped=False, reason=reason, **figures))
     quantiser.observe(np.concatenate([plain, damaged]))
     figures["calibration_images"] = len(plain) + len(damaged)
-    target, fp32 = material.folder / INT8_GRAPH, Graph(material.folder / GRAPH, material.threads)
+    fp32 = Graph(material.folder / GRAPH, material.threads)
     each = max(2, len(plain) // PROBE_SHARE)
     noise = _noise(material, quantiser, fp32, np.concatenate([plain[:each], damaged[:each]]))
     judge, reason, raw = _Judge(material, fp32), NOTHING_LEFT, None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
 COMPARED = 24  # directions along which codes are compared
 CANDIDATES = 150_000  # places, evenly spread over all pictures
+AT_ONCE = 1024  # landmarks that places are compared with at once: a picture's distances stay in the cache
+FOLLOWED, MOST_AT_ONCE = 1024, 32  # candidates that are followed by themselves, for at most so many choices
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,13 @@ class KernelDistance(nn.Module):
 
     middle: Tensor
     axes: Tensor
-    landmarks: Tensor
-    squares: Tensor
 
     def __init__(self, landmarks: Tensor, reach: float) -> None:
         super().__init__()
         self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
         self.register_buffer("axes", widest(landmarks, COMPARED))  # (d, k)
-        self.register_buffer("landmarks", torch.matmul(landmarks - self.middle, self.axes).T.contiguous())
-        self.register_buffer("squares", self.landmarks.square().sum(0))
+        along = torch.matmul(landmarks - self.middle, self.axes)  # (m, k)
+        self.few = nn.ModuleList(_Few(part) for part in torch.split(along, AT_ONCE))
         self.reach = reach
 
     def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
@@ -80,12 +83,49 @@ class KernelDistance(nn.Module):
         """
         n, d, h, w = codes.shape
         z = torch.matmul(codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle, self.axes)  # (N·h·w, k)
-        far = torch.addmm(self.squares, z, self.landmarks, alpha=-2)  # ‖z − r‖² − ‖z‖²
-        if own is not None:
-            barred = torch.zeros_like(own, dtype=far.dtype).masked_fill(own, torch.inf)  # (N, m)
-            far = (far.view(n, h * w, -1) + barred[:, None]).view(n * h * w, -1)
-        nearest = (far.amin(1) + z.square().sum(1)).clamp_min(0)
+        if own is None:
+            nearest = self._nearest(z)
+        else:  # each picture by itself, which the cache holds
+            nearest = torch.cat(
+                [self._nearest(*each) for each in zip(torch.split(z, h * w), own, strict=True)]
+            )
+        nearest = (nearest + z.square().sum(1)).clamp_min(0)
         return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
+
+    def _nearest(self, z: Tensor, left_out: Tensor | None = None) -> Tensor:
+        """(n, k) to (n,): the least ‖z − r‖² − ‖z‖² of landmarks r that are not marked in bool (m,)."""
+        marks = [None] * len(self.few) if left_out is None else torch.split(left_out, AT_ONCE)
+        found: list[Tensor] = [few(z, mark) for few, mark in zip(self.few, marks, strict=True)]
+        return reduce(torch.minimum, found)
+
+    @contextmanager
+    def without(self, left_out: Tensor) -> Iterator[None]:
+        """Do without the landmarks that are marked, bool (m,), for a while."""
+        before = [few.squares for few in self.few]
+        try:
+            for few, mark in zip(self.few, torch.split(left_out, AT_ONCE), strict=True):
+                few.squares = few.squares.masked_fill(mark, torch.inf)  # type: ignore[operator]  # it is a tensor
+            yield
+        finally:
+            for few, squares in zip(self.few, before, strict=True):
+                few.squares = squares
+
+
+class _Few(nn.Module):
+    """Some landmarks (c, k), and how far codes are from the nearest of them."""
+
+    landmarks: Tensor
+    squares: Tensor
+
+    def __init__(self, landmarks: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("landmarks", landmarks.T.contiguous())  # (k, c)
+        self.register_buffer("squares", self.landmarks.square().sum(0))
+
+    def forward(self, z: Tensor, left_out: Tensor | None) -> Tensor:
+        """(n, k) to (n,), as `KernelDistance._nearest`."""
+        squares = self.squares if left_out is None else self.squares.masked_fill(left_out, torch.inf)
+        return torch.addmm(squares, z, self.landmarks, alpha=-2).amin(1)
 
 
 def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:
@@ -134,17 +174,33 @@ def widest(rows: Tensor, count: int) -> Tensor:
 
 
 def _farthest(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Row numbers of a greedy k-center choice."""
+    """Row numbers of a greedy k-center choice.
+
+    Distances to the nearest chosen row only fall.  So the farthest rows are followed by themselves, until
+    none of them is as far as the farthest of the others was; then all are brought up to date at once.
+    """
     squares = rows.square().sum(1)
-    latest = int(torch.randint(len(rows), (1,), generator=generator))
     nearest = torch.full((len(rows),), torch.inf)
-    chosen = [latest]
-    for _ in range(count - 1):
-        distance = torch.addmv(squares + squares[latest], rows, rows[latest], alpha=-2)
-        torch.minimum(nearest, distance, out=nearest)
-        latest = int(nearest.argmax())
-        chosen.append(latest)
+    chosen = [int(torch.randint(len(rows), (1,), generator=generator))]
+    known = 0  # so many of the chosen are in `nearest`
+    while len(chosen) < count:
+        torch.minimum(nearest, _to_nearest(rows, squares, chosen[known:]), out=nearest)
+        known = len(chosen)
+        far, which = nearest.topk(min(FOLLOWED, len(rows)))
+        least = far[-1].clone() if len(which) < len(rows) else torch.tensor(-torch.inf)
+        few, few_squares = rows[which], squares[which]
+        while len(chosen) < min(count, known + MOST_AT_ONCE):
+            place = int(far.argmax())
+            if far[place] < least:
+                break
+            chosen.append(int(which[place]))
+            torch.minimum(far, _to_nearest(few, few_squares, [place]), out=far)
     return torch.tensor(chosen)
+
+
+def _to_nearest(rows: Tensor, squares: Tensor, chosen: list[int]) -> Tensor:
+    """Squared distance of each row (n, k) to the nearest of some of them, (n,)."""
+    return torch.addmm(squares[chosen], rows, rows[chosen].T, alpha=-2).amin(1) + squares
 
 
 def _reach(

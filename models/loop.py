@@ -299,12 +299,13 @@ def slowed(course: Course, recent: deque[float], paces: dict[int, float]) -> boo
 def _planned_steps(course: Course, plan: Plan, pace: float, spent: float) -> int:
     """Return the steps that fit into the budget at the pace of the timing steps."""
     assert plan.seconds is not None
-    steps = course.step + int((plan.seconds - spent) / pace)
+    left = plan.seconds - spent
+    steps = course.step + int(left / pace)
     if steps < MIN_STEPS:
         raise BudgetError(
-            f"the time budget leaves {max(plan.seconds, 0):.0f} s for training, enough for {max(steps, 0)} "
+            f"the time budget leaves {max(left, 0):.0f} s for training, enough for {max(steps, 0)} "
             f"steps at {pace:.2f} s each; at least {MIN_STEPS} are needed",
-            hint=f"give at least {math.ceil(MIN_STEPS * pace - plan.seconds)} s more, or --steps",
+            hint=f"give at least {math.ceil(MIN_STEPS * pace - left)} s more, or --steps",
         )
     return steps
 

@@ -64,9 +64,10 @@ def test_every_landmark_has_its_part(graphs: Graphs) -> None:
     assert graphs.parts.pictures[0] == graphs.parts.pictures[1]
     for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
         distance = getattr(graphs.detector.maps, name)
-        assert owned.shape == distance.squares.shape
+        squares = torch.cat([few.squares for few in distance.few])
+        assert owned.shape == squares.shape
         assert set(owned.tolist()) == {NO_PART, *graphs.parts.pictures.tolist()}
-        assert bool(distance.squares.isfinite().all())
+        assert bool(squares.isfinite().all())
 
 
 def test_a_heldout_picture_is_as_far_as_without_its_part(
@@ -103,8 +104,9 @@ def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
         latent = [i for i, column in enumerate(COLUMNS) if column.component == "latent_mmd_coarse"]
         assert (everything[:, latent] <= found[:, latent] + 1e-4).all()
         for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
-            squares = numpy_helper.to_array(constants[f"maps.{name}.squares"])
-            np.testing.assert_array_equal(np.isinf(squares), owned == part)
+            few = range(len(getattr(graphs.detector.maps, name).few))
+            squares = [numpy_helper.to_array(constants[f"maps.{name}.few.{i}.squares"]) for i in few]
+            np.testing.assert_array_equal(np.isinf(np.concatenate(squares)), owned == part)
         maps = graphs.detector.maps
         assert isinstance(maps, Maps)
         codes = torch.randn(2, maps.fine.axes.shape[0], 4, 4, generator=torch.Generator().manual_seed(part))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from models import landmarks
@@ -27,6 +28,17 @@ def test_no_code_is_far_from_all_landmarks() -> None:
     points = corners.repeat(50, 1)[torch.randperm(300, generator=torch.Generator().manual_seed(1))]
     chosen = landmarks.choose(codes_of(points), torch.arange(300), 6, seed=3)
     assert float(torch.cdist(points, chosen.codes).min(1).values.max()) == 0
+
+
+def test_each_landmark_is_the_farthest_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every choice is the code that is farthest from all before it, however few are followed."""
+    monkeypatch.setattr(landmarks, "FOLLOWED", 10)
+    points = torch.randn(500, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    chosen = landmarks.choose(codes_of(points), torch.arange(500), 60, seed=2)
+    far = torch.cdist(points, chosen.codes)  # (500, 60)
+    for i in range(1, 60):
+        nearest = far[:, :i].min(1).values
+        torch.testing.assert_close(nearest[chosen.pictures[i]], nearest.max())
 
 
 def test_same_seed_same_landmarks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections import deque
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
 from models.crops import CropSampler
-from models.loop import RECENT_STEPS, Course, Plan, slowed
+from models.loop import MIN_STEPS, RECENT_STEPS, Course, Plan, slowed
 from models.preset import FitOptions
 from models.train import Trained, TrainOptions, train
 
@@ -87,7 +88,10 @@ def test_a_budget_too_short_is_refused(sampler: CropSampler, tmp_path: Path) -> 
     """Less than thirty steps are no training; the message says how much more time is needed."""
     with pytest.raises(BudgetError, match="at least 30") as refused:
         train(sampler, OPTIONS, Plan(seconds=0.5), tmp_path / "checkpoint.pt")
-    assert "more" in refused.value.hint
+    more = re.match(r"give at least (\d+) s more, or --steps", refused.value.hint)
+    assert more
+    pace = float(re.search(r"at ([\d.]+) s each", str(refused.value))[1])  # type: ignore[index]  # or it fails
+    assert int(more[1]) >= MIN_STEPS * pace - 0.5  # the timing took half a second, and more than that
 
 
 def test_resuming_nothing_is_refused(sampler: CropSampler, tmp_path: Path) -> None:
