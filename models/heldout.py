@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.graph import DISTANCES, LAYOUTS, Maps
-from models.landmarks import AT_ONCE
 from models.layout import Gaussians
 
 PARTS = 4
@@ -74,12 +73,18 @@ def divide(owners: NDArray[np.integer]) -> NDArray[np.intp]:
 @contextmanager
 def left_out(maps: Maps, parts: Parts, part: int) -> Iterator[None]:
     """Make the landmarks of a part, and its layouts, not count in a network."""
-    with ExitStack() as others:
-        for name, owned in zip(DISTANCES, parts.landmarks, strict=True):
-            others.enter_context(getattr(maps, name).without(torch.from_numpy(owned == part)))
-        for name, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
-            others.enter_context(getattr(maps, name).instead(gaussians))
-        yield
+    distances = [getattr(maps, name) for name in DISTANCES]
+    before = [distance.squares for distance in distances]
+    try:
+        for distance, owned in zip(distances, parts.landmarks, strict=True):
+            distance.squares = distance.squares.masked_fill(torch.from_numpy(owned == part), torch.inf)
+        with ExitStack() as others:
+            for name, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
+                others.enter_context(getattr(maps, name).instead(gaussians))
+            yield
+    finally:
+        for distance, squares in zip(distances, before, strict=True):
+            distance.squares = squares
 
 
 @contextmanager
@@ -88,11 +93,10 @@ def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
     model = onnx.load(path)
     constants = {value.name: value for value in model.graph.initializer}
     for name, owned in zip(DISTANCES, parts.landmarks, strict=True):
-        for start in range(0, len(owned), AT_ONCE):
-            constant = constants[f"maps.{name}.few.{start // AT_ONCE}.squares"]
-            squares = numpy_helper.to_array(constant).copy()
-            squares[owned[start : start + AT_ONCE] == part] = np.inf
-            constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
+        constant = constants[f"maps.{name}.squares"]
+        squares = numpy_helper.to_array(constant).copy()
+        squares[owned == part] = np.inf
+        constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
     for layout, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
         for i, gaussian in enumerate(gaussians):
             for name, value in gaussian._asdict().items():

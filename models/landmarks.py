@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
 COMPARED = 24  # directions along which codes are compared
 CANDIDATES = 150_000  # places, evenly spread over all pictures
-AT_ONCE = 1024  # landmarks that places are compared with at once: a picture's distances stay in the cache
 FOLLOWED, MOST_AT_ONCE = 1024, 32  # candidates that are followed by themselves, for at most so many choices
 
 
@@ -67,13 +63,15 @@ class KernelDistance(nn.Module):
 
     middle: Tensor
     axes: Tensor
+    landmarks: Tensor
+    squares: Tensor
 
     def __init__(self, landmarks: Tensor, reach: float) -> None:
         super().__init__()
         self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
         self.register_buffer("axes", widest(landmarks, COMPARED))  # (d, k)
-        along = torch.matmul(landmarks - self.middle, self.axes)  # (m, k)
-        self.few = nn.ModuleList(_Few(part) for part in torch.split(along, AT_ONCE))
+        self.register_buffer("landmarks", torch.matmul(landmarks - self.middle, self.axes).T.contiguous())
+        self.register_buffer("squares", self.landmarks.square().sum(0))
         self.reach = reach
 
     def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
@@ -84,47 +82,17 @@ class KernelDistance(nn.Module):
         n, d, h, w = codes.shape
         z = torch.matmul(codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle, self.axes)  # (N·h·w, k)
         if own is None:
-            nearest = self._nearest(z)
-        else:  # each picture by itself, which the cache holds
+            nearest = self._nearest(z, self.squares)
+        else:  # each picture by itself, whose distances stay in the cache
+            squares = self.squares.masked_fill(own, torch.inf)  # (N, m)
             nearest = torch.cat(
-                [self._nearest(*each) for each in zip(torch.split(z, h * w), own, strict=True)]
+                [self._nearest(*each) for each in zip(torch.split(z, h * w), squares, strict=True)]
             )
         nearest = (nearest + z.square().sum(1)).clamp_min(0)
         return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
 
-    def _nearest(self, z: Tensor, left_out: Tensor | None = None) -> Tensor:
-        """(n, k) to (n,): the least ‖z − r‖² − ‖z‖² of landmarks r that are not marked in bool (m,)."""
-        marks = [None] * len(self.few) if left_out is None else torch.split(left_out, AT_ONCE)
-        found: list[Tensor] = [few(z, mark) for few, mark in zip(self.few, marks, strict=True)]
-        return reduce(torch.minimum, found)
-
-    @contextmanager
-    def without(self, left_out: Tensor) -> Iterator[None]:
-        """Do without the landmarks that are marked, bool (m,), for a while."""
-        before = [few.squares for few in self.few]
-        try:
-            for few, mark in zip(self.few, torch.split(left_out, AT_ONCE), strict=True):
-                few.squares = few.squares.masked_fill(mark, torch.inf)  # type: ignore[operator]  # it is a tensor
-            yield
-        finally:
-            for few, squares in zip(self.few, before, strict=True):
-                few.squares = squares
-
-
-class _Few(nn.Module):
-    """Some landmarks (c, k), and how far codes are from the nearest of them."""
-
-    landmarks: Tensor
-    squares: Tensor
-
-    def __init__(self, landmarks: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("landmarks", landmarks.T.contiguous())  # (k, c)
-        self.register_buffer("squares", self.landmarks.square().sum(0))
-
-    def forward(self, z: Tensor, left_out: Tensor | None) -> Tensor:
-        """(n, k) to (n,), as `KernelDistance._nearest`."""
-        squares = self.squares if left_out is None else self.squares.masked_fill(left_out, torch.inf)
+    def _nearest(self, z: Tensor, squares: Tensor) -> Tensor:
+        """(n, k) to the least ‖z − r‖² − ‖z‖² of landmarks r with these ‖r‖² (m,), (n,)."""
         return torch.addmm(squares, z, self.landmarks, alpha=-2).amin(1)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,15 +48,6 @@ class Operation:
 
     name: str
     products: int
-
-
-class _Rounded(NamedTuple):
-    """Names of what rounding leaves: the numbers, with 32 bits and with 8, and what stands between them."""
-
-    numbers: str
-    integers: str
-    unit: str
-    zero: str
 
 
 class Quantiser:
@@ -124,70 +115,63 @@ class Quantiser:
             )
             quantiser.quantize_model()
         model = quantiser.model.model
-        rounded: dict[str, _Rounded] = {}  # by the name of their 32-bit numbers
         for node in [node for node in model.graph.node if node.op_type == PRODUCT and node.name in names]:
-            if node.input[0] not in rounded:
-                codes = self._round_codes(model, node)
-                rounded[codes.numbers] = codes
-            self._round_product(model, node, rounded[node.input[0]])
+            self._round_product(model, node)
         onnx.save(model, target)
 
-    def _round_codes(self, model: onnx.ModelProto, node: onnx.NodeProto) -> _Rounded:
-        """Round what a product reads, for all that read it: `‖A‖²` must fit the products."""
-        graph, codes = model.graph, node.input[0]
-        lowest, highest = (float(np.max(np.abs(bound))) for bound in self._ranges[codes].range_value)
-        unit = max(lowest, highest, 1e-6) / (255 - ZERO)
-        made = _Rounded(*(f"{node.name}_{part}" for part in ("numbers", "integers", "unit", "zero")))
-        graph.initializer.extend(
-            [
-                numpy_helper.from_array(np.array(unit, np.float32), made.unit),
-                numpy_helper.from_array(np.array(ZERO, np.uint8), made.zero),
-            ]
-        )
-        for reader in graph.node:
-            reader.input[:] = [made.numbers if each == codes else each for each in reader.input]
-        scale = [made.unit, made.zero]
-        _put_before(
-            graph,
-            node,
-            onnx.helper.make_node("QuantizeLinear", [codes, *scale], [made.integers]),
-            onnx.helper.make_node("DequantizeLinear", [made.integers, *scale], [made.numbers]),
-        )
-        return made
+    def _round_product(self, model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+        """Put an integer product with a 32-bit sum in the place of `alpha·A·B + C`.
 
-    def _round_product(self, model: onnx.ModelProto, node: onnx.NodeProto, codes: _Rounded) -> None:
-        """Put an integer product with a 32-bit sum in the place of `alpha·A·B + C`."""
-        graph, (_, constant, offset) = model.graph, node.input
-        stored = next(value for value in graph.initializer if value.name == constant)
-        values = numpy_helper.to_array(stored)  # (d, m)
+        Whatever else reads A reads it rounded: `‖A‖²` must fit the products.
+        """
+        graph, (codes, constant, offset) = model.graph, node.input
+        lowest, highest = (float(np.max(np.abs(bound))) for bound in self._ranges[codes].range_value)
+        code_unit = max(lowest, highest, 1e-6) / (255 - ZERO)
+        arrays = {value.name: value for value in graph.initializer}
+        values = numpy_helper.to_array(arrays[constant])  # (d, m)
         unit = max(float(np.abs(values).max()), 1e-6) / (64 if self.reduced_range else 127)
         alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
-        integers, scale = f"{node.name}_landmarks", f"{node.name}_scale"
-        graph.initializer.extend(
-            [
-                numpy_helper.from_array(np.round(values / unit).astype(np.int8), integers),
-                numpy_helper.from_array(np.array(alpha * unit, np.float32), scale),
-            ]
-        )
-        product = onnx.helper.make_node(
-            "MatMulIntegerToFloat",
-            [codes.integers, integers, codes.unit, scale, codes.zero, "", offset],
-            list(node.output),
-            domain=CONTRIB,
-        )
-        _put_before(graph, node, product)
-        graph.initializer.remove(stored)
+
+        def name(suffix: str) -> str:
+            return f"{node.name}_{suffix}"
+
+        def new(suffix: str, array: Any) -> str:
+            graph.initializer.append(numpy_helper.from_array(np.asarray(array), name(suffix)))
+            return name(suffix)
+
+        zero = new("zero", np.uint8(ZERO))
+        code_scale = new("code_scale", np.float32(code_unit))
+        made = [
+            onnx.helper.make_node("QuantizeLinear", [codes, code_scale, zero], [name("codes")]),
+            onnx.helper.make_node(
+                "DequantizeLinear", [name("codes"), code_scale, zero], [name("rounded_codes")]
+            ),
+            onnx.helper.make_node(
+                "MatMulIntegerToFloat",
+                [
+                    name("codes"),
+                    new("landmarks", np.round(values / unit).astype(np.int8)),
+                    code_scale,
+                    new("scale", np.float32(alpha * unit)),
+                    zero,
+                    "",
+                    offset,
+                ],
+                list(node.output),
+                domain=CONTRIB,
+            ),
+        ]
+        for reader in graph.node:
+            if reader is not node:
+                reader.input[:] = [name("rounded_codes") if each == codes else each for each in reader.input]
+        graph.initializer.remove(arrays[constant])
+        at = next(i for i, each in enumerate(graph.node) if each is node)
         graph.node.remove(node)
+        for i, each in enumerate(made):
+            each.name = name(str(i))
+            graph.node.insert(at + i, each)
         if CONTRIB not in {opset.domain for opset in model.opset_import}:
             model.opset_import.append(onnx.helper.make_opsetid(CONTRIB, 1))
-
-
-def _put_before(graph: onnx.GraphProto, node: onnx.NodeProto, *made: onnx.NodeProto) -> None:
-    """Insert nodes before another, named after what they compute."""
-    at = next(i for i, each in enumerate(graph.node) if each is node)
-    for i, each in enumerate(made):
-        each.name = f"{each.output[0]}_node"
-        graph.node.insert(at + i, each)
 
 
 def _places(value: onnx.ValueInfoProto) -> int:

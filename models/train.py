@@ -207,7 +207,7 @@ def start(options: TrainOptions, sampler: CropSampler) -> InspectionLearner:
 
 
 def multiplies_16_bits(device: str) -> bool:
-    """Whether `cpu` or `cuda` has products of bfloat16; imitating them takes a processor six times as long."""
+    """Whether `cpu` or `cuda` has products of bfloat16; to imitate them takes six times as long."""
     if device != "cpu":
         return True
     able = torch.cpu.get_capabilities()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 CPUINFO = Path("/proc/cpuinfo")
+INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx512_bf16": "BF16"}
 
 
 def describe() -> dict[str, Any]:
@@ -21,9 +22,11 @@ def describe() -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    if CPUINFO.exists():
-        for line in CPUINFO.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or "unknown"
+    """Name the processor, and which of the instructions that decide about speed it has."""
+    if not CPUINFO.exists():
+        return platform.processor() or "unknown"
+    entries = (line.partition(":") for line in CPUINFO.read_text().splitlines())
+    found = {name.strip(): value.strip() for name, _, value in entries}
+    flags = found.get("flags", "").split()
+    able = [words for flag, words in INSTRUCTIONS.items() if flag in flags]
+    return f"{found.get('model name', 'unknown')} ({', '.join(able) or 'without AVX2'})"

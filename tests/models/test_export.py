@@ -90,9 +90,8 @@ def test_encoder_and_decoder_fit_together(folder: Path, pixels: NDArray[np.uint8
     assert copies.dtype == np.uint8
 
 
-def test_kernel_distance_is_the_mmd_to_the_nearest_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_distance_is_the_mmd_to_the_nearest_code() -> None:
     """The smallest squared MMD between a code and one landmark is `2·(1 − exp(−distance))`, at each place."""
-    monkeypatch.setattr("models.landmarks.AT_ONCE", 16)
     torch.manual_seed(0)
     landmarks, z = torch.randn(50, 6, dtype=torch.float64), torch.randn(2, 6, 3, 4, dtype=torch.float64)
     reach = 3.0
@@ -102,9 +101,8 @@ def test_kernel_distance_is_the_mmd_to_the_nearest_code(monkeypatch: pytest.Monk
     torch.testing.assert_close(2 * (1 - torch.exp(-got)), expected)
 
 
-def test_a_picture_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_not_compared_with_itself() -> None:
     """Landmarks that are marked as a picture's own do not count for it, and do for the others."""
-    monkeypatch.setattr("models.landmarks.AT_ONCE", 5)
     z = torch.randn(2, 6, 3, 4)
     distance = KernelDistance(z[0].flatten(1).T.contiguous(), 1.0)
     own = torch.tensor([[True] * 12, [False] * 12])

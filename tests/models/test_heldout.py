@@ -64,10 +64,9 @@ def test_every_landmark_has_its_part(graphs: Graphs) -> None:
     assert graphs.parts.pictures[0] == graphs.parts.pictures[1]
     for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
         distance = getattr(graphs.detector.maps, name)
-        squares = torch.cat([few.squares for few in distance.few])
-        assert owned.shape == squares.shape
+        assert owned.shape == distance.squares.shape
         assert set(owned.tolist()) == {NO_PART, *graphs.parts.pictures.tolist()}
-        assert bool(squares.isfinite().all())
+        assert bool(distance.squares.isfinite().all())
 
 
 def test_a_heldout_picture_is_as_far_as_without_its_part(
@@ -104,9 +103,8 @@ def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
         latent = [i for i, column in enumerate(COLUMNS) if column.component == "latent_mmd_coarse"]
         assert (everything[:, latent] <= found[:, latent] + 1e-4).all()
         for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
-            few = range(len(getattr(graphs.detector.maps, name).few))
-            squares = [numpy_helper.to_array(constants[f"maps.{name}.few.{i}.squares"]) for i in few]
-            np.testing.assert_array_equal(np.isinf(np.concatenate(squares)), owned == part)
+            squares = numpy_helper.to_array(constants[f"maps.{name}.squares"])
+            np.testing.assert_array_equal(np.isinf(squares), owned == part)
         maps = graphs.detector.maps
         assert isinstance(maps, Maps)
         codes = torch.randn(2, maps.fine.axes.shape[0], 4, 4, generator=torch.Generator().manual_seed(part))
