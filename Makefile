@@ -46,11 +46,15 @@ system: ## install the programs that tests start, where they are missing (Debian
 demo: $(STAMP) ## render parts, learn the good ones, find the defects
 	@$(BIN)/inspector demo --output demo-output
 
-test: $(STAMP) system ## run every test with coverage; a skipped test is a failure
+# Tests of these are run with coverage, which makes them half as slow again; whole fits are run without it.
+COVERED := tests/inspector tests/calibration tests/contract tests/deploy inspector calibration
+PYTEST = $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips $(PYTEST_OPTIONS)
+
+test: $(STAMP) system ## run every test, some with coverage; a skipped test is a failure
 	@rm -f .coverage .coverage.*
-	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips --cov --cov-report= $(PYTEST_OPTIONS)
-	@$(BIN)/coverage report --include='models/*'
+	$(PYTEST) --cov --cov-report= $(COVERED)
 	@$(BIN)/coverage report --include='inspector/*,calibration/*' --fail-under=90
+	$(PYTEST) tests models $(addprefix --ignore=,$(COVERED))
 
 check: $(STAMP) ## format, lint, types and the import rule
 	$(BIN)/ruff format --check .

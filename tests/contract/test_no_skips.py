@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+QUICKLY = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:pytest_cov")  # what starts slowly
 CASES = {
     "skip": "import pytest\ndef test_it(): pytest.skip('not here')",
     "mark": "import pytest\n@pytest.mark.skip(reason='not now')\ndef test_it(): pass",
@@ -28,12 +29,12 @@ def inner(pytester: pytest.Pytester, project: Path) -> pytest.Pytester:
 def test_a_test_that_did_not_run_fails_the_session(inner: pytest.Pytester, source: str) -> None:
     """With `--no-skips` a skipped or expectedly failing test fails the session and is named."""
     inner.makepyfile(test_left_out=source)
-    assert inner.runpytest_subprocess("-p", "no:cacheprovider").ret == pytest.ExitCode.OK
-    result = inner.runpytest_subprocess("-p", "no:cacheprovider", "--no-skips", "-n", "1")
+    assert inner.runpytest_subprocess(*QUICKLY).ret == pytest.ExitCode.OK
+    result = inner.runpytest_subprocess(*QUICKLY, "--no-skips", "-n", "1")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["--no-skips: test_left_out.py* was *"])
 
 
 def test_a_session_where_everything_ran_passes(inner: pytest.Pytester) -> None:
     """With `--no-skips` and nothing left out the session passes."""
-    assert inner.runpytest_subprocess("--no-skips", "-n", "1").ret == pytest.ExitCode.OK
+    assert inner.runpytest_subprocess(*QUICKLY, "--no-skips", "-n", "1").ret == pytest.ExitCode.OK
