@@ -15,7 +15,7 @@ from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
 from models.crops import CropSampler
 from models.loop import MIN_STEPS, RECENT_STEPS, Course, Plan, slowed
 from models.preset import FitOptions
-from models.train import Trained, TrainOptions, train
+from models.train import Trained, TrainOptions, multiplies_16_bits, train
 
 OPTIONS = TrainOptions(width=4, latent_dim=8, threads=1)
 
@@ -92,6 +92,24 @@ def test_a_budget_too_short_is_refused(sampler: CropSampler, tmp_path: Path) -> 
     assert more
     pace = float(re.search(r"at ([\d.]+) s each", str(refused.value))[1])  # type: ignore[index]  # or it fails
     assert int(more[1]) >= MIN_STEPS * pace - 0.5  # the timing took half a second, and more than that
+
+
+@pytest.mark.parametrize(
+    ("device", "able", "expected"),
+    [
+        ("cpu", {"avx2": True, "avx512_f": True}, False),
+        ("cpu", {"avx512_bf16": True}, True),
+        ("cpu", {"bf16": True}, True),
+        ("cpu", {}, False),
+        ("cuda", {}, True),
+    ],
+)
+def test_products_of_16_bits_are_not_imitated(
+    monkeypatch: pytest.MonkeyPatch, device: str, able: dict[str, bool], *, expected: bool
+) -> None:
+    """A processor is asked what it can do; a graphics card need not be."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert multiplies_16_bits(device) is expected
 
 
 def test_resuming_nothing_is_refused(sampler: CropSampler, tmp_path: Path) -> None:
