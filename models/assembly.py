@@ -34,7 +34,7 @@ from models.light import refocused, relit
 from models.networks import InspectionNetwork
 from models.places import CODES, LIGHT, CodeNumbers, light
 
-LANDMARKS = (3072, 3072, 1024)  # of the fine codes, of those at half the size, of the latent
+LANDMARKS = (2048, 2048, 1024)  # of the fine codes, of those at half the size, of the latent
 LOOKED_AT = 500  # pictures that landmarks and units are taken from
 RELIT_PICTURES = 100  # of them, looked at again under other light
 SCORING_BATCH = 8

@@ -14,7 +14,7 @@ from inspector.records import Column
 from models.crops import GAIN_LIMITS
 from models.landmarks import KernelDistance
 from models.layout import Layout, relative
-from models.networks import InspectionNetwork, nearness
+from models.networks import InspectionNetwork, cells_of, nearness, residual_means
 from models.places import CodeNumbers, light
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
@@ -45,10 +45,10 @@ class Normalise(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """One gain for each picture, within the limits that training saw."""
-        x = image.permute(0, 3, 1, 2).float() / 255  # (N, H, W, 3) -> (N, 3, H, W)
+        x = image.permute(0, 3, 1, 2).float()  # (N, H, W, 3) -> (N, 3, H, W)
         # In two stages: ONNX Runtime adds up a whole picture in one float, and loses four digits.
-        mean = F.avg_pool2d(x, 16).mean((1, 2, 3), keepdim=True).clamp_min(1e-3)
-        return x * (self.target_mean / mean).clamp(*GAIN_LIMITS)
+        mean = (x.mean(3, keepdim=True).mean((1, 2), keepdim=True) / 255).clamp_min(1e-3)
+        return x * ((self.target_mean / mean).clamp(*GAIN_LIMITS) / 255)
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class Maps(nn.Module):
         network = self.network
         codes = network.encoder(x)
         wide_codes = network.encoder.wide(x)
-        residual = x - network.decoder(codes.z)
-        error = _smooth(F.avg_pool2d(residual.abs(), 4).mean(1, keepdim=True))  # (N, 1, H/4, W/4)
+        residual = residual_means(cells_of(x) - network.decoder.cells(codes.z))
+        error = _smooth(residual[:, :3].mean(1, keepdim=True))  # (N, 1, H/4, W/4)
         rows = Rows(self.numbers(codes.fine, wide_codes), light(x))
         expected, layout = self.expected(rows.expected), self.layout(rows.layout)
         found = []

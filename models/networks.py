@@ -16,6 +16,7 @@ from torch import Tensor, nn
 STEM_CHANNELS = 16
 FINE_DIM = 64  # numbers in the code of an 8 x 8 px place
 DECODER_CHANNELS = (64, 32, 16)  # at a sixteenth, an eighth and a quarter of the resolution
+CELL = 4  # pixels on each side of what a logit is about
 
 
 def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -117,14 +118,35 @@ class Decoder(nn.Module):
             nn.Upsample(scale_factor=2.0, mode="nearest"),
             conv(at_8, at_4),
             Residual(at_4),
-            nn.Conv2d(at_4, 16 * 3, 3, 1, 1),
-            nn.PixelShuffle(4),
+            nn.Conv2d(at_4, 3 * CELL**2, 3, 1, 1),
         )
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, d, h, w) to (B, 3, 16h, 16w)."""
-        picture: Tensor = self.body(z)
-        return picture
+        return F.pixel_shuffle(self.cells(z), CELL)
+
+    def cells(self, z: Tensor) -> Tensor:
+        """(B, d, h, w) to the picture cell by cell, (B, 48, 4h, 4w): the pixels of one colour together."""
+        cells: Tensor = self.body(z)
+        return cells
+
+
+def cells_of(x: Tensor) -> Tensor:
+    """Picture (B, C, H, W) cell by cell, (B, 16·C, H/4, W/4), as `F.pixel_unshuffle`.
+
+    In two steps ONNX Runtime does it in a fifth of the time: whole rows change places first.
+    """
+    b, c, height, width = x.shape
+    h, w = height // CELL, width // CELL
+    rows = x.reshape(b, c, h, CELL, width).transpose(2, 3)
+    return rows.reshape(b, c * CELL, h * w, CELL).transpose(2, 3).reshape(b, c * CELL**2, h, w)
+
+
+def residual_means(cells: Tensor) -> Tensor:
+    """x − x_hat cell by cell, (B, 48, h, w), to mean size and size of the mean by colour, (B, 6, h, w)."""
+    b, _, h, w = cells.shape
+    pixels = cells.reshape(b, 3, CELL**2, h, w)
+    return torch.cat([pixels.abs().mean(2), pixels.mean(2).abs()], 1)
 
 
 def nearness(fine: Tensor, wide: Tensor) -> Tensor:
@@ -160,13 +182,12 @@ class Head(nn.Module):
         nn.init.constant_(self.to_logit.bias, -3.0)  # defects are rare: start at p = 0.05
 
     def forward(self, codes: Codes, residual: Tensor, near: Tensor) -> Tensor:
-        """Features, x − x_hat (B, 3, H, W) and `nearness` (B, 2, H/8, W/8) to logits (B, 1, H/4, W/4)."""
+        """Features, `residual_means` (B, 6, H/4, W/4), `nearness` (B, 2, H/8, W/8) to (B, 1, H/4, W/4)."""
         h = self.from_s8(codes.s8)
         if self.from_distances is not None:
             h = h + self.from_distances(near)
-        seen = torch.cat([F.avg_pool2d(residual.abs(), 4), F.avg_pool2d(residual, 4).abs()], 1)
         h = F.interpolate(h, scale_factor=2.0, mode="nearest")
-        logits: Tensor = self.to_logit(self.join(h + self.from_s4(codes.s4) + self.from_residual(seen)))
+        logits: Tensor = self.to_logit(self.join(h + self.from_s4(codes.s4) + self.from_residual(residual)))
         return logits
 
 
@@ -195,9 +216,10 @@ class InspectionNetwork(nn.Module):
         Without `distances` the head takes every code for that of a good picture.
         """
         codes = self.encoder(x)
-        x_hat = self.decoder(codes.z)
+        cells = self.decoder.cells(codes.z)
+        residual = residual_means(cells_of(x) - cells.detach())
         if distances is None:
             near = torch.zeros_like(codes.fine[:, :2])
         else:
             near = distances(codes.fine, self.encoder.wide(x))
-        return codes, x_hat, self.head(codes, x - x_hat.detach(), near)
+        return codes, F.pixel_shuffle(cells, CELL), self.head(codes, residual, near)

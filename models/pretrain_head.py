@@ -87,7 +87,8 @@ class HeadPretraining(Schooling):
             scene_distances(wide.float(), F.max_pool2d(episode.label, 16)),
         )
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.head(codes, torch.zeros_like(x), near).float()
+            residual = x.new_zeros(len(x), 6, *codes.s4.shape[-2:])
+            logits = self.head(codes, residual, near).float()
         label = F.avg_pool2d(episode.label, 4)
         loss: Tensor = 10 * focal_bce(logits, label) + 0.3 * dice(logits, label)
         self.optimiser.zero_grad()

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from models.losses import Objective, Push, box_mean, dice, focal_bce, reconstruction_loss, ssim
-from models.networks import FINE_DIM, InspectionNetwork
+from models.networks import FINE_DIM, InspectionNetwork, cells_of, residual_means
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -32,6 +32,23 @@ def test_the_picture_passes_through_the_codes() -> None:
     z = torch.randn(1, 12, 4, 4)
     torch.testing.assert_close(network.decoder(z), network.decoder(z.clone()))
     assert not torch.equal(network.decoder(z), network.decoder(z + 1))
+
+
+def test_cells_are_those_that_pixel_shuffle_puts_together() -> None:
+    """Cell by cell a picture has the same pixels, in any layout of memory."""
+    x = torch.rand(2, 3, 32, 48)
+    for each in (x, x.contiguous(memory_format=torch.channels_last)):
+        assert functional.pixel_shuffle(cells_of(each), 4).equal(x)
+    network = InspectionNetwork(8, 12).eval()
+    z = torch.randn(1, 12, 4, 4)
+    assert cells_of(network.decoder(z)).equal(network.decoder.cells(z))
+
+
+def test_residual_means_are_those_of_average_pooling() -> None:
+    """Of each colour the mean size of its residuals, then the size of their mean, over 4 x 4 px."""
+    residual = torch.randn(2, 3, 32, 48)
+    pooled = functional.avg_pool2d(residual.abs(), 4), functional.avg_pool2d(residual, 4).abs()
+    torch.testing.assert_close(residual_means(cells_of(residual)), torch.cat(pooled, 1))
 
 
 def test_the_head_teaches_no_decoder() -> None:
