@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inspector.files import printable
-from inspector.records import ScoredImage, Verdict, to_json
+
+if TYPE_CHECKING:
+    from inspector.records import ScoredImage, Verdict
 
 COLOURS: dict[Verdict, str] = {"pass": "green", "review": "yellow", "fail": "red", "invalid": "magenta"}
 
@@ -79,6 +81,8 @@ def writer(format_: Format, components: Sequence[str]) -> Iterator[Writer]:
     elif format_ is Format.CSV:
         yield _csv_writer(components)
     elif format_ is Format.JSONL:
+        from inspector.records import to_json
+
         yield lambda row: print_line(to_json(row))
     else:
         with _json_array() as write:
@@ -171,6 +175,8 @@ def _csv_writer(components: Sequence[str]) -> Writer:
 @contextmanager
 def _json_array() -> Iterator[Writer]:
     """Write an array as its rows come; it is closed whatever happens, so that it stays JSON."""
+    from inspector.records import to_json
+
     separator = ""
 
     def write(row: ScoredImage) -> None:
