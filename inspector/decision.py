@@ -36,11 +36,10 @@ def component_scores(
 ) -> dict[str, Floats]:
     """For each component the mean of its standardised columns, shape (n_images,)."""
     z = standardise(statistics, calibration)
-    names = [column.component for column in columns]
-    return {
-        name: z[:, [i for i, other in enumerate(names) if other == name]].mean(axis=1)
-        for name in dict.fromkeys(names)
-    }
+    members: dict[str, list[int]] = {}
+    for i, column in enumerate(columns):
+        members.setdefault(column.component, []).append(i)
+    return {name: z[:, rows].sum(axis=1) / len(rows) for name, rows in members.items()}
 
 
 def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
@@ -50,8 +49,11 @@ def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
     most in one respect says nothing for it in another.
     """
     floor = -np.inf if calibration.floor is None else calibration.floor
-    parts = [np.maximum(components[name], floor) for name in calibration.fused]
-    return np.asarray(np.average(parts, axis=0, weights=calibration.weights or None))
+    parts = np.maximum([components[name] for name in calibration.fused], floor)  # (n_fused, n_images)
+    if not calibration.weights:
+        return np.asarray(parts.mean(axis=0))
+    weights = np.array(calibration.weights)[:, np.newaxis]  # numpy.average takes three times as long
+    return np.asarray((parts * weights).sum(axis=0) / weights.sum())
 
 
 def score(statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration) -> Floats:

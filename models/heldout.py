@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.graph import DISTANCES, LAYOUTS, Maps
+from models.landmarks import BLOCK, without
 from models.layout import Gaussians
 
 PARTS = 4
@@ -77,7 +78,7 @@ def left_out(maps: Maps, parts: Parts, part: int) -> Iterator[None]:
     before = [distance.squares for distance in distances]
     try:
         for distance, owned in zip(distances, parts.landmarks, strict=True):
-            distance.squares = distance.squares.masked_fill(torch.from_numpy(owned == part), torch.inf)
+            distance.squares = without(distance.squares, torch.from_numpy(owned == part))
         with ExitStack() as others:
             for name, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
                 others.enter_context(getattr(maps, name).instead(gaussians))
@@ -93,10 +94,11 @@ def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
     model = onnx.load(path)
     constants = {value.name: value for value in model.graph.initializer}
     for name, owned in zip(DISTANCES, parts.landmarks, strict=True):
-        constant = constants[f"maps.{name}.squares"]
-        squares = numpy_helper.to_array(constant).copy()
-        squares[owned == part] = np.inf
-        constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
+        for i, marked in enumerate(np.split(owned == part, range(BLOCK, len(owned), BLOCK))):
+            constant = constants[f"maps.{name}.blocks.{i}.squares"]
+            squares = numpy_helper.to_array(constant).copy()
+            squares[marked] = np.inf
+            constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
     for layout, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
         for i, gaussian in enumerate(gaussians):
             for name, value in gaussian._asdict().items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 COMPARED = 24  # directions along which codes are compared
+BLOCK = 256  # landmarks that places are compared with at a time: so few distances stay in the cache
 CANDIDATES = 150_000  # places, evenly spread over all pictures
 FOLLOWED, MOST_AT_ONCE = 1024, 32  # candidates that are followed by themselves, for at most so many choices
 
@@ -41,6 +43,22 @@ class Landmarks:
         return self.pictures[None] == rows[:, None]
 
 
+class Block(nn.Module):
+    """Some of the landmarks r as columns (k, b), and their ‖r‖² (b,)."""
+
+    landmarks: Tensor
+    squares: Tensor
+
+    def __init__(self, landmarks: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("landmarks", landmarks)
+        self.register_buffer("squares", landmarks.square().sum(0))
+
+    def nearest(self, z: Tensor, squares: Tensor) -> Tensor:
+        """(n, k) to the least ‖z − r‖² − ‖z‖² where the ‖r‖² are these (b,), (n, 1)."""
+        return torch.addmm(squares, z, self.landmarks, alpha=-2).amin(1, keepdim=True)
+
+
 class KernelDistance(nn.Module):
     """Distance of the code at each place to the nearest code of a good picture, by the kernel.
 
@@ -63,16 +81,25 @@ class KernelDistance(nn.Module):
 
     middle: Tensor
     axes: Tensor
-    landmarks: Tensor
-    squares: Tensor
 
     def __init__(self, landmarks: Tensor, reach: float) -> None:
         super().__init__()
         self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
         self.register_buffer("axes", widest(landmarks, COMPARED))  # (d, k)
-        self.register_buffer("landmarks", torch.matmul(landmarks - self.middle, self.axes).T.contiguous())
-        self.register_buffer("squares", self.landmarks.square().sum(0))
+        along = torch.matmul(landmarks - self.middle, self.axes)
+        self.blocks = nn.ModuleList(Block(some.T.contiguous()) for some in torch.split(along, BLOCK))
         self.reach = reach
+
+    @property
+    def squares(self) -> tuple[Tensor, ...]:
+        """‖r‖² of the landmarks of each block, (b,); infinite where one does not count."""
+        return tuple(block.squares for block in self._blocks())
+
+    @squares.setter
+    def squares(self, squares: Sequence[Tensor]) -> None:
+        """Reckon with others of the same shapes from now on."""
+        for block, each in zip(self._blocks(), squares, strict=True):
+            block.squares = each
 
     def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
         """(N, d, h, w) to (N, 1, h, w); rises as a code leaves the landmarks.
@@ -83,17 +110,25 @@ class KernelDistance(nn.Module):
         z = torch.matmul(codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle, self.axes)  # (N·h·w, k)
         if own is None:
             nearest = self._nearest(z, self.squares)
-        else:  # each picture by itself, whose distances stay in the cache
-            squares = self.squares.masked_fill(own, torch.inf)  # (N, m)
-            nearest = torch.cat(
-                [self._nearest(*each) for each in zip(torch.split(z, h * w), squares, strict=True)]
-            )
+        else:  # each picture by itself
+            rows = zip(torch.split(z, h * w), own, strict=True)
+            nearest = torch.cat([self._nearest(each, without(self.squares, mine)) for each, mine in rows])
         nearest = (nearest + z.square().sum(1)).clamp_min(0)
         return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
 
-    def _nearest(self, z: Tensor, squares: Tensor) -> Tensor:
-        """(n, k) to the least ‖z − r‖² − ‖z‖² of landmarks r with these ‖r‖² (m,), (n,)."""
-        return torch.addmm(squares, z, self.landmarks, alpha=-2).amin(1)
+    def _nearest(self, z: Tensor, squares: Sequence[Tensor]) -> Tensor:
+        """(n, k) to the least ‖z − r‖² − ‖z‖² of landmarks r with these ‖r‖², (n,)."""
+        pairs = zip(self._blocks(), squares, strict=True)
+        return torch.cat([block.nearest(z, each) for block, each in pairs], 1).amin(1)
+
+    def _blocks(self) -> list[Block]:
+        return list(self.blocks)  # type: ignore[arg-type]  # they are Blocks
+
+
+def without(squares: Sequence[Tensor], owned: Tensor) -> tuple[Tensor, ...]:
+    """Make the landmarks that are marked in `owned`, bool (m,), infinitely far, block by block."""
+    pairs = zip(squares, torch.split(owned, BLOCK), strict=True)
+    return tuple(each.masked_fill(marked, torch.inf) for each, marked in pairs)
 
 
 def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:

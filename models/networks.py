@@ -17,6 +17,7 @@ STEM_CHANNELS = 16
 FINE_DIM = 64  # numbers in the code of an 8 x 8 px place
 DECODER_CHANNELS = (64, 32, 16)  # at a sixteenth, an eighth and a quarter of the resolution
 CELL = 4  # pixels on each side of what a logit is about
+RESIDUALS = 6  # of a cell: mean size of x − x_hat, and size of its mean, for each colour
 
 
 def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -175,7 +176,7 @@ class Head(nn.Module):
         self.from_s4 = nn.Sequential(conv(width, 32), conv(32, 32))
         self.from_s8 = conv(2 * width, 32)
         self.from_distances = nn.Sequential(conv(2, 32), conv(32, 32)) if compares else None
-        self.from_residual = nn.Conv2d(6, 32, 1)
+        self.from_residual = nn.Conv2d(RESIDUALS, 32, 1)
         self.join = conv(32, 32)
         self.to_logit = nn.Conv2d(32, 1, 1)
         assert self.to_logit.bias is not None

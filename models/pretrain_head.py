@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.episode import PICTURES, Episode
 from models.losses import dice, focal_bce
-from models.networks import InspectionNetwork, nearness
+from models.networks import RESIDUALS, InspectionNetwork, nearness
 from models.pretrain import USABLE
 from models.prior import start_from_prior
 from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior
@@ -87,7 +87,7 @@ class HeadPretraining(Schooling):
             scene_distances(wide.float(), F.max_pool2d(episode.label, 16)),
         )
         with torch.autocast("cpu", torch.bfloat16):
-            residual = x.new_zeros(len(x), 6, *codes.s4.shape[-2:])
+            residual = x.new_zeros(len(x), RESIDUALS, *codes.s4.shape[-2:])
             logits = self.head(codes, residual, near).float()
         label = F.avg_pool2d(episode.label, 4)
         loss: Tensor = 10 * focal_bce(logits, label) + 0.3 * dice(logits, label)

@@ -12,6 +12,7 @@ import logging
 import platform
 import re
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from models.corruption import corrupt
 
 SHARE_WORTH_ROUNDING = 0.002  # of all multiplications; an operation of fewer gains nothing
 GROUPS = 16  # neighbours are tried together, because each trial takes time
-CONVOLUTION, PRODUCT = "Conv", "Gemm"  # a product is `alpha·A·B + C`, with B and C constant
+CONVOLUTION, PRODUCT = "Conv", "Gemm"  # a product is `alpha·A·B + C`, with codes A; B and C are constant
 RECTIFIER = "Relu"  # after a convolution of 8 bits it is the lower end of the range, and costs nothing
 COLOURS = 3  # a convolution of so few channels takes longer with 8 bits than with 32
 ZERO = 128  # of codes: they have both signs
@@ -45,7 +46,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Operation:
-    """A convolution or a product, and how many numbers it multiplies for one picture."""
+    """A convolution, or all products of the same codes, and how many numbers they multiply for a picture."""
 
     name: str
     products: int
@@ -92,12 +93,15 @@ class Quantiser:
         graph = self._model.graph
         places = {value.name: _places(value) for value in (*graph.value_info, *graph.output)}
         weights = {value.name: list(value.dims) for value in graph.initializer}
-        return [
-            Operation(node.name, int(np.prod(weights.get(node.input[1], [0])) * places[node.output[0]]))
-            for node in graph.node
-            if node.op_type == PRODUCT
-            or (node.op_type == CONVOLUTION and weights.get(node.input[1], [0, 0])[1] != COLOURS)
-        ]
+        found: Counter[str] = Counter()
+        for node in graph.node:
+            if node.op_type == PRODUCT or (
+                node.op_type == CONVOLUTION and weights.get(node.input[1], [0, 0])[1] != COLOURS
+            ):
+                found[_operation(node)] += int(
+                    np.prod(weights.get(node.input[1], [0])) * places[node.output[0]]
+                )
+        return [Operation(*each) for each in found.items()]
 
     def write(self, target: Path, names: Sequence[str]) -> None:
         """Write the graph with the operations of these names quantised."""
@@ -116,8 +120,9 @@ class Quantiser:
             )
             quantiser.quantize_model()
         model = quantiser.model.model
-        for node in [node for node in model.graph.node if node.op_type == PRODUCT and node.name in names]:
-            self._round_product(model, node)
+        products = [node for node in model.graph.node if node.op_type == PRODUCT]
+        for name in names:
+            self._round_products(model, [node for node in products if _operation(node) == name])
         onnx.save(model, target)
 
     def _rectifiers(self, names: Sequence[str]) -> list[str]:
@@ -126,59 +131,54 @@ class Quantiser:
         made = {output for node in nodes if node.name in names for output in node.output}
         return [node.name for node in nodes if node.op_type == RECTIFIER and node.input[0] in made]
 
-    def _round_product(self, model: onnx.ModelProto, node: onnx.NodeProto) -> None:
-        """Put an integer product with a 32-bit sum in the place of `alpha·A·B + C`.
+    def _round_products(self, model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
+        """Put integer products with 32-bit sums in the place of `alpha·A·B + C`, all of the same A.
 
         Whatever else reads A reads it rounded: `‖A‖²` must fit the products.
         """
-        graph, (codes, constant, offset) = model.graph, node.input
+        if not nodes:
+            return
+        graph, codes = model.graph, nodes[0].input[0]
         lowest, highest = (float(np.max(np.abs(bound))) for bound in self._ranges[codes].range_value)
         code_unit = max(lowest, highest, 1e-6) / (255 - ZERO)
         arrays = {value.name: value for value in graph.initializer}
-        values = numpy_helper.to_array(arrays[constant])  # (d, m)
-        unit = max(float(np.abs(values).max()), 1e-6) / (64 if self.reduced_range else 127)
-        alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
 
-        def name(suffix: str) -> str:
-            return f"{node.name}_{suffix}"
+        def new(name: str, array: Any) -> str:
+            graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+            return name
 
-        def new(suffix: str, array: Any) -> str:
-            graph.initializer.append(numpy_helper.from_array(np.asarray(array), name(suffix)))
-            return name(suffix)
-
-        zero = new("zero", np.uint8(ZERO))
-        code_scale = new("code_scale", np.float32(code_unit))
-        made = [
-            onnx.helper.make_node("QuantizeLinear", [codes, code_scale, zero], [name("codes")]),
-            onnx.helper.make_node(
-                "DequantizeLinear", [name("codes"), code_scale, zero], [name("rounded_codes")]
-            ),
-            onnx.helper.make_node(
-                "MatMulIntegerToFloat",
-                [
-                    name("codes"),
-                    new("landmarks", np.round(values / unit).astype(np.int8)),
-                    code_scale,
-                    new("scale", np.float32(alpha * unit)),
-                    zero,
-                    "",
-                    offset,
-                ],
-                list(node.output),
-                domain=CONTRIB,
-            ),
-        ]
+        zero, code_scale = new(f"{codes}_zero", np.uint8(ZERO)), new(f"{codes}_scale", np.float32(code_unit))
+        rounded, back = f"{codes}_rounded", f"{codes}_back"
+        for node in nodes:
+            values = numpy_helper.to_array(arrays[node.input[1]])  # (d, m)
+            unit = max(float(np.abs(values).max()), 1e-6) / (64 if self.reduced_range else 127)
+            alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
+            constants = (
+                new(f"{node.name}_constant", np.round(values / unit).astype(np.int8)),
+                code_scale,
+                new(f"{node.name}_scale", np.float32(alpha * unit)),
+                zero,
+                "",
+                node.input[2],
+            )
+            graph.initializer.remove(arrays[node.input[1]])
+            node.CopyFrom(
+                onnx.helper.make_node(
+                    "MatMulIntegerToFloat", [rounded, *constants], node.output, node.name, domain=CONTRIB
+                )
+            )
         for reader in graph.node:
-            if reader is not node:
-                reader.input[:] = [name("rounded_codes") if each == codes else each for each in reader.input]
-        graph.initializer.remove(arrays[constant])
-        at = next(i for i, each in enumerate(graph.node) if each is node)
-        graph.node.remove(node)
-        for i, each in enumerate(made):
-            each.name = name(str(i))
-            graph.node.insert(at + i, each)
+            reader.input[:] = [back if each == codes else each for each in reader.input]
+        at = next(i for i, each in enumerate(graph.node) if {rounded, back} & set(each.input))
+        for kind, source, made in (("DequantizeLinear", rounded, back), ("QuantizeLinear", codes, rounded)):
+            graph.node.insert(at, onnx.helper.make_node(kind, [source, code_scale, zero], [made], made))
         if CONTRIB not in {opset.domain for opset in model.opset_import}:
             model.opset_import.append(onnx.helper.make_opsetid(CONTRIB, 1))
+
+
+def _operation(node: onnx.NodeProto) -> str:
+    """Under which name a convolution or a product is chosen; products of the same codes share one."""
+    return f"products of {node.input[0]}" if node.op_type == PRODUCT else node.name
 
 
 def _places(value: onnx.ValueInfoProto) -> int:

@@ -108,13 +108,14 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
     fit_seconds = time.monotonic() - started
     detector = inspector.open_model(path, threads=1)
     figures = evaluate(detector, request.folder / "test")
-    training = detector.manifest.training
+    training, int8 = detector.manifest.training, detector.manifest.int8
     timing = {
         "fit_seconds": fit_seconds,
         "training_seconds": training.seconds,
         "milliseconds_per_image": figures.pop("milliseconds_per_image"),
         "threads": training.threads,
         "one_thread_from": training.one_thread_from,
+        "rounded": int8.convolutions if int8 is not None and int8.shipped else 0,  # if it pays here
         "parity": detector.manifest.parity.largest_relative_difference,  # in the last digits of a float32
         "machine": machine.describe(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

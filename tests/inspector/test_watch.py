@@ -433,9 +433,13 @@ def arrived(path: Path) -> Arrival:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below, hidden ones included, by its relative path."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
+    return {name: (folder / name).read_bytes() for name in names(folder)}
+
+
+def names(folder: Path) -> set[str]:
+    """Relative paths of all files below, some of which may be on their way to another name."""
+    found = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
+    return {path.relative_to(folder).as_posix() for path in found if path.is_file()}
 
 
 def test_pictures_go_to_the_tray_of_their_verdict(trays: Trays) -> None:
@@ -848,7 +852,7 @@ def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert len(rows(results)) == 1
         with Watcher(folder, "--move", sorted_) as watcher:
-            until(lambda: len(contents(sorted_)) == 40 and not pictures(folder))
+            until(lambda: len(names(sorted_)) == 40 and not pictures(folder))
         assert contents(sorted_ / "pass") == content
     assert len({name for name, _ in told(results)}) == len(rows(results)) == 40
     assert not (folder / ".moving").exists()
@@ -857,7 +861,7 @@ def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str)
 
 def pictures(folder: Path) -> set[str]:
     """Names of the pictures that lie in a folder."""
-    return {name for name in contents(folder) if name.endswith(".png")}
+    return {name for name in names(folder) if name.endswith(".png")}
 
 
 def test_a_folder_that_vanishes(folder: Path) -> None:

@@ -17,6 +17,7 @@ from models import export
 from models.assembly import Graphs, assemble
 from models.graph import COLUMNS, DISTANCES, Maps
 from models.heldout import NO_PART, PARTS, divide, graph_without, left_out
+from models.landmarks import BLOCK
 from models.networks import InspectionNetwork
 
 TRAINING, HELDOUT = np.arange(7), np.arange(7, 12)
@@ -64,9 +65,10 @@ def test_every_landmark_has_its_part(graphs: Graphs) -> None:
     assert graphs.parts.pictures[0] == graphs.parts.pictures[1]
     for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
         distance = getattr(graphs.detector.maps, name)
-        assert owned.shape == distance.squares.shape
+        squares = torch.cat(distance.squares)
+        assert owned.shape == squares.shape
         assert set(owned.tolist()) == {NO_PART, *graphs.parts.pictures.tolist()}
-        assert bool(distance.squares.isfinite().all())
+        assert bool(squares.isfinite().all())
 
 
 def test_a_heldout_picture_is_as_far_as_without_its_part(
@@ -103,7 +105,8 @@ def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
         latent = [i for i, column in enumerate(COLUMNS) if column.component == "latent_mmd_coarse"]
         assert (everything[:, latent] <= found[:, latent] + 1e-4).all()
         for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
-            squares = numpy_helper.to_array(constants[f"maps.{name}.squares"])
+            blocks = [f"maps.{name}.blocks.{i}.squares" for i in range(-(-len(owned) // BLOCK))]
+            squares = np.concatenate([numpy_helper.to_array(constants[each]) for each in blocks])
             np.testing.assert_array_equal(np.isinf(squares), owned == part)
         maps = graphs.detector.maps
         assert isinstance(maps, Maps)
