@@ -1,0 +1,66 @@
+"""Whether heatmaps point at defects: `python -m tests.benchmarks.peaks MODEL SET --kinds crack blowhole`.
+
+Of the defective pictures that the model flags, those count whose map is highest inside the mask, grown by a
+few pixels, in the pictures' own pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+import inspector
+from calibration.labelled import GOOD, labelled_pictures, read_mask
+from inspector.detector import Detector
+from tests.soak.program import demand, finish, say
+
+GROWN = 5  # pixels
+SHARE = 0.8
+
+
+def hits(anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_], grown: int = GROWN) -> bool:
+    """Whether a map (H, W) is highest where its mask (H, W) is, or at most so many pixels from there."""
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1,) * 2)
+    around = cv2.dilate(mask.astype(np.uint8), disk)
+    return bool(around.flat[int(anomaly_map.argmax())])
+
+
+def found(detector: Detector, test_dir: Path, kinds: Sequence[str]) -> dict[str, list[bool]]:
+    """Whether each flagged picture with a mask is hit, by kind of defect; all kinds where none is named."""
+    answers: dict[str, list[bool]] = defaultdict(list)
+    for picture in labelled_pictures(test_dir):
+        if picture.mask is None or picture.kind == GOOD or (kinds and picture.kind not in kinds):
+            continue
+        inspection = detector.score(picture.path)
+        if inspection.verdict == "fail" and inspection.anomaly_map is not None:
+            mask = read_mask(picture.mask, inspection.anomaly_map.shape)
+            answers[picture.kind].append(hits(inspection.anomaly_map, mask))
+    return answers
+
+
+def prove(model: Path, folder: Path, kinds: Sequence[str]) -> None:
+    """Count, and demand what is promised of all kinds together."""
+    answers = found(inspector.open_model(model, threads=1), folder / "test", kinds)
+    for kind, each in answers.items():
+        say(f"{kind:16} {sum(each)} of {len(each)}")
+    everything = [each for several in answers.values() for each in several]
+    demand(bool(everything), f"no flagged picture of {folder} has a mask")
+    share = sum(everything) / len(everything)
+    say(f"{'all of them':16} {sum(everything)} of {len(everything)}, {share:.2f}; at least {SHARE}")
+    demand(share >= SHARE, f"{share:.2f} of the peaks lie within {GROWN} px of the defect")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, help="a bundle")
+    parser.add_argument("set", type=Path, help="a set in the layout of MVTec AD, with masks")
+    parser.add_argument("--kinds", nargs="*", default=[], metavar="KIND", help="of defects; all without it")
+    options = parser.parse_args()
+    sys.exit(finish(lambda: prove(options.model, options.set, options.kinds)))
