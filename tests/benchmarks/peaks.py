@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import inspector
-from calibration.labelled import GOOD, labelled_pictures, read_mask
+from calibration.labelled import labelled_pictures, read_mask
 from inspector.detector import Detector
 from tests.soak.program import demand, finish, say
 
@@ -36,7 +36,7 @@ def found(detector: Detector, test_dir: Path, kinds: Sequence[str]) -> dict[str,
     """Whether each flagged picture with a mask is hit, by kind of defect; all kinds where none is named."""
     answers: dict[str, list[bool]] = defaultdict(list)
     for picture in labelled_pictures(test_dir):
-        if picture.mask is None or picture.kind == GOOD or (kinds and picture.kind not in kinds):
+        if picture.mask is None or (kinds and picture.kind not in kinds):
             continue
         inspection = detector.score(picture.path)
         if inspection.verdict == "fail" and inspection.anomaly_map is not None:
