@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from calibration.calibrate import FUSED, WEIGHTS
 from tests.benchmarks.command import ended
 from tests.benchmarks.detection import run
 from tests.benchmarks.request import arguments, requests
@@ -26,6 +27,17 @@ class Part(NamedTuple):
     constants: dict[str, Any] = {}  # noqa: RUF012
 
 
+def _without(component: str) -> Part:
+    """The score without one of its components; the others keep their weights."""
+    kept = {name: weight for name, weight in zip(FUSED, WEIGHTS, strict=True) if name != component}
+    return Part(
+        constants={
+            "calibration.calibrate.FUSED": tuple(kept),
+            "calibration.calibrate.WEIGHTS": tuple(kept.values()),
+        }
+    )
+
+
 PARTS = {
     "no prior": Part({"prior": False}),
     "no MMD": Part({"regularizer": "none"}),
@@ -35,18 +47,8 @@ PARTS = {
     "no gain": Part(
         constants={"models.crops.GAIN_LIMITS": (1.0, 1.0), "models.graph.GAIN_LIMITS": (1.0, 1.0)}
     ),
-    "no head": Part(
-        constants={
-            "calibration.calibrate.FUSED": ("latent_mmd", "latent_mmd_coarse", "layout"),
-            "calibration.calibrate.WEIGHTS": (0.2, 0.05, 0.45),
-        }
-    ),
-    "no layout": Part(
-        constants={
-            "calibration.calibrate.FUSED": ("head", "latent_mmd", "latent_mmd_coarse"),
-            "calibration.calibrate.WEIGHTS": (0.3, 0.2, 0.05),
-        }
-    ),
+    "no head": _without("head"),
+    "no layout": _without("layout"),
     "resolution 128": Part({"image_size": 128}),
 }
 DEFAULTS = "defaults"
