@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from models.preset import PRESET_SECONDS
 from tests.benchmarks.chart import Line
@@ -22,6 +22,9 @@ from tests.benchmarks.table import difference, number
 
 COMMIT_LETTERS = 7
 BEST = "Image AUROC, the best of each set in bold."
+WORTH = """Image AUROC with one part changed, its mean, that of two scores alone, and AUPRO: means over seeds,
+and the last four over sets, with the difference from the defaults."""
+WORTH_ALONE = ("latent_mmd", "head")
 SHOWN_PACKAGES = ("torch", "onnxruntime", "numpy")
 
 
@@ -54,18 +57,32 @@ def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]
 
 
 def changes(effort: str, defaults: Sequence[SetSummary], changed: dict[str, list[SetSummary]]) -> str:
-    """Return the Markdown of what each part is worth: image AUROC without it, and the difference."""
-    before = {one.name: middle(one.spread(image_auroc)) for one in defaults}
+    """Return the Markdown of what each part is worth: figures without it, and the differences.
+
+    Beside the image AUROC of each set stand means over the sets: of that, of scores alone, and of AUPRO.
+    """
     names = sorted({one.name for summaries in changed.values() for one in summaries})
-    rows = [["defaults", *(number(before.get(name)) for name in names)]]
+    before = _worth(defaults, names)
+    rows = [["defaults", *map(number, before)]]
     for part, summaries in changed.items():
-        found = {one.name: middle(one.spread(image_auroc)) for one in summaries}
-        cells = (
-            f"{number(found.get(name))} {difference(found.get(name), before.get(name))}" for name in names
-        )
-        rows.append([part, *(cell.rstrip() for cell in cells)])
+        found = zip(_worth(summaries, names), before, strict=True)
+        rows.append([part, *(f"{number(value)} {difference(value, old)}".rstrip() for value, old in found)])
+    header = ["", *names, "mean", *(f"{name} alone" for name in WORTH_ALONE), "AUPRO"]
     title = f"### {effort}: what each part is worth"
-    return f"{title}\n\nImage AUROC with one part changed.\n\n{_table(['', *names], rows)}"
+    return f"{title}\n\n{WORTH}\n\n{_table(header, rows)}"
+
+
+def _worth(summaries: Sequence[SetSummary], names: Sequence[str]) -> list[float | None]:
+    """Image AUROC of each set, and means over the sets; None where one is missing."""
+    by_name = {one.name: one for one in summaries}
+    sets = [by_name.get(name) for name in names]
+
+    def of_each(figure: Callable[[Content], float | None]) -> list[float | None]:
+        return [middle(one.spread(figure)) if one else None for one in sets]
+
+    aurocs = of_each(image_auroc)
+    alone = (mean_of_all(of_each(component_auroc(name))) for name in WORTH_ALONE)
+    return [*aurocs, mean_of_all(aurocs), *alone, mean_of_all(of_each(pixel_figure("aupro")))]
 
 
 def line(one: SetSummary, figures: Content) -> Line:

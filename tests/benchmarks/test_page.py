@@ -24,6 +24,7 @@ def changed(stored: Stored, name: str, seed: int, auroc: float, part: str | None
     result["request"] |= {"set": name, "seed": seed, "effort": "quick", "part": part}
     result["image"]["auroc"] = auroc
     result["image"]["miss_rate"] = 0.25
+    result["components"]["latent_mmd"]["auroc"] = 0.5 if part else 0.75
     result["false_rejects"] = {"count": seed, "of": 6, "promised_rate": 0.05, "at_most": 1}
     if name == "tiles":
         result["pixel"] = None
@@ -89,9 +90,22 @@ def test_a_broken_promise_is_bold(results: Path) -> None:
 
 
 def test_changed_options_are_compared_with_the_defaults(results: Path) -> None:
-    """A part's row gives its mean and the difference to the defaults."""
+    """A part's row gives each set, then means over the sets, with the differences from the defaults."""
     table = cells(page.report(results).page, "### quick: what each part is worth")
-    assert table[2:] == [["defaults", "0.850"], ["no MMD", "0.750 −.100"]]
+    assert table[0] == ["", "screw", "mean", "latent_mmd alone", "head alone", "AUPRO"]
+    assert table[2][:4] == ["defaults", "0.850", "0.850", "0.750"]
+    assert table[3][:4] == ["no MMD", "0.750 −.100", "0.750 −.100", "0.500 −.250"]
+    assert all(cell.endswith(" ±.000") for cell in table[3][4:])
+
+
+def test_a_mean_over_sets_needs_all_of_them(results: Path, stored: Stored) -> None:
+    """A part that was measured on one of two sets has no mean."""
+    other = changed(stored, "tiles", 0, 0.9, "no prior")
+    write(place(results, "quick", "tiles", 0, "no prior"), other, stored.timing)
+    table = cells(page.report(results).page, "### quick: what each part is worth")
+    assert table[2][:4] == ["defaults", "0.850", "0.960", "0.905"]
+    assert table[3][:4] == ["no MMD", "0.750 −.100", "-", "-"]
+    assert table[4][:4] == ["no prior", "-", "0.900 −.060", "-"]
 
 
 def test_the_page_says_how_to_make_it_again(results: Path, stored: Stored) -> None:
