@@ -43,6 +43,8 @@ PARTS = {
     "no MMD": Part({"regularizer": "none"}),
     "MMD weight 10": Part(constants={"models.fit.MMD_WEIGHT": 10.0}),
     "no push": Part(constants={"models.fit.PUSH_WEIGHT": 0.0}),
+    "no prior, no MMD": Part({"prior": False, "regularizer": "none"}),
+    "no prior, no push": Part({"prior": False}, {"models.fit.PUSH_WEIGHT": 0.0}),
     "no corruption": Part(constants={"models.corruption.CORRUPTED_SHARE": 0.0}),
     "no gain": Part(
         constants={"models.crops.GAIN_LIMITS": (1.0, 1.0), "models.graph.GAIN_LIMITS": (1.0, 1.0)}
