@@ -69,7 +69,11 @@ def changes(effort: str, defaults: Sequence[SetSummary], changed: dict[str, list
         rows.append([part, *(f"{number(value)} {difference(value, old)}".rstrip() for value, old in found)])
     header = ["", *names, "mean", *(f"{name} alone" for name in WORTH_ALONE), "AUPRO"]
     title = f"### {effort}: what each part is worth"
-    return f"{title}\n\n{WORTH}\n\n{_table(header, rows)}"
+    fits = [stored for summaries in changed.values() for one in summaries for stored in one.fits]
+    return (
+        f"{title}\n\n{WORTH}\n\n{_table(header, rows)}\n"
+        f"```\n{_command_of_changes(effort, names, fits)}\n```\n\n- Code: {_several(map(_commit, fits))}\n"
+    )
 
 
 def _worth(summaries: Sequence[SetSummary], names: Sequence[str]) -> list[float | None]:
@@ -192,8 +196,19 @@ def _origin(effort: str, sets: Sequence[SetSummary]) -> str:
     )
 
 
+def _command_of_changes(effort: str, names: Sequence[str], fits: Sequence[Stored]) -> str:
+    kind, _, amount = effort.partition("-")
+    choice = f"--preset {effort}" if effort in PRESET_SECONDS else f"--{kind} {amount}"
+    sets, seeds = " ".join(names), " ".join(map(str, _seeds(fits)))
+    return f"python -m tests.benchmarks.ablation DATA --sets {sets} {choice} --seeds {seeds}"
+
+
+def _seeds(fits: Iterable[Stored]) -> list[int]:
+    return sorted({int(stored.result["request"]["seed"]) for stored in fits})
+
+
 def _command(effort: str, sets: Sequence[SetSummary]) -> str:
-    seeds = sorted({int(stored.result["request"]["seed"]) for one in sets for stored in one.fits})
+    seeds = _seeds(stored for one in sets for stored in one.fits)
     kind, _, amount = effort.partition("-")
     choice = f"PRESET={effort}" if effort in PRESET_SECONDS else f"{kind.upper()}={amount}"
     names = " ".join(one.name for one in sets)

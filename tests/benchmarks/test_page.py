@@ -96,6 +96,8 @@ def test_changed_options_are_compared_with_the_defaults(results: Path) -> None:
     assert table[2][:4] == ["defaults", "0.850", "0.850", "0.750"]
     assert table[3][:4] == ["no MMD", "0.750 −.100", "0.750 −.100", "0.500 −.250"]
     assert all(cell.endswith(" ±.000") for cell in table[3][4:])
+    command = "python -m tests.benchmarks.ablation DATA --sets screw --preset quick --seeds 0"
+    assert command in page.report(results).page
 
 
 def test_a_mean_over_sets_needs_all_of_them(results: Path, stored: Stored) -> None:
