@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
+from calibration.calibrate import FUSED, WEIGHTS
 from inspector.errors import UsageError
+from models.preset import FitOptions
 from tests.benchmarks import ablation, detection, penalties
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.measurement import code
@@ -48,6 +51,24 @@ def test_an_ablation_compares_with_the_defaults(
         ["defaults", "0.750", "0.750"],
         ["resolution", "128", "0.875", "+.125", "0.875", "+.125"],
     ]
+
+
+@pytest.mark.parametrize("part", ablation.PARTS)
+def test_what_a_part_changes_is_there_to_be_changed(part: str) -> None:
+    """A constant that has another name, or the part's value already, shows now, not after an hour of fits."""
+    changes, constants = ablation.PARTS[part]
+    assert changes or constants
+    assert all(getattr(FitOptions(), name) != value for name, value in changes.items())
+    for name, value in constants.items():
+        module, _, constant = name.rpartition(".")
+        assert getattr(importlib.import_module(module), constant) != value
+
+
+def test_without_a_component_the_others_keep_their_weights() -> None:
+    """Of the layout, the last one, nothing is left."""
+    constants = ablation.PARTS["no layout"].constants
+    assert constants["calibration.calibrate.FUSED"] == FUSED[:-1]
+    assert constants["calibration.calibrate.WEIGHTS"] == WEIGHTS[:-1]
 
 
 def test_a_set_that_cannot_be_fitted_does_not_end_the_others(tmp_path: Path, capsys: Output) -> None:
