@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -78,3 +79,11 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Ended(code, said.out, said.err)
 
     return run
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment of a program whose coverage is not measured.
+
+    Ctrl-C while coverage holds its own lock would leave the program waiting for that lock for ever.
+    """
+    return {key: value for key, value in os.environ.items() if not key.startswith("COV")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from inspector.commands import exits
 from inspector.commands import main as edge
 from inspector.errors import InspectorError, UsageError
 from inspector.store import Store
-from tests.inspector.conftest import Command
+from tests.inspector.conftest import Command, unmeasured
 from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
 
 
@@ -219,7 +218,8 @@ def many(store: Store, tmp_path: Path) -> Path:
 def started(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """Start the program; gives it and its stdout."""
     program = [sys.executable, "-m", "inspector", *map(str, arguments)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdout=pipe, stderr=pipe, env=unmeasured()) as process:
         assert process.stdout is not None
         yield process, process.stdout
 
@@ -261,7 +261,7 @@ def test_stdout_on_a_full_disk(many: Path) -> None:
 def test_help_is_quick() -> None:
     """`inspector --help` takes at most half a second, at the best of five times."""
     seconds = []
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # not measured
+    plain = unmeasured()
     for _ in range(5):
         begin = time.perf_counter()
         command = [sys.executable, "-m", "inspector", "--help"]
