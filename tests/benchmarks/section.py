@@ -22,8 +22,8 @@ from tests.benchmarks.table import difference, number
 
 COMMIT_LETTERS = 7
 BEST = "Image AUROC, the best of each set in bold."
-WORTH = """Image AUROC with one part changed, its mean, that of two scores alone, and AUPRO: means over seeds,
-and the last four over sets, with the difference from the defaults."""
+WORTH = """Image AUROC with one or two parts changed, its mean, that of two scores alone, and AUPRO: means
+over seeds, and the last four over sets, with the difference from the defaults."""
 WORTH_ALONE = ("latent_mmd", "head")
 SHOWN_PACKAGES = ("torch", "onnxruntime", "numpy")
 
