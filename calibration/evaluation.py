@@ -19,6 +19,7 @@ from inspector.records import ModelId, Verdict
 
 if TYPE_CHECKING:
     from inspector.detector import Detector, Inspection
+    from inspector.settings import Settings
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -271,7 +272,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
         evaluation.seconds += perf_counter() - started
         evaluation.scores.append(_labelled_score(picture, inspection))
         if counts_pixels and (picture.mask or picture.kind == GOOD):
-            _count_pixels(evaluation, picture, inspection)
+            _count_pixels(evaluation, picture, inspection, detector.settings)
         if progress:
             progress(done, len(pictures))
     return evaluation
@@ -282,12 +283,15 @@ def _labelled_score(picture: LabelledPicture, inspection: Inspection) -> Labelle
     return LabelledScore(picture.path, picture.kind, inspection.verdict, score, inspection.components or {})
 
 
-def _count_pixels(evaluation: Evaluation, picture: LabelledPicture, inspection: Inspection) -> None:
+def _count_pixels(
+    evaluation: Evaluation, picture: LabelledPicture, inspection: Inspection, settings: Settings
+) -> None:
     """Count a map; an invalid picture has none, and a defect without a mask tells nothing of pixels."""
-    if inspection.anomaly_map is None:
+    anomaly_map = inspection.anomaly_map
+    if anomaly_map is None:
         return
-    mask = None if picture.mask is None else read_mask(picture.mask, inspection.anomaly_map.shape)
-    evaluation.pixels.add(inspection.anomaly_map, mask)
+    mask = None if picture.mask is None else read_mask(picture.mask, anomaly_map.shape, settings)
+    evaluation.pixels.add(anomaly_map, mask)
     evaluation.masks += picture.mask is not None
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from inspector import images
 from inspector.errors import DatasetError, ImageError, NoImagesError
 from inspector.files import list_images, printable
+from inspector.settings import Settings
 
 GOOD = "good"
 
@@ -74,8 +75,8 @@ def _mask_of(relative: Path, masks: Path) -> Path | None:
     return mask if relative.parts[0] != GOOD and mask.is_file() else None
 
 
-def read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read a mask, True on the defect, wherever it is not black.
+def read_mask(path: Path, shape: tuple[int, ...], settings: Settings | None = None) -> NDArray[np.bool_]:
+    """Read a mask, True on the defect, wherever it is neither black nor transparent.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ def read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         An image file.
     shape : (height, width)
         Of the picture that it belongs to.
+    settings : Settings, optional
+        With the limits on pictures.
 
     Returns
     -------
@@ -93,8 +96,11 @@ def read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     DatasetError
         The mask cannot be read, or has another size.
     """
+    limits = settings or Settings()
     try:
-        pixels = images.decode(path).pixels
+        pixels = images.decode(
+            path, max_pixels=limits.max_pixels, max_bytes=limits.max_bytes, background=(0, 0, 0)
+        ).pixels
     except ImageError as exc:
         raise DatasetError(
             f"mask {exc.message}", hint=exc.hint or "replace the mask, or take it out of ground_truth"

@@ -52,7 +52,7 @@ def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
     parts = np.maximum([components[name] for name in calibration.fused], floor)  # (n_fused, n_images)
     if not calibration.weights:
         return np.asarray(parts.mean(axis=0))
-    weights = np.array(calibration.weights)[:, np.newaxis]  # numpy.average takes three times as long
+    weights = np.array(calibration.weights)[:, np.newaxis]  # numpy.average takes four times as long
     return np.asarray((parts * weights).sum(axis=0) / weights.sum())
 
 

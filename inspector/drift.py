@@ -208,15 +208,15 @@ def latents(
     return rows, invalid
 
 
-def compare(detector: Detector, rows: NDArray[np.floating]) -> MmdTest:
-    """Test codes (n, d) against those of the held-out normals that the model was calibrated with.
+def compare(bundle: Bundle, rows: NDArray[np.floating]) -> MmdTest:
+    """Test codes (n, d) against those of the held-out normals that a model was calibrated with.
 
     Raises
     ------
     TooFewImagesError
         There are so few pictures that no outcome could count as drift.
     """
-    reference = reference_latents(detector.bundle)
+    reference = reference_latents(bundle)
     least = fewest(len(reference))
     if least is None or len(rows) < least:
         wanted = "more held-out normals" if least is None else f"at least {least} pictures"

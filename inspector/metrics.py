@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import (
@@ -33,7 +35,7 @@ SCORES = (-1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 
 
 class Metrics:
-    """What a scrape sees.  Label values are closed sets, present and 0 from the start.
+    """What a scrape sees.  Label values are closed sets, and counters are there and 0 from the start.
 
     Parameters
     ----------
@@ -103,6 +105,9 @@ class Metrics:
         )
         self.errors = Counter("inspector_errors", "Errors answered, by code.", ["code"], registry=registry)
         Gauge("inspector_queue_depth", "Requests that wait.", registry=registry).set_function(queue_depth)
+        self._of_models = (self.threshold, self.promised, self.last, self.drift_mmd, self.drift_p)
+        self._lock = Lock()
+        self._shown: dict[str, str] = {}  # name -> digest of the model that its gauges tell of
         for stage in STAGES:
             self.stage.labels(stage)
         for kind in ImageError.__subclasses__():
@@ -112,11 +117,33 @@ class Metrics:
         for code in codes:
             self.errors.labels(code)
         for route in routes:
-            self.requests.labels(route, "200")
+            for status in ("200", "500"):
+                self.requests.labels(route, status)
 
-    def add_model(self, detector: Detector) -> None:
-        """Make the series of a model, all at 0."""
-        name = detector.model.name
+    def set_models(self, detectors: list[Detector], by_name: dict[str, Detector]) -> None:
+        """Say which models are in memory, and which of them each name stands for.
+
+        A name that is new has all its series, counters at 0; of one that is gone no gauge is left, so that
+        no alert goes on about it.  Several threads may say so.
+        """
+        with self._lock:
+            self._set_models(detectors, by_name)
+
+    def _set_models(self, detectors: list[Detector], by_name: dict[str, Detector]) -> None:
+        self.info.clear()
+        for detector in detectors:
+            model = detector.model
+            self.info.labels(model.name, str(model.version), model.digest).set(1)
+        for name, detector in by_name.items():
+            if self._shown.get(name) != detector.model.digest:
+                self._show(name, detector)
+        for name in set(self._shown) - set(by_name):
+            del self._shown[name]
+            for gauge in self._of_models:
+                with suppress(KeyError):
+                    gauge.remove(name)
+
+    def _show(self, name: str, detector: Detector) -> None:
         for verdict in get_args(Verdict):
             self.inspections.labels(name, verdict)
         for histogram in (self.score, self.reconstruction, self.latent):
@@ -126,19 +153,14 @@ class Metrics:
         self.last.labels(name)
         self.drift_mmd.labels(name).set(0)
         self.drift_p.labels(name).set(1)
-
-    def set_models(self, detectors: list[Detector]) -> None:
-        """Say which models are in memory."""
-        self.info.clear()
-        for detector in detectors:
-            model = detector.model
-            self.info.labels(model.name, str(model.version), model.digest).set(1)
+        self._shown[name] = detector.model.digest
 
     def count(self, inspection: Inspection, waited_seconds: float) -> None:
         """Count one inspected picture."""
         name, took = inspection.model.name, inspection.milliseconds
         self.inspections.labels(name, inspection.verdict).inc()
         self.last.labels(name).set_to_current_time()
+        self._shown.setdefault(name, "")  # a picture may come before, or after, the model is known here
         self.stage.labels("decode").observe(took.decode / 1e3)
         self.stage.labels("queue").observe(waited_seconds)
         if inspection.verdict == "invalid":
@@ -153,7 +175,9 @@ class Metrics:
                 histogram.labels(name).observe(components[component])
 
     def note_drift(self, name: str, statistic: float, p_value: float) -> None:
-        """Keep the outcome of the latest drift test."""
+        """Keep the outcome of the latest drift test, of a model that is known."""
+        if name not in self._shown:
+            return
         self.drift_mmd.labels(name).set(statistic)
         self.drift_p.labels(name).set(p_value)
 

@@ -16,12 +16,13 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inspector import archive, bundle, storage
 from inspector.bundle import Bundle, Fill
 from inspector.errors import (
+    BundleError,
     ModelNotFoundError,
     NoCurrentModelError,
     StoreError,
@@ -265,11 +266,12 @@ class Store:
         """Remove one version, or the name with all of them; return which.
 
         The promoted version goes only when it is the last one, or with `force`; then the next lower
-        version is promoted, or else the highest.
+        version is promoted, or else the highest.  A name that is being fitted goes only after the fit.
         """
         with self._locked(name, LOCK_SECONDS):
             versions = self._require(name)
             if version is None or versions == [version]:
+                self._require_no_fit(name)
                 self._discard(self._folder(name) / "versions")
                 shutil.rmtree(self._folder(name), ignore_errors=True)
                 return versions
@@ -284,6 +286,13 @@ class Store:
         return self._folder(name) / "work"
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _require_no_fit(self, name: str) -> None:
+        """Raise `StoreBusyError` while a fit works below the name: its checkpoint would go, too."""
+        work = self.workspace(name)
+        if work.is_dir():
+            with storage.locked(work / "lock", f"the unfinished fit of {name!r}", 0.0):
+                pass
 
     def _folder(self, name: str) -> Path:
         return self.root / name
@@ -336,10 +345,11 @@ class Store:
     def _find_same(self, name: str, manifest: Manifest) -> Bundle | None:
         """Find the version that differs from `manifest` at most in its number."""
         for version in self.versions(name):
-            known = Bundle.open(self.path(name, version), verify=False)
-            update = {"name": known.manifest.name, "version": known.manifest.version}
-            if known.manifest == manifest.model_copy(update=update):
-                return known
+            with suppress(BundleError):  # a damaged one is no reason not to bring it anew
+                known = Bundle.open(self.path(name, version), verify=False)
+                update = {"name": known.manifest.name, "version": known.manifest.version}
+                if known.manifest == manifest.model_copy(update=update):
+                    return Bundle.open(known.path)
         return None
 
     def _leave(self, name: str, version: int, versions: list[int], *, force: bool) -> None:

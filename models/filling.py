@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from inspector import decision, heatmap, images, workshop
 from inspector.bundle import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.detector import Graph, RawScores
+from inspector.errors import ImageError
 from inspector.golden import INT8_TOLERANCE, write_golden
 from inspector.records import (
     SCHEMA_VERSION,
@@ -35,6 +36,7 @@ from models.loop import Course
 from models.preset import FitOptions
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
+SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
 Progress = Callable[[str, int, int], None]
@@ -260,10 +262,8 @@ def _write_report(
     unusual = []
     for i in np.argsort(-scores)[:UNUSUAL]:
         row = int(graphs.rows[i])
-        path = material.folder / pictures.names[row]
-        picture = images.decode(
-            path, max_pixels=material.settings.max_pixels, background=manifest.image.background
-        ).pixels
+        path, prepared = material.folder / pictures.names[row], pictures.pixels[row]
+        picture = original(path, prepared, material.settings, manifest.image.background)
         full = heatmap.upsample(graphs.training.anomaly_map[i], *picture.shape[:2])
         overlay = heatmap.overlay(picture, full, limit=calibration.map_limit, ceiling=calibration.map_ceiling)
         parts = {name: float(values[i]) for name, values in components.items()}
@@ -280,6 +280,20 @@ def _write_report(
         notes=[f"{images.printable(name)}: left out, {reason}" for name, reason in pictures.skipped],
     )
     report.write_report(target / "report.html", content)
+
+
+def original(
+    path: Path, prepared: NDArray[np.uint8], settings: Settings, background: images.Colour
+) -> NDArray[np.uint8]:
+    """Return a picture in a size for the report, uint8 (H, W, 3); as prepared where its file is gone."""
+    try:
+        picture = images.decode(
+            path, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes, background=background
+        )
+    except ImageError:
+        return prepared
+    scale = min(1.0, SHOWN_SIDE / max(picture.height, picture.width))
+    return images.fit_to(picture.pixels, round(picture.height * scale), round(picture.width * scale))
 
 
 def _write_probes(

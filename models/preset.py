@@ -41,8 +41,8 @@ class CommonOptions:
             value = getattr(self, name)
             if value is not None and not 0.0001 <= value <= 0.5:
                 raise out_of_range(name, value, "0.0001 to 0.5")
-        if self.max_review is not None and self.max_review <= self.max_false_reject:
-            raise out_of_range("max_review", self.max_review, f"above {self.max_false_reject}")
+        if self.max_review is not None and self.max_review + self.max_false_reject >= 1:
+            raise out_of_range("max_review", self.max_review, f"below {1 - self.max_false_reject:g}")
         if self.time_budget_seconds is not None and not 1 <= self.time_budget_seconds <= 7 * 86400:
             raise out_of_range("time_budget", f"{self.time_budget_seconds:g}s", "1s to 168h")
 

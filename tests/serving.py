@@ -99,6 +99,13 @@ class Daemon:
         """Resident memory."""
         return float(self.facts.memory_info().rss) / 1e6
 
+    @property
+    def peak_megabytes(self) -> float:
+        """The most resident memory that it ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1e3
+
     def _read(self, stream: IO[str]) -> None:
         with stream:
             for line in stream:

@@ -52,7 +52,7 @@ def drift(
     detector = inspector.open_model(model, threads=threads)
     with shown_count("reading") as progress:
         rows, invalid = test.latents(detector, pictures, progress)
-    outcome = test.compare(detector, rows)
+    outcome = test.compare(detector.bundle, rows)
     figures = _figures(detector, outcome, invalid)
     chosen = format_ or default_figure_format()
     typer.echo(json.dumps(figures) if chosen is FigureFormat.JSON else _table(figures))

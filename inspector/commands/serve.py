@@ -47,7 +47,7 @@ def serve(
 ) -> None:
     """Score pictures over HTTP, until SIGTERM or Ctrl-C.
 
-    Each flag can be set as INSPECTOR_NAME in the environment, too: INSPECTOR_PORT, INSPECTOR_API_KEYS, ...
+    Each flag but --config can be set as INSPECTOR_NAME in the environment, too: INSPECTOR_PORT, ...
     """
     from inspector.settings import ServeSettings
 

@@ -17,7 +17,7 @@ from inspector.commands.output import FigureFormat, default_figure_format
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.files import printable
-from inspector.storage import storage_errors, write_bytes
+from inspector.storage import TEMPORARY, remove_temporaries, storage_errors, write_bytes
 
 EXAMPLE = """
 inspector sweep characters/
@@ -25,7 +25,8 @@ inspector sweep characters/ --latent-dim 2,8,64 --width 64,256 --lambda 10,100 -
 inspector sweep tiles/train/good --test tiles/test --output tiles-sweep
 """
 
-_OURS = re.compile(r"\.?d\d+-w\d+-l[\d.e+-]+(\.work)?")  # models, and what a killed fit leaves
+# Models, and what a killed fit leaves.
+_OURS = re.compile(rf"\.?d\d+-w\d+-l[\d.e+-]+(\.work)?|{re.escape(TEMPORARY)}[0-9a-f]+")
 RESULTS, CHART = "sweep.json", "sweep.svg"
 MOST_FITS = 200
 
@@ -245,6 +246,7 @@ def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:
                 f"--output '{printable(output)}' holds something that is no sweep",
                 hint="name a folder that is empty or does not exist",
             )
+        remove_temporaries(output)
     return {}
 
 

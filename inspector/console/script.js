@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 100; // rows of the stream before "Show more"
+const KEPT = 1000; // inspections without a judgement, as many as the daemon keeps
 const WAIT = 20; // seconds that one question for news may take
 const VERDICTS = ["fail", "review", "pass", "invalid"];
 
@@ -110,9 +111,8 @@ function startAnew() {
 function take(news) {
   const fresh = news.inspections.filter((entry) => !state.entries.has(entry.id));
   for (const entry of news.inspections) state.entries.set(entry.id, entry);
-  for (const id of state.entries.keys()) {
-    if (id < news.oldest && !state.entries.get(id).judgements.length) state.entries.delete(id);
-  }
+  const unjudged = newestFirst().filter((entry) => !entry.judgements.length);
+  unjudged.forEach(({ id }, i) => { if (id < news.oldest || i >= KEPT) state.entries.delete(id); });
   state.revision = news.revision;
   const isFollowing = $("live").getAttribute("aria-pressed") === "true";
   if (fresh.length && (isFollowing || state.selected === null)) select(Math.max(...fresh.map((e) => e.id)));
@@ -342,6 +342,7 @@ function drawStream() {
   });
   const hadFocus = document.activeElement?.dataset?.id;
   $("stream").replaceChildren(...rows);
+  for (const row of known.values()) if (!row.isConnected) dropThumbnail(row.querySelector("img"));
   if (hadFocus) $("stream").querySelector(`[data-id="${hadFocus}"]`)?.focus({ preventScroll: true });
   $("more").hidden = entries.length <= state.rows;
   $("empty").hidden = entries.length > 0;
@@ -352,9 +353,17 @@ const near = new IntersectionObserver((seen) => {
   for (const { target, isIntersecting } of seen) {
     if (!isIntersecting) continue;
     near.unobserve(target);
-    blob(`/v1/inspections/${target.dataset.thumb}/views/thumbnail`).then((url) => { target.src = url; }, () => {});
+    blob(`/v1/inspections/${target.dataset.thumb}/views/thumbnail`).then((url) => {
+      target.src = url;
+      if (!target.isConnected) dropThumbnail(target);
+    }, () => {});
   }
 }, { rootMargin: "200px" });
+
+function dropThumbnail(image) {
+  near.unobserve(image);
+  URL.revokeObjectURL(image.src);
+}
 
 function newRow(entry) {
   const row = document.createElement("li");

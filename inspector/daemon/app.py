@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
@@ -27,7 +27,7 @@ from inspector.daemon.description import (
     Reply,
     docs_page,
 )
-from inspector.daemon.edge import Edge
+from inspector.daemon.edge import INTERNAL, Edge
 from inspector.daemon.engine import FullError
 from inspector.daemon.problem import Problem, code_of, problem_of, reason_status
 from inspector.daemon.service import Answer, MapFormat, Service
@@ -76,8 +76,10 @@ def create_app(service: Service) -> FastAPI:
     routes = [str(getattr(route, "path", "")) for route in app.routes]
     codes = sorted({code_of(kind) for kind in _leaves(InspectorError)} | set(ERRORS))
     service.metrics = Metrics(codes, routes, lambda: service.engine.waiting)
-    counted = service.metrics.requests
-    app.add_middleware(Edge, count=lambda route, status: counted.labels(route, str(status)).inc())
+    requests, failed = service.metrics.requests, service.metrics.errors.labels(INTERNAL)
+    app.add_middleware(
+        Edge, count=lambda route, status: requests.labels(route, str(status)).inc(), failed=failed.inc
+    )
     return app
 
 
@@ -116,12 +118,18 @@ def _add_errors(app: FastAPI, service: Service) -> None:
         return answer(Problem(exc.status_code, code, str(exc.detail), "see /docs", exc.headers))
 
 
+async def _known_parameters(request: Request) -> None:
+    """Refuse what scoring does not know: a mistyped `model` would be scored by another one."""
+    if strange := sorted(set(request.query_params) - {"model", "map"}):
+        raise Problem(400, "malformed", f"there is no parameter {strange[0]!r}", "there are model and map")
+
+
 def _add_scoring(app: FastAPI, service: Service) -> None:
-    may_score = allowed(service, scope="score")
+    may_score = [allowed(service, scope="score"), Depends(_known_parameters)]
 
     @app.post(
         "/v1/score",
-        dependencies=[may_score],
+        dependencies=may_score,
         response_model=Reply,
         responses=SCORE_REPLIES,
         openapi_extra=SCORE_BODY,
@@ -142,7 +150,7 @@ def _add_scoring(app: FastAPI, service: Service) -> None:
 
     @app.post(
         "/v1/score/batch",
-        dependencies=[may_score],
+        dependencies=may_score,
         response_model=BatchReply,
         responses=BATCH_REPLIES,
         openapi_extra=BATCH_BODY,

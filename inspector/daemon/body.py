@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from python_multipart.exceptions import MultipartParseError
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from inspector.daemon.problem import Problem
+from inspector.records import Record
 
 FIELD = "image"
 MOST_PICTURES = 256
 _ENVELOPE_BYTES = 65_536  # what the form around the pictures may take
+_RECORD_BYTES = 16_384
+
+Sent = TypeVar("Sent", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,40 @@ async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> l
     Problem
         400, 408 or 413.
     """
+    async with _within(seconds):
+        if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            return await _form(request, max_bytes)
+        data = await _whole(request, max_bytes)
+    if not data:
+        raise Problem(400, "empty", "the body is empty", "send an image file as the body")
+    return [Upload(None, data)]
+
+
+async def read_record(request: Request, kind: type[Sent], *, seconds: float) -> Sent:
+    """Read a small JSON body; what FastAPI reads by itself comes before the key is looked at, and has no end.
+
+    Raises
+    ------
+    RequestValidationError
+        It is not of this kind.
+    Problem
+        408 or 413.
+    """
+    async with _within(seconds):
+        data = await _whole(request, _RECORD_BYTES)
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as exc:
+        errors = [{**error, "loc": ("body", *error["loc"])} for error in exc.errors()]
+        raise RequestValidationError(errors) from exc
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncGenerator[None, None]:
+    """Give a sender that has not finished up after a time."""
     try:
         async with asyncio.timeout(seconds):
-            if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-                return await _form(request, max_bytes)
-            data = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
+            yield
     except TimeoutError as exc:
         raise Problem(
             408,
@@ -69,9 +106,10 @@ async def read_uploads(request: Request, *, max_bytes: int, seconds: float) -> l
         ) from exc
     except ClientDisconnect as exc:
         raise Problem(400, "disconnected", "the sender left before the body was complete") from exc
-    if not data:
-        raise Problem(400, "empty", "the body is empty", "send an image file as the body")
-    return [Upload(None, data)]
+
+
+async def _whole(request: Request, max_bytes: int) -> bytes:
+    return b"".join([chunk async for chunk in _bounded(request, max_bytes)])
 
 
 async def _bounded(request: Request, max_bytes: int, around: int = 0) -> AsyncGenerator[bytes, None]:
@@ -106,7 +144,7 @@ async def _form(request: Request, max_bytes: int) -> list[Upload]:
     )
     try:
         form = await parser.parse()
-    except (MultiPartException, MultipartParseError, KeyError, UnicodeDecodeError) as exc:
+    except (MultiPartException, MultipartParseError, KeyError, UnicodeError) as exc:
         raise Problem(
             400, "malformed", f"the form cannot be read: {exc}", f"send multipart/form-data with '{FIELD}'"
         ) from exc
@@ -120,6 +158,11 @@ async def _form(request: Request, max_bytes: int) -> list[Upload]:
                 f"the form has no file field '{FIELD}'; its fields: {named}",
                 f"name the file's field '{FIELD}', as curl -F {FIELD}=@part.png does",
             )
-        return [Upload(part.filename or None, await part.read()) for part in parts]
+        return [Upload(_name(part.filename), await part.read()) for part in parts]
     finally:
         await form.close()
+
+
+def _name(given: str | None) -> str | None:
+    """The sender's name for a picture, as text that JSON can carry: some charsets make halves of letters."""
+    return (given or "").encode("utf-8", "replace").decode() or None

@@ -45,7 +45,7 @@ class Connection(HttpToolsProtocol):
     _idle: ClassVar[OrderedDict[Connection, None]] = OrderedDict()  # longest first
     _pushed_out: ClassVar[int] = 0  # since the last line in the log
     _deadline: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    _header_bytes = 0  # that came since the beginning of the message, or the latest piece of its body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Find room for one more, and begin to wait for its first request."""
@@ -62,11 +62,16 @@ class Connection(HttpToolsProtocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, unless the headers are longer than any that are meant well."""
+        """Parse, unless headers, or trailers, are longer than any that are meant well."""
         self._header_bytes += len(data)
         super().data_received(data)
-        if self._deadline is not None and self._header_bytes > HEADER_BYTES:
+        if self._header_bytes > HEADER_BYTES:
             self.transport.close()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew: a body has a limit of its own, and only trailers may come after it."""
+        self._header_bytes = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """Begin to wait for the end of the headers."""

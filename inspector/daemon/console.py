@@ -5,13 +5,22 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Annotated
 
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field, StrictBool
 
 from inspector import golden
 from inspector.daemon.access import allowed
-from inspector.daemon.description import EXPORT_REPLIES, INSPECTION_REPLIES, JPEG_REPLIES, MODEL_REPLIES
+from inspector.daemon.body import read_record
+from inspector.daemon.description import (
+    EXPORT_REPLIES,
+    INSPECTION_REPLIES,
+    JPEG_REPLIES,
+    JUDGE_REPLIES,
+    MODEL_REPLIES,
+    PNG_REPLIES,
+    json_body,
+)
 from inspector.daemon.history import Entry, InspectionReply, RecentReply, export
 from inspector.daemon.problem import Problem
 from inspector.daemon.service import Service
@@ -44,7 +53,7 @@ class Card(Record):
 
     manifest: Manifest
     calibration: Calibration
-    samples: int = Field(description="good pictures of /v1/models/{name}/samples/{number}, from 0")
+    samples: int = Field(description="golden pictures of /v1/models/{name}/samples/{number}, from 0")
     drift: tuple[DriftOutcome, ...]
 
 
@@ -111,20 +120,25 @@ def _add_inspections(app: FastAPI, service: Service) -> None:
 
         def draw() -> bytes:
             detector = service.fleet.get(f"{model.name}@{model.version}")
-            return render(view, data, coarse_map, detector, service.settings.max_pixels)
+            return render(view, data, coarse_map, detector, service.settings)
 
-        content, _ = await service.engine.run(draw)
+        async with service.drawing:
+            content, _ = await service.engine.run(draw)
         return Response(content, media_type="image/jpeg")
 
     @app.put(
         "/v1/inspections/{number}/judgement",
         dependencies=[may_look],
-        responses=INSPECTION_REPLIES,
+        responses=JUDGE_REPLIES,
+        openapi_extra=json_body(Word),
         summary="Agree or disagree",
     )
-    async def judge(number: Number, word: Word) -> InspectionReply:
+    async def judge(number: Number, request: Request) -> InspectionReply:
         """Note whether an operator agrees with a verdict; what others said stays beside it."""
+        word = await read_record(request, Word, seconds=service.settings.body_seconds)
         entry = entry_of(number)
+        if entry.record.verdict == "invalid":
+            raise Problem(422, "no_verdict", f"inspection {number} is invalid: there is no verdict to judge")
         history.judge(entry, word.operator, agrees=word.agrees)
         return entry.reply()
 
@@ -168,12 +182,12 @@ def _add_cards(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/models/{name}/samples/{number}",
         dependencies=[may_look],
-        responses={**MODEL_REPLIES, 200: {"description": "A good picture.", "content": {"image/png": {}}}},
+        responses=PNG_REPLIES,
         response_class=Response,
-        summary="A good picture to try",
+        summary="A picture to try",
     )
     async def sample(name: ModelName, number: Annotated[int, Path(ge=0, le=1000)]) -> Response:
-        """Give one of the model's own golden pictures as PNG."""
+        """Give a golden picture of the model as PNG: good ones, and a last one with synthetic defects."""
         detector = await opened(name)
         names = golden.samples(detector.bundle)
         if number >= len(names):

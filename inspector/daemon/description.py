@@ -76,10 +76,16 @@ class ProblemReply(Record):
 EXAMPLE: dict[str, Any] = {
     "path": "part.png",
     "verdict": "fail",
-    "score": 7.31,
+    "score": 7.18,
     "threshold": 3.2,
     "p_value": 0.0049,
-    "components": {"reconstruction": 6.8, "latent_mmd": 4.1, "head": 5.2},
+    "components": {
+        "reconstruction": 1.9,
+        "latent_mmd": 6.4,
+        "latent_mmd_coarse": 1.6,
+        "head": 8.1,
+        "layout": 7.67,
+    },
     "regions": [{"x": 120, "y": 88, "width": 31, "height": 12, "area_pixels": 240, "peak": 9.2}],
     "model": {"name": "tiles", "version": 3, "digest": "sha256:" + 8 * "0f1e2d3c"},
     "image": {"width": 640, "height": 480},
@@ -133,6 +139,8 @@ _ERRORS = (
      "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
     (422, "truncated", "The picture ends too early, or is damaged.", "the picture is damaged",
      "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
+    (422, "no_verdict", "There is no verdict to judge.",
+     "inspection 7 is invalid: there is no verdict to judge", ""),
     (500, "internal", "Something unexpected happened.", "something unexpected happened",
      "look for the request id in the log"),
     (503, "full", "No room; Retry-After says when to come again.", "all 66 places are taken",
@@ -155,6 +163,8 @@ MODEL_REPLIES = _replies(_OF_MODELS)
 READY_REPLIES = _replies(("not_ready",))
 SCORE_REPLIES = {200: _found(EXAMPLE), **_replies(_OF_PICTURES)}
 INSPECTION_REPLIES = _replies(_OF_INSPECTIONS)
+JUDGE_REPLIES = _replies((*_OF_INSPECTIONS, "request_timeout", "too_large", "no_verdict"))
+PNG_REPLIES = {200: {"description": "PNG.", "content": {"image/png": {}}}, **MODEL_REPLIES}
 JPEG_REPLIES = {200: {"description": "JPEG.", "content": {"image/jpeg": {}}}, **INSPECTION_REPLIES}
 EXPORT_REPLIES = {
     200: {"description": "A ZIP file.", "content": {"application/zip": {}}},
@@ -184,6 +194,17 @@ BATCH_BODY = {
         "content": {"multipart/form-data": _form({"type": "array", "items": _FILE})},
     }
 }
+
+
+def json_body(kind: type[Record]) -> dict[str, Any]:
+    """Describe a body that the route reads by itself."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": kind.model_json_schema()}},
+        }
+    }
+
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }

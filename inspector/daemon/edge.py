@@ -25,7 +25,7 @@ SECURITY = {
     "Cache-Control": "no-store",
 }
 
-UNKNOWN_ROUTE = "unknown"
+UNKNOWN_ROUTE, INTERNAL = "unknown", "internal"
 QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds: not worth a line
 
 
@@ -37,10 +37,12 @@ class Edge:
     app : ASGI application
     count : callable
         Called as `count(route, status)` for each answer.
+    failed : callable
+        Called for each error that nobody foresaw.
     """
 
-    def __init__(self, app: ASGIApp, count: Callable[[str, int], None]) -> None:
-        self._app, self._count = app, count
+    def __init__(self, app: ASGIApp, count: Callable[[str, int], None], failed: Callable[[], None]) -> None:
+        self._app, self._count, self._failed = app, count, failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -67,11 +69,12 @@ class Edge:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
+            self._failed()
             say("unexpected", logging.ERROR, **fields)
             logging.getLogger("inspector.daemon").exception("traceback", extra={"fields": fields})
             if not status:
                 answer = Problem(
-                    500, "internal", "something unexpected happened", "look for the request id in the log"
+                    500, INTERNAL, "something unexpected happened", "look for the request id in the log"
                 )
                 await answer.response()(scope, receive, send_with_headers)
         finally:

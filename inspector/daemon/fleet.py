@@ -10,12 +10,13 @@ from pathlib import Path
 import psutil
 
 from inspector import golden
-from inspector.bundle import Bundle
+from inspector.bundle import MANIFEST, Bundle
 from inspector.detector import Detector
 from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
 from inspector.settings import Settings
 from inspector.store import Store
 
+_Identity = tuple[Path, int, int]  # its folder, and which manifest lies there: numbers are used again
 Listener = Callable[[str, Detector | None, InspectorError | None], None]
 
 
@@ -56,7 +57,7 @@ class Fleet:
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
         self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
-        self._refused: dict[str, str] = {}  # reference -> path of the bundle that could not be used
+        self._refused: dict[str, _Identity] = {}  # reference -> the bundle that could not be used
         self._default: str | None = None
         self.problem: InspectorError | None = None
 
@@ -99,6 +100,13 @@ class Fleet:
         with self._lock:
             found = {detector.model.digest: detector for detector in self._models.values()}
         return sorted(found.values(), key=lambda detector: (detector.model.name, detector.model.version))
+
+    def by_name(self) -> dict[str, Detector]:
+        """Return the model that each name in memory stands for where a request gives no version."""
+        with self._lock:
+            found = list(self._models.items())
+        found.sort(key=lambda item: (item[0] == self._default, "@" not in item[0], item[1].model.version))
+        return {detector.model.name: detector for _key, detector in found}
 
     @property
     def default(self) -> Detector | None:
@@ -147,16 +155,17 @@ class Fleet:
         path = self._store.resolve(key)
         with self._lock:
             before = self._models.get(key)
-        if before is not None and (before.bundle.path == path or self._refused.get(key) == str(path)):
+        found = _identity(path)
+        if before is not None and (before.bundle.path == path or self._refused.get(key) == found):
             return
-        if before is None and self._refused.get(key) == str(path) and self.problem is not None:
+        if before is None and self._refused.get(key) == found and self.problem is not None:
             raise self.problem
         try:
             self._open(key)
         except StoreError:
             raise
         except InspectorError:
-            self._refused[key] = str(path)
+            self._refused[key] = found
             if before is None:
                 raise
 
@@ -171,6 +180,8 @@ class Fleet:
                 self._models[key] = detector
                 self._models.move_to_end(key)
                 self._make_room({key, self._default})
+            if same is None:
+                self._listener("ok", detector, None)
             return detector
 
     def _prove(self, path: Path) -> Detector:
@@ -183,7 +194,6 @@ class Fleet:
             raise
         on_disk = sum(file.size_bytes for file in detector.manifest.files.values())
         self._sizes[path] = max(_resident_bytes() - before, on_disk)
-        self._listener("ok", detector, None)
         return detector
 
     def _make_room(self, kept: set[str | None]) -> None:
@@ -202,6 +212,14 @@ class Fleet:
             detector = self._models.pop(key, None)
         if detector is not None:
             self._listener("removed", detector, None)
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        manifest = (path / MANIFEST).stat()
+    except OSError:
+        return path, 0, 0
+    return path, manifest.st_ino, manifest.st_mtime_ns
 
 
 def _resident_bytes() -> int:

@@ -10,7 +10,7 @@ import uuid
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal
@@ -26,6 +26,7 @@ from inspector.records import Record, ScoredImage
 MOST = 1000
 MOST_BYTES = 256_000_000
 MOST_OPERATORS = 100  # of one inspection
+JUDGED = 0.75  # of the room that what was judged may take where others need it
 
 Label = Literal["good", "defect", "disputed"]
 
@@ -113,7 +114,8 @@ class History:
 
     Notes
     -----
-    What nobody judged goes first: what operators said stays for the export as long as there is room.
+    What nobody judged goes first, so that what operators said stays for the export; but a quarter of the room
+    is for what nobody has judged yet.
     """
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
@@ -177,8 +179,12 @@ class History:
         self._changed.set()
 
     def judged(self) -> list[Entry]:
-        """Return what operators have spoken of, oldest first."""
-        return [entry for entry in self._entries.values() if entry.judgements]
+        """Return copies of what operators have spoken of, oldest first: they go on while it is packed."""
+        return [
+            replace(entry, judgements=dict(entry.judgements))
+            for entry in self._entries.values()
+            if entry.judgements
+        ]
 
     def _next_revision(self) -> int:
         self.revision += 1
@@ -188,19 +194,24 @@ class History:
 
     def _make_room(self) -> None:
         while len(self._entries) > self._most:
-            oldest = next(
-                (number for number, entry in self._entries.items() if not entry.judgements),
-                next(iter(self._entries)),
-            )
-            self._forget_picture(self._entries.pop(oldest))
+            entries = list(self._entries.values())
+            judged = sum(bool(entry.judgements) for entry in entries)
+            oldest = _oldest(entries, judged=judged > JUDGED * self._most)
+            self._forget_picture(self._entries.pop(oldest.id))
         while self._bytes > self._most_bytes:
             pictures = [entry for entry in self._entries.values() if entry.data is not None]
-            unjudged = (entry for entry in pictures if not entry.judgements)
-            self._forget_picture(next(unjudged, pictures[0]))
+            judged = sum(len(entry.data or b"") for entry in pictures if entry.judgements)
+            self._forget_picture(_oldest(pictures, judged=judged > JUDGED * self._most_bytes))
 
     def _forget_picture(self, entry: Entry) -> None:
         self._bytes -= len(entry.data or b"")
         entry.data = None
+
+
+def _oldest(entries: list[Entry], *, judged: bool) -> Entry:
+    """The oldest that was judged, or was not, else of all; the newest only where there is no other."""
+    older = entries[:-1] or entries
+    return next((entry for entry in older if bool(entry.judgements) is judged), older[0])
 
 
 def export(entries: list[Entry]) -> Iterator[bytes]:
@@ -214,10 +225,11 @@ def export(entries: list[Entry]) -> Iterator[bytes]:
         for entry in entries:
             name = _file_name(entry)
             folder = "disputed" if entry.label == "disputed" else f"test/{entry.label}"
-            if entry.data is not None and name is not None:
-                archive.writestr(f"{folder}/{name}", entry.data)
+            file = None if name is None else f"{folder}/{name}"
+            if entry.data is not None and file is not None:
+                archive.writestr(file, entry.data)
             line = entry.reply().model_dump(mode="json", exclude={"revision", "has_picture"})
-            sink.lines.append(json.dumps(line | {"file": f"{folder}/{name}" if entry.data else None}))
+            sink.lines.append(json.dumps(line | {"file": file}))
             yield sink.take()
         archive.writestr("judgements.jsonl", "".join(f"{line}\n" for line in sink.lines))
     yield sink.take()

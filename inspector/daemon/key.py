@@ -62,17 +62,23 @@ def read_keys(listed: str | None, file: Path | None) -> Keys:
                 hint="one 'scope:key' on each line",
             ) from exc
         plain = (line.strip() for line in lines)
-        words += _words(printable(file), (line for line in plain if line and not line.startswith("#")))
+        found = list(_words(printable(file), (line for line in plain if line and not line.startswith("#"))))
+        if not found:
+            raise UsageError(
+                f"--api-keys-file {printable(file)} holds no key, which would let everyone in",
+                hint="write one SCOPE:KEY on each line, or leave the option out",
+            )
+        words += found
     return Keys(tuple((hashlib.sha256(key.encode()).digest(), scope) for scope, key in words))
 
 
 def _words(where: str, words: Iterable[str]) -> Iterable[tuple[str, str]]:
     for number, word in enumerate(words, 1):
         scope, _, key = word.partition(":")
-        if scope not in SCOPES or len(key) < SHORTEST:
+        if scope not in SCOPES or len(key) < SHORTEST or not key.isascii():
             raise UsageError(
                 f"{where}: entry {number} is not SCOPE:KEY with a scope of {', '.join(SCOPES)} and a key of "
-                f"{SHORTEST} characters or more",
+                f"{SHORTEST} ASCII characters or more",
                 hint="for example score:$(openssl rand -hex 24)",
             )
         yield scope, key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -21,7 +22,7 @@ from inspector.daemon.fleet import Fleet
 from inspector.daemon.history import History
 from inspector.daemon.key import Keys
 from inspector.daemon.log import say
-from inspector.daemon.problem import code_of
+from inspector.daemon.problem import Problem, code_of
 from inspector.daemon.window import DriftWatch
 from inspector.detector import Detector, Inspection
 from inspector.drift import MmdTest
@@ -31,6 +32,7 @@ from inspector.settings import ServeSettings
 
 WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
 UPLOADS_PER_PLACE = 2  # bodies that may arrive at once, for each place in the queue
+MOST_ANSWER_BYTES = 256_000_000  # of a batch, before its last picture
 
 
 class MapFormat(StrEnum):
@@ -43,7 +45,7 @@ class MapFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """One scored picture, already as JSON, and its number in the history."""
+    """One scored picture, already as JSON and without its pixels, and its number in the history."""
 
     inspection: Inspection
     content: bytes
@@ -65,6 +67,7 @@ class Service:
         self.engine = Engine(settings.workers, settings.queue_size)
         self.metrics: Metrics
         self.fleet = Fleet(settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._heard)
+        self.drawing = asyncio.Semaphore(self.engine.workers)  # pictures of the console: scoring goes first
         self.uploads = 0
         self.draining = False
         self.drift = DriftWatch(self._note_drift)
@@ -93,7 +96,7 @@ class Service:
         while True:
             try:
                 self.fleet.refresh()
-                self.metrics.set_models(self.fleet.opened())
+                self._show_models()
             except Exception:  # this thread has to outlive whatever happens to the disk
                 logging.getLogger("inspector.daemon").exception("the store could not be looked at")
             if self._stop.wait(WATCH_SECONDS):
@@ -104,8 +107,7 @@ class Service:
         if result in RELOADS:
             self.metrics.reloads.labels(result).inc()
         if detector is not None:
-            if result == "ok":
-                self.metrics.add_model(detector)
+            self._show_models()
             event = "model opened" if result == "ok" else "model removed"
             say(
                 event,
@@ -122,6 +124,9 @@ class Service:
                 reason=error.message,
                 hint=error.hint,
             )
+
+    def _show_models(self) -> None:
+        self.metrics.set_models(self.fleet.opened(), self.fleet.by_name())
 
     def _note_drift(self, name: str, outcome: MmdTest) -> None:
         self.metrics.note_drift(name, outcome.statistic, outcome.p_value)
@@ -146,8 +151,16 @@ class Service:
     async def score(self, uploads: list[Upload], model: str | None, map_: MapFormat) -> list[Answer]:
         """Score pictures one after the other; the whole request holds one place."""
         with self.engine.place():
-            answers = []
+            answers: list[Answer] = []
             for upload in uploads:
+                if sum(len(answer.content) for answer in answers) > MOST_ANSWER_BYTES:
+                    raise Problem(
+                        413,
+                        "too_large",
+                        f"the maps of {len(answers)} of {len(uploads)} pictures have more than "
+                        f"{MOST_ANSWER_BYTES} bytes already",
+                        "send fewer at once, or ask for map=png",
+                    )
                 answer, waited = await self.engine.run(partial(self._score, upload, model, map_))
                 self.metrics.count(answer.inspection, waited)
                 number = self.history.add(answer.inspection, upload.data, upload.name)
@@ -161,9 +174,11 @@ class Service:
             self.drift.add(detector, inspection.latent)
         record = inspection.record().model_copy(update={"path": upload.name})
         if map_ is MapFormat.NONE:
-            return Answer(inspection, record.model_dump_json().encode())
-        content = record.model_dump(mode="json") | {"map": encoded_map(detector, inspection, map_)}
-        return Answer(inspection, json.dumps(content).encode())
+            content = record.model_dump_json()
+        else:
+            map_of_it = encoded_map(detector, inspection, map_)
+            content = json.dumps(record.model_dump(mode="json") | {"map": map_of_it})
+        return Answer(replace(inspection, _pixels=None), content.encode())  # a batch would hold all of them
 
 
 def encoded_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> dict[str, str] | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from inspector import heatmap, images
 from inspector.detector import Detector
+from inspector.settings import Settings
 
 LARGEST_SIDE = 1600  # pixels; a screen shows no more
 THUMBNAIL_SIDE = 160
@@ -25,7 +26,7 @@ class View(StrEnum):
 
 
 def render(
-    view: View, data: bytes, coarse_map: NDArray[np.float32], detector: Detector, max_pixels: int
+    view: View, data: bytes, coarse_map: NDArray[np.float32], detector: Detector, settings: Settings
 ) -> bytes:
     """Draw one view as JPEG, at most `LARGEST_SIDE` pixels on a side, upright.
 
@@ -38,12 +39,18 @@ def render(
         As the detector gave it; higher is more anomalous.
     detector : Detector
         The model that inspected it.
-    max_pixels : int
-        Limit on the picture.
+    settings : Settings
+        Limits on the picture.
     """
     most = THUMBNAIL_SIDE if view is View.THUMBNAIL else LARGEST_SIDE
     background = detector.manifest.image.background
-    picture = images.decode(data, max_pixels=max_pixels, reduce_to=(most, most), background=background)
+    picture = images.decode(
+        data,
+        max_pixels=settings.max_pixels,
+        max_bytes=settings.max_bytes,
+        reduce_to=(most, most),
+        background=background,
+    )
     scale = min(1.0, most / max(picture.height, picture.width))
     height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))
     pixels = images.fit_to(picture.pixels, height, width)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import drift
+from inspector.bundle import Bundle
 from inspector.detector import Detector
 from inspector.errors import InspectorError
 from inspector.records import Record
@@ -51,7 +52,9 @@ class DriftWatch:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._lock, self._stop = threading.Lock(), threading.Event()
-        self._recent: dict[str, tuple[Detector, deque[NDArray[np.float32]]]] = {}
+        self._recent: dict[
+            str, tuple[Bundle, deque[NDArray[np.float32]]]
+        ] = {}  # no detector: it takes memory
         self._fresh: dict[str, int] = {}
         self._outcomes: dict[str, deque[DriftOutcome]] = {}
         self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
@@ -70,8 +73,8 @@ class DriftWatch:
         name = detector.model.name
         with self._lock:
             known = self._recent.get(name)
-            if known is None or known[0].model.digest != detector.model.digest:
-                known = self._recent[name] = (detector, deque(maxlen=RECENT))
+            if known is None or known[0].digest != detector.model.digest:
+                known = self._recent[name] = (detector.bundle, deque(maxlen=RECENT))
                 self._fresh[name] = 0
             known[1].append(latent)
             self._fresh[name] += 1
@@ -83,13 +86,15 @@ class DriftWatch:
 
     def _run(self) -> None:
         while not self._stop.wait(SECONDS):
-            for name, detector, rows in self._due():
+            for name, bundle, rows in self._due():
                 try:
-                    found = drift.compare(detector, rows)
+                    found = drift.compare(bundle, rows)
                     self._keep(name, found, len(rows))
                     self._report(name, found)
                 except InspectorError as error:
                     logging.getLogger("inspector.daemon").warning("no drift test: %s", error.message)
+                except Exception:  # this thread has to outlive whatever happens to the disk
+                    logging.getLogger("inspector.daemon").exception("no drift test of %s", name)
 
     def _keep(self, name: str, found: drift.MmdTest, pictures: int) -> None:
         outcome = DriftOutcome(
@@ -101,11 +106,11 @@ class DriftWatch:
         with self._lock:
             self._outcomes.setdefault(name, deque(maxlen=OUTCOMES)).append(outcome)
 
-    def _due(self) -> list[tuple[str, Detector, NDArray[np.float32]]]:
+    def _due(self) -> list[tuple[str, Bundle, NDArray[np.float32]]]:
         with self._lock:
             due = []
-            for name, (detector, codes) in self._recent.items():
+            for name, (bundle, codes) in self._recent.items():
                 if len(codes) >= FEWEST and self._fresh[name] >= FRESH:
                     self._fresh[name] = 0
-                    due.append((name, detector, np.stack(codes)))
+                    due.append((name, bundle, np.stack(codes)))
             return due

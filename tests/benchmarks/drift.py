@@ -62,7 +62,7 @@ def blur(detector: inspector.Detector, files: list[Path]) -> None:
     chosen = [images.decode(files[i]).pixels for i in rng.permutation(len(files))[:BLURRED]]
     for name, sigma in (("as they are", 0.0), ("blurred", BLUR_SIGMA)):
         changed = [cv2.GaussianBlur(one, (0, 0), sigma) if sigma else one for one in chosen]
-        found = drift.compare(detector, drift.latents(detector, changed)[0])
+        found = drift.compare(detector.bundle, drift.latents(detector, changed)[0])
         say(f"{len(chosen)} pictures {name} ({sigma} px): p = {found.p_value:.3f}, drifted: {found.drifted}")
         demand(found.drifted == bool(sigma), f"{name}: p = {found.p_value:.3f}")
 

@@ -9,6 +9,7 @@ import pytest
 
 from calibration.labelled import labelled_pictures, read_mask
 from inspector.errors import DatasetError, NoImagesError
+from inspector.settings import Settings
 from tests.inspector.tiny_bundle import bad_picture, good_picture, write_picture
 
 
@@ -72,6 +73,13 @@ def test_masks_are_read_strictly(tmp_path: Path) -> None:
     mask[3, 4], mask[5, 6] = 1, 255
     path = write_picture(tmp_path / "m_mask.png", mask)
     np.testing.assert_array_equal(read_mask(path, (40, 50)), mask > 0)
+    clear = np.full((40, 50, 4), 255, np.uint8)
+    clear[..., 3] = mask
+    clear[3, 4, 3] = 255
+    drawn = write_picture(tmp_path / "drawn_mask.png", clear)
+    np.testing.assert_array_equal(read_mask(drawn, (40, 50)), mask > 0)
+    with pytest.raises(DatasetError, match="at most 1,999 are read"):
+        read_mask(path, (40, 50), Settings(max_pixels=1999))
     with pytest.raises(DatasetError, match=r"m_mask.png has 50 x 40 pixels, its picture 40 x 50"):
         read_mask(path, (50, 40))
     path.write_bytes(path.read_bytes()[:60])

@@ -100,7 +100,7 @@ def test_two_operators(daemon: Daemon, visitor: Visitor) -> None:
 
 
 def test_samples_and_keys(daemon: Daemon, visitor: Visitor) -> None:
-    """A sample is one of the model's own good pictures; H hides the heatmap, J and K walk the stream."""
+    """Samples are golden pictures, good ones first; H hides the heatmap, J and K walk the stream."""
     page = visitor.open(daemon.url)
     for number in range(2):
         page.locator("#sample").click()

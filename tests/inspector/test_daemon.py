@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -23,6 +24,7 @@ import pytest
 
 import inspector
 from inspector import images
+from inspector.daemon.edge import Edge
 from inspector.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill
@@ -121,6 +123,7 @@ def test_a_small_picture_is_a_verdict(daemon: Daemon) -> None:
         ({"files": [("image", GOOD), ("image", GOOD)]}, 400, "malformed"),
         ({"content": b"xx", "headers": {"content-type": "multipart/form-data"}}, 400, "malformed"),
         ({"content": GOOD, "params": {"map": "tiff"}}, 400, "malformed"),
+        ({"content": GOOD, "params": {"modle": "tiny"}}, 400, "malformed"),
         ({"content": GOOD, "params": {"model": "other"}}, 404, "model_not_found"),
         ({"content": GOOD, "params": {"model": "tiny@9"}}, 404, "model_not_found"),
         ({"content": GOOD, "params": {"model": "../tiny"}}, 404, "model_not_found"),
@@ -180,6 +183,48 @@ def test_a_full_queue_refuses_at_once(store: Store, start: Start) -> None:
     assert daemon.metric('inspector_inspections_total{model="tiny",verdict="pass"}') == 48 - len(refused)
 
 
+def test_endless_trailers(daemon: Daemon) -> None:
+    """What may come after a body is cut off as headers are: many, or one that never ends."""
+    for began, goes_on in ((b"", b"X-A: " + b"x" * 1000 + b"\r\n"), (b"X-A: ", b"x" * 1000)):
+        with daemon.socket() as endless:
+            endless.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+            endless.sendall(began)
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                endless.sendall(goes_on * 100_000)
+
+
+def test_a_body_in_thousands_of_pieces(daemon: Daemon) -> None:
+    """What lies between the pieces is more than headers may have, and is no header."""
+    noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    data = images.encode_png(noise)
+    pieces = (data[start : start + 5] for start in range(0, len(data), 5))
+    assert len(data) > 70_000
+    assert httpx.post(f"{daemon.url}/v1/score", content=pieces, timeout=30).json()["image"]["width"] == 160
+
+
+def test_a_batch_lets_go_of_its_pictures(daemon: Daemon) -> None:
+    """Sixteen pictures of 9 megapixels are less than a megabyte as sent, and 432 MB decoded."""
+    flat = images.encode_png(np.zeros((3000, 3000), np.uint8))
+    peaks = []
+    for count in (2, 16):
+        files = [("image", flat)] * count
+        answer = httpx.post(f"{daemon.url}/v1/score/batch", files=files, timeout=60)
+        assert len(answer.json()["results"]) == count
+        peaks.append(daemon.peak_megabytes)
+    assert peaks[1] < peaks[0] + 100
+
+
+@pytest.mark.parametrize(("charset", "status"), [("undefined", 400), ("utf-7", 200)])
+def test_a_form_in_a_strange_charset(daemon: Daemon, charset: str, status: int) -> None:
+    """One that cannot be read is refused; half a letter in a name does no harm to those who ask for it."""
+    form = b'--b\r\nContent-Disposition: form-data; name="image"; filename="+2AA-.png"\r\n\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    sent = form + GOOD + b"\r\n--b--\r\n"
+    assert httpx.post(f"{daemon.url}/v1/score", content=sent, headers=headers).status_code == status
+    assert httpx.get(f"{daemon.url}/v1/inspections").status_code == 200
+    assert not daemon.events("unexpected")
+
+
 # --- keys -----------------------------------------------------------------------------------
 
 
@@ -198,6 +243,39 @@ def test_keys(store: Store, start: Start, tmp_path: Path) -> None:
     assert wrong.headers["www-authenticate"] == "Bearer"
     assert httpx.get(f"{daemon.url}/livez").status_code == 200
     assert KEY not in json.dumps(daemon.lines)
+
+
+def test_a_key_file_without_a_key(command: Command, store: Store, tmp_path: Path) -> None:
+    """It would let everyone in, which nobody means who names one."""
+    del store
+    (tmp_path / "keys").write_text("# to be filled in\n")
+    ended = command("serve", "--api-keys-file", tmp_path / "keys")
+    assert (ended.code, "holds no key" in ended.err) == (2, True)
+
+
+def test_a_judgement_needs_a_key_before_its_body(store: Store, start: Start) -> None:
+    """Without one nothing is read; with one a body has an end, in bytes and in seconds."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(INSPECTOR_API_KEYS=f"score:{KEY}", INSPECTOR_BODY_SECONDS="1")
+    put = b"PUT /v1/inspections/1/judgement HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    bearer = f"Authorization: Bearer {KEY}\r\n".encode()
+    for header, begins in ((b"", b"HTTP/1.1 401"), (bearer, b"HTTP/1.1 408")):
+        with daemon.socket() as waiting:
+            waiting.sendall(put + header + b"\r\n")
+            assert waiting.recv(100).startswith(begins)
+    with httpx.Client(base_url=daemon.url, headers={"Authorization": f"Bearer {KEY}"}) as client:
+        url = f"/v1/inspections/{client.post('/v1/score', content=GOOD).headers['x-inspection-id']}/judgement"
+        for body, status in (
+            (bytes(20_000), 413),
+            (b"no json", 400),
+            (b'{"operator": "Ann"}', 400),
+            (b'{"operator": "Ann", "agrees": true}', 200),
+        ):
+            assert client.put(url, content=body).status_code == status
+        small = images.encode_png(good_picture(height=20, width=90))
+        number = client.post("/v1/score", content=small).headers["x-inspection-id"]
+        answer = client.put(f"/v1/inspections/{number}/judgement", json={"operator": "Ann", "agrees": True})
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_verdict")
 
 
 def test_open_metrics(store: Store, start: Start) -> None:
@@ -309,6 +387,18 @@ def test_a_broken_model_is_refused_and_the_old_one_goes_on(daemon: Daemon, store
     assert daemon.metric('inspector_model_reloads_total{result="failed"}') == 1
     assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"] == 50.0
     assert httpx.get(f"{daemon.url}/readyz").status_code == 200
+
+
+def test_a_repaired_model_of_the_same_number_is_opened(store: Store, start: Start) -> None:
+    """What was refused is another model once it was removed and brought again."""
+    broken = store.publish("tiny", tiny_fill())
+    (broken.path / "detector.onnx").write_bytes(b"broken")
+    daemon = start(ready=False)
+    until(lambda: bool(daemon.events("model refused")))
+    assert httpx.get(f"{daemon.url}/readyz").status_code == 503
+    store.remove("tiny", force=True)
+    store.publish("tiny", tiny_fill())
+    until(daemon.is_ready, 5)
 
 
 def test_several_models(store: Store, start: Start) -> None:
@@ -509,6 +599,41 @@ def test_metrics_count_what_happened(daemon: Daemon) -> None:
     assert daemon.metric('inspector_promised_false_reject_rate{model="tiny"}') == 0.05
     assert time.time() - daemon.metric('inspector_last_inspection_timestamp_seconds{model="tiny"}') < 60
     assert daemon.metric("inspector_queue_depth") == 0
+
+
+def test_gauges_are_of_the_promoted_version(store: Store, start: Start) -> None:
+    """Looking back at an older one changes none, and a model that is removed leaves none behind."""
+    store.publish("tiny", tiny_fill())
+    store.publish("tiny", tiny_fill(threshold=40.0))
+    store.publish("other", tiny_fill())
+    daemon = start("--model", "tiny")
+    for name in ("tiny@1", "other"):
+        assert httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD).status_code == 200
+    time.sleep(1)
+    assert daemon.metric('inspector_threshold{model="tiny"}') == 40
+    assert daemon.metric('inspector_last_inspection_timestamp_seconds{model="other"}') > 0
+    store.remove("other", force=True)
+    gauge = 'inspector_last_inspection_timestamp_seconds{model="other"}'
+    until(lambda: gauge not in httpx.get(f"{daemon.url}/metrics").text, 5)
+    assert daemon.metric('inspector_inspections_total{model="other",verdict="pass"}') == 1
+
+
+def test_what_nobody_foresaw_is_counted() -> None:
+    """The sender gets a problem with the request's id, and both are counted."""
+    counted: list[object] = []
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    async def ask() -> httpx.Response:
+        edge = Edge(broken, count=lambda *seen: counted.append(seen), failed=lambda: counted.append("failed"))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://x") as client:
+            return await client.get("/")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert answer.headers["x-request-id"]
+    assert counted == ["failed", ("unknown", 500)]
 
 
 def test_drift_is_watched(daemon: Daemon) -> None:

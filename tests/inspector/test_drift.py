@@ -148,7 +148,7 @@ def test_too_few_pictures(tmp_path: Path) -> None:
     """A number that could never count as drift is refused, with the number that could."""
     detector = Detector(tiny_bundle(tmp_path / "m"))
     with pytest.raises(TooFewImagesError, match="at least 2 pictures are needed"):
-        compare(detector, np.zeros((1, 3)))
+        compare(detector.bundle, np.zeros((1, 3)))
 
 
 def test_a_reference_of_something_else(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_recalibration_moves_the_reference(tmp_path: Path, days: Path) -> None:
 def _drifted(bundle: Bundle, days: Path) -> dict[str, bool]:
     detector = Detector(bundle)
     return {
-        folder.name: compare(detector, latents(detector, sorted(folder.glob("*.png")))[0]).drifted
+        folder.name: compare(detector.bundle, latents(detector, sorted(folder.glob("*.png")))[0]).drifted
         for folder in days.iterdir()
     }
 

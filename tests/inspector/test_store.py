@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from inspector import storage
 from inspector.bundle import Bundle
@@ -276,6 +277,20 @@ def test_remove_keeps_what_counts(store: Store) -> None:
         store.remove("tiles")
 
 
+def test_a_name_that_is_fitted_goes_only_after_the_fit(store: Store) -> None:
+    """Its checkpoint would go, too; one version of several may go meanwhile."""
+    publish(store, versions=2)
+    work = store.workspace("tiles")
+    work.mkdir()
+    with FileLock(work / "lock"):
+        assert store.remove("tiles", 1) == [1]
+        with pytest.raises(StoreBusyError, match="the unfinished fit of 'tiles'"):
+            store.remove("tiles")
+        assert work.is_dir()
+    assert store.remove("tiles") == [2]
+    assert not work.exists()
+
+
 def test_removing_the_current_model_asks_for_another(store: Store) -> None:
     """Without a current model, the hint names those that are left; a new fit starts at version 1."""
     publish(store, "tiles", versions=2)
@@ -473,6 +488,21 @@ def test_import_never_replaces_a_version(store: Store, tmp_path: Path) -> None:
     assert received.manifest.version == 3
     assert Bundle.open(store.resolve()).calibration.threshold == 99.0
     assert store.import_model(tmp_path / "tiles.inspector") == (received, False)
+
+
+def test_import_beside_a_damaged_version(store: Store, tmp_path: Path) -> None:
+    """It is brought once more, as the next version; damage to another one does not keep it out."""
+    publish(store, versions=2)
+    store.export_model("tiles@2", tmp_path / "tiles.inspector")
+    (store.path("tiles", 1) / "detector.onnx").write_bytes(b"")
+    graph = store.path("tiles", 2) / "detector.onnx"
+    content = bytearray(graph.read_bytes())
+    content[-1] ^= 1
+    graph.unlink()  # versions may share it
+    graph.write_bytes(content)
+    received, is_new = store.import_model(tmp_path / "tiles.inspector")
+    assert (is_new, received.manifest.version) == (True, 3)
+    assert Bundle.open(store.resolve("tiles")).manifest.version == 3
 
 
 def test_import_proves_first(store: Store, tmp_path: Path) -> None:

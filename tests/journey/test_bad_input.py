@@ -297,7 +297,7 @@ VALUES = [
     ["fit", "parts", "--max-false-reject", "2"],
     ["fit", "parts", "--max-false-reject", "0"],
     ["fit", "parts", "--max-false-reject", "nan"],
-    ["fit", "parts", "--max-review", "0.01"],
+    ["fit", "parts", "--max-review", "0"],
     ["fit", "parts", "--device", "tpu"],
     ["fit", "parts", "--steps", "0"],
     ["fit", "parts", "--steps", "many"],

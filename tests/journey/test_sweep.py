@@ -23,6 +23,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_path: Path) -> None:
     """Each combination is a model, measured and drawn; a second run fits nothing and says the same."""
+    (tmp_path / "out" / ".tmp-00ff00ff").mkdir(parents=True)  # a first one was killed while it wrote
     words = ("sweep", parts / "train" / "good", *TINY, "--test", parts / "test")
     first = json.loads(run(*words, store=store, cwd=tmp_path).stdout)
     assert [(row["latent_dim"], row["width"]) for row in first["trials"]] == [(2, 8), (4, 8)]
@@ -32,6 +33,7 @@ def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_p
         assert 0 <= row["auroc"] <= 1
         assert row["figures"]["heldout_squared_error"] > 0
         assert (tmp_path / row["bundle"] / "detector.onnx").exists()
+    assert not (tmp_path / "out" / ".tmp-00ff00ff").exists()
     made = {path: (tmp_path / "out" / path).stat().st_mtime_ns for path in listing(tmp_path / "out")}
     assert (tmp_path / "out" / "sweep.svg").read_text().startswith("<svg")
     again = run(*words, "--format", "table", store=store, cwd=tmp_path)

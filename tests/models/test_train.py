@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_ends_the_training(sampler: CropSampler, tmp_pa
         ({"image_size": 100}, "multiples of 32"),
         ({"image_size": 32}, "64 to 1024"),
         ({"max_false_reject": 0.9}, "0.0001 to 0.5"),
-        ({"max_review": 0.01}, "above 0.05"),
+        ({"max_review": 0.5, "max_false_reject": 0.5}, "below 0.5"),
         ({"steps": 0}, "1 to"),
         ({"device": "tpu"}, "auto, cpu, cuda"),
         ({"regularizer": "gan"}, "mmd, none"),

@@ -1,0 +1,59 @@
+"""What the daemon remembers of its inspections, and what it exports."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from inspector import images
+from inspector.daemon.history import History, export
+from inspector.detector import Detector, Inspection
+from tests.inspector.tiny_bundle import good_picture, tiny_bundle
+
+GOOD = images.encode_png(good_picture())
+
+
+@pytest.fixture(scope="module")
+def inspection(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
+    """Of a good picture."""
+    return Detector(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")).score(GOOD)
+
+
+@pytest.mark.parametrize("room", [{"most": 8}, {"most_bytes": 8 * len(GOOD)}])
+def test_what_nobody_judged_keeps_a_quarter_of_the_room(inspection: Inspection, room: dict[str, int]) -> None:
+    """However much was judged, the latest pictures can be looked at; of the judged ones the oldest go."""
+    history = History(**room)
+    for _ in range(8):
+        entry = history.get(history.add(inspection, GOOD, "part.png"))
+        assert entry is not None
+        history.judge(entry, "Ann", agrees=True)
+    for number in range(9, 15):
+        assert history.add(inspection, GOOD, "part.png") == number
+        entry = history.get(number)
+        assert entry is not None
+        assert entry.data == GOOD
+    kept = [entry.id for entry in map(history.get, range(1, 15)) if entry is not None and entry.data]
+    assert kept == [3, 4, 5, 6, 7, 8, 13, 14]
+
+
+def test_an_export_is_of_one_moment(inspection: Inspection) -> None:
+    """What is said while it is packed changes nothing in it, and what is no picture has no file."""
+    history = History()
+    for data in (GOOD, b"no picture"):
+        entry = history.get(history.add(inspection, data, "a/../part.png"))
+        assert entry is not None
+        history.judge(entry, "Ann", agrees=True)
+    pieces = export(history.judged())
+    for number in (1, 2):
+        entry = history.get(number)
+        assert entry is not None
+        history.judge(entry, "Ann", agrees=None)
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert archive.namelist() == ["test/good/000001-part.png", "judgements.jsonl"]
+        assert archive.read("test/good/000001-part.png") == GOOD
+        lines = [json.loads(line) for line in archive.read("judgements.jsonl").splitlines()]
+    assert [line["file"] for line in lines] == ["test/good/000001-part.png", None]
+    assert [line["label"] for line in lines] == ["good", "good"]

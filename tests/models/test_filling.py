@@ -1,0 +1,25 @@
+"""What a finished training is packed with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from inspector import images
+from inspector.settings import Settings
+from models.filling import SHOWN_SIDE, original
+
+
+def test_a_report_shows_what_is_left_of_a_picture(tmp_path: Path) -> None:
+    """The file, no larger than needed; what was prepared from it where it is gone, damaged, or too large."""
+    prepared = np.zeros((64, 64, 3), np.uint8)
+    path, settings = tmp_path / "part.png", Settings()
+    assert original(path, prepared, settings, images.WHITE) is prepared
+    path.write_bytes(images.encode_png(np.full((600, 3000, 3), 9, np.uint8)))
+    shown = original(path, prepared, settings, images.WHITE)
+    assert shown.shape == (205, SHOWN_SIDE, 3)
+    assert (shown == 9).all()
+    assert original(path, prepared, Settings(max_bytes=100), images.WHITE) is prepared
+    path.write_bytes(path.read_bytes()[:200])
+    assert original(path, prepared, settings, images.WHITE) is prepared
