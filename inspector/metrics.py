@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import (
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inspector.detector import Detector, Inspection
+    from inspector.records import ModelId
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "queue", "infer", "decide")
@@ -106,7 +106,6 @@ class Metrics:
         self.errors = Counter("inspector_errors", "Errors answered, by code.", ["code"], registry=registry)
         Gauge("inspector_queue_depth", "Requests that wait.", registry=registry).set_function(queue_depth)
         self._of_models = (self.threshold, self.promised, self.last, self.drift_mmd, self.drift_p)
-        self._lock = Lock()
         self._shown: dict[str, str] = {}  # name -> digest of the model that its gauges tell of
         for stage in STAGES:
             self.stage.labels(stage)
@@ -120,24 +119,24 @@ class Metrics:
             for status in ("200", "500"):
                 self.requests.labels(route, status)
 
-    def set_models(self, detectors: list[Detector], by_name: dict[str, Detector]) -> None:
-        """Say which models are in memory, and which of them each name stands for.
+    def set_models(
+        self, detectors: list[Detector], by_name: dict[str, Detector], has: Callable[[str], bool]
+    ) -> None:
+        """Say which models are in memory, which of them each name stands for, and whether there is a name.
 
-        A name that is new has all its series, counters at 0; of one that is gone no gauge is left, so that
-        no alert goes on about it.  Several threads may say so.
+        A name that comes into memory has all its series, counters at 0; of one that there is no more no
+        gauge is left, so that no alert goes on about it.  One thread at a time.
         """
-        with self._lock:
-            self._set_models(detectors, by_name)
-
-    def _set_models(self, detectors: list[Detector], by_name: dict[str, Detector]) -> None:
         self.info.clear()
         for detector in detectors:
             model = detector.model
             self.info.labels(model.name, str(model.version), model.digest).set(1)
+            if model.name not in by_name and not self._shown.get(model.name):
+                self._show(model.name, detector)
         for name, detector in by_name.items():
             if self._shown.get(name) != detector.model.digest:
                 self._show(name, detector)
-        for name in set(self._shown) - set(by_name):
+        for name in [name for name in set(self._shown) - set(by_name) if not has(name)]:
             del self._shown[name]
             for gauge in self._of_models:
                 with suppress(KeyError):
@@ -174,12 +173,11 @@ class Metrics:
             if component in components:
                 histogram.labels(name).observe(components[component])
 
-    def note_drift(self, name: str, statistic: float, p_value: float) -> None:
-        """Keep the outcome of the latest drift test, of a model that is known."""
-        if name not in self._shown:
-            return
-        self.drift_mmd.labels(name).set(statistic)
-        self.drift_p.labels(name).set(p_value)
+    def note_drift(self, model: ModelId, statistic: float, p_value: float) -> None:
+        """Keep the outcome of the latest drift test, if it is of the version whose gauges are shown."""
+        if self._shown.get(model.name) == model.digest:
+            self.drift_mmd.labels(model.name).set(statistic)
+            self.drift_p.labels(model.name).set(p_value)
 
     def text(self) -> bytes:
         """Return what Prometheus scrapes."""

@@ -271,9 +271,9 @@ class Store:
         with self._locked(name, LOCK_SECONDS):
             versions = self._require(name)
             if version is None or versions == [version]:
-                self._require_no_fit(name)
-                self._discard(self._folder(name) / "versions")
-                shutil.rmtree(self._folder(name), ignore_errors=True)
+                with self._no_fit(name):
+                    self._discard(self._folder(name) / "versions")
+                    shutil.rmtree(self._folder(name), ignore_errors=True)
                 return versions
             target = self.path(name, version)
             if version == self.promoted(name):
@@ -287,12 +287,15 @@ class Store:
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _require_no_fit(self, name: str) -> None:
-        """Raise `StoreBusyError` while a fit works below the name: its checkpoint would go, too."""
+    @contextmanager
+    def _no_fit(self, name: str) -> Iterator[None]:
+        """Keep fits of a name away; `StoreBusyError` where there is one, whose checkpoint would go, too."""
         work = self.workspace(name)
-        if work.is_dir():
-            with storage.locked(work / "lock", f"the unfinished fit of {name!r}", 0.0):
-                pass
+        if not work.is_dir():
+            yield
+            return
+        with storage.locked(work / "lock", f"the unfinished fit of {name!r}", 0.0):
+            yield
 
     def _folder(self, name: str) -> Path:
         return self.root / name

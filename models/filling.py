@@ -293,7 +293,8 @@ def original(
     except ImageError:
         return prepared
     scale = min(1.0, SHOWN_SIDE / max(picture.height, picture.width))
-    return images.fit_to(picture.pixels, round(picture.height * scale), round(picture.width * scale))
+    height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))
+    return images.fit_to(picture.pixels, height, width)
 
 
 def _write_probes(

@@ -17,7 +17,7 @@ from inspector.commands.output import FigureFormat, default_figure_format
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.files import printable
-from inspector.storage import TEMPORARY, remove_temporaries, storage_errors, write_bytes
+from inspector.storage import TEMPORARY, storage_errors, write_bytes
 
 EXAMPLE = """
 inspector sweep characters/
@@ -246,7 +246,6 @@ def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:
                 f"--output '{printable(output)}' holds something that is no sweep",
                 hint="name a folder that is empty or does not exist",
             )
-        remove_temporaries(output)
     return {}
 
 

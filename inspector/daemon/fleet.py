@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,13 +11,13 @@ from pathlib import Path
 import psutil
 
 from inspector import golden
-from inspector.bundle import MANIFEST, Bundle
+from inspector.bundle import Bundle
 from inspector.detector import Detector
 from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
 from inspector.settings import Settings
 from inspector.store import Store
 
-_Identity = tuple[Path, int, int]  # its folder, and which manifest lies there: numbers are used again
+_State = tuple[tuple[str, int, int, int], ...]  # of a bundle's files, which may change under the same number
 Listener = Callable[[str, Detector | None, InspectorError | None], None]
 
 
@@ -57,7 +58,8 @@ class Fleet:
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
         self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
-        self._refused: dict[str, _Identity] = {}  # reference -> the bundle that could not be used
+        self._states: dict[Path, _State] = {}  # of each opened bundle, when it was opened
+        self._refused: dict[str, tuple[Path, _State]] = {}  # reference -> the bundle that could not be used
         self._default: str | None = None
         self.problem: InspectorError | None = None
 
@@ -105,8 +107,17 @@ class Fleet:
         """Return the model that each name in memory stands for where a request gives no version."""
         with self._lock:
             found = list(self._models.items())
-        found.sort(key=lambda item: (item[0] == self._default, "@" not in item[0], item[1].model.version))
-        return {detector.model.name: detector for _key, detector in found}
+        found.sort(key=lambda item: item[0] == self._default)
+        return {one.model.name: one for key, one in found if "@" not in key or key == self._default}
+
+    def has(self, name: str) -> bool:
+        """Whether there is a model of that name, in memory or in the store, as far as can be told."""
+        if any(detector.model.name == name for detector in self.opened()):
+            return True
+        try:
+            return not self._store.root.is_dir() or bool(self._store.versions(name))
+        except InspectorError:
+            return True
 
     @property
     def default(self) -> Detector | None:
@@ -155,8 +166,8 @@ class Fleet:
         path = self._store.resolve(key)
         with self._lock:
             before = self._models.get(key)
-        found = _identity(path)
-        if before is not None and (before.bundle.path == path or self._refused.get(key) == found):
+        found = path, _state(path)
+        if before is not None and (self._is_open(before, *found) or self._refused.get(key) == found):
             return
         if before is None and self._refused.get(key) == found and self.problem is not None:
             raise self.problem
@@ -173,16 +184,25 @@ class Fleet:
         """Open and prove a model, then let it take the place of the one before."""
         with self._opening:  # one at a time: opening takes all cores for a moment
             path = self._store.resolve(key)
+            state = _state(path)
             with self._lock:
-                same = next((one for one in self._models.values() if one.bundle.path == path), None)
+                same = next((one for one in self._models.values() if self._is_open(one, path, state)), None)
             detector = same or self._prove(path)
             with self._lock:
+                self._states[path] = state
+                for other, one in self._models.items():
+                    if one.bundle.path == path:
+                        self._models[other] = detector
                 self._models[key] = detector
                 self._models.move_to_end(key)
                 self._make_room({key, self._default})
             if same is None:
                 self._listener("ok", detector, None)
             return detector
+
+    def _is_open(self, detector: Detector, path: Path, state: _State) -> bool:
+        """Whether it is what lies there now; what cannot be looked at is taken for it."""
+        return detector.bundle.path == path and (not state or self._states.get(path) == state)
 
     def _prove(self, path: Path) -> Detector:
         before = _resident_bytes()
@@ -201,6 +221,7 @@ class Fleet:
         while True:
             paths = {detector.bundle.path for detector in self._models.values()}
             self._sizes = {path: size for path, size in self._sizes.items() if path in paths}
+            self._states = {path: state for path, state in self._states.items() if path in paths}
             oldest = next((key for key in self._models if key not in kept), None)
             if oldest is None or sum(self._sizes.values()) <= self._max_bytes:
                 return
@@ -214,12 +235,14 @@ class Fleet:
             self._listener("removed", detector, None)
 
 
-def _identity(path: Path) -> _Identity:
+def _state(path: Path) -> _State:
+    """Which files lie in a bundle, by inode, size and time; empty where that cannot be told."""
     try:
-        manifest = (path / MANIFEST).stat()
+        with os.scandir(path) as entries:  # four times a second: a Path for each would take ten times as long
+            files = [(entry.name, entry.stat()) for entry in entries]
     except OSError:
-        return path, 0, 0
-    return path, manifest.st_ino, manifest.st_mtime_ns
+        return ()
+    return tuple(sorted((name, facts.st_ino, facts.st_size, facts.st_mtime_ns) for name, facts in files))
 
 
 def _resident_bytes() -> int:

@@ -63,7 +63,7 @@ def read_keys(listed: str | None, file: Path | None) -> Keys:
             ) from exc
         plain = (line.strip() for line in lines)
         found = list(_words(printable(file), (line for line in plain if line and not line.startswith("#"))))
-        if not found:
+        if not found and not words:
             raise UsageError(
                 f"--api-keys-file {printable(file)} holds no key, which would let everyone in",
                 hint="write one SCOPE:KEY on each line, or leave the option out",

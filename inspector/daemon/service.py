@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import numpy as np
 from fastapi import Request
@@ -28,6 +28,7 @@ from inspector.detector import Detector, Inspection
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
 from inspector.metrics import RELOADS, Metrics
+from inspector.records import ModelId
 from inspector.settings import ServeSettings
 
 WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
@@ -72,7 +73,7 @@ class Service:
         self.draining = False
         self.drift = DriftWatch(self._note_drift)
         self.history = History()
-        self._stop = Event()
+        self._stop, self._showing = Event(), Lock()
         self._watcher = Thread(target=self._watch, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -126,12 +127,21 @@ class Service:
             )
 
     def _show_models(self) -> None:
-        self.metrics.set_models(self.fleet.opened(), self.fleet.by_name())
+        with self._showing:  # several threads do
+            self.metrics.set_models(self.fleet.opened(), self.fleet.by_name(), self.fleet.has)
 
-    def _note_drift(self, name: str, outcome: MmdTest) -> None:
-        self.metrics.note_drift(name, outcome.statistic, outcome.p_value)
+    def _note_drift(self, model: ModelId, outcome: MmdTest) -> None:
+        with self._showing:
+            self.metrics.note_drift(model, outcome.statistic, outcome.p_value)
         if outcome.drifted:
-            say("drift", logging.WARNING, model=name, p_value=outcome.p_value, statistic=outcome.statistic)
+            say(
+                "drift",
+                logging.WARNING,
+                model=model.name,
+                version=model.version,
+                p_value=outcome.p_value,
+                statistic=outcome.statistic,
+            )
 
     # --- scoring ----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from inspector import drift
 from inspector.bundle import Bundle
 from inspector.detector import Detector
 from inspector.errors import InspectorError
-from inspector.records import Record
+from inspector.records import ModelId, Record
 
 RECENT = 200  # pictures of one model that are looked at
 FEWEST = 50  # before that nothing is said
@@ -23,7 +23,7 @@ FRESH = 10  # new pictures that are worth a new test
 SECONDS = 5.0
 OUTCOMES = 500  # of one model that are kept
 
-Report = Callable[[str, drift.MmdTest], None]
+Report = Callable[[ModelId, drift.MmdTest], None]
 
 
 class DriftOutcome(Record):
@@ -41,7 +41,7 @@ class DriftWatch:
     Parameters
     ----------
     report : callable
-        Called as `report(name, outcome)` after each test.
+        Called as `report(model, outcome)` after each test.
 
     Notes
     -----
@@ -52,9 +52,8 @@ class DriftWatch:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._lock, self._stop = threading.Lock(), threading.Event()
-        self._recent: dict[
-            str, tuple[Bundle, deque[NDArray[np.float32]]]
-        ] = {}  # no detector: it takes memory
+        # A detector would stay in memory with what is kept here.
+        self._recent: dict[str, tuple[ModelId, Bundle, deque[NDArray[np.float32]]]] = {}
         self._fresh: dict[str, int] = {}
         self._outcomes: dict[str, deque[DriftOutcome]] = {}
         self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
@@ -73,10 +72,10 @@ class DriftWatch:
         name = detector.model.name
         with self._lock:
             known = self._recent.get(name)
-            if known is None or known[0].digest != detector.model.digest:
-                known = self._recent[name] = (detector.bundle, deque(maxlen=RECENT))
+            if known is None or known[0] != detector.model:
+                known = self._recent[name] = (detector.model, detector.bundle, deque(maxlen=RECENT))
                 self._fresh[name] = 0
-            known[1].append(latent)
+            known[2].append(latent)
             self._fresh[name] += 1
 
     def outcomes(self, name: str) -> tuple[DriftOutcome, ...]:
@@ -86,15 +85,15 @@ class DriftWatch:
 
     def _run(self) -> None:
         while not self._stop.wait(SECONDS):
-            for name, bundle, rows in self._due():
+            for model, bundle, rows in self._due():
                 try:
                     found = drift.compare(bundle, rows)
-                    self._keep(name, found, len(rows))
-                    self._report(name, found)
+                    self._keep(model.name, found, len(rows))
+                    self._report(model, found)
                 except InspectorError as error:
                     logging.getLogger("inspector.daemon").warning("no drift test: %s", error.message)
                 except Exception:  # this thread has to outlive whatever happens to the disk
-                    logging.getLogger("inspector.daemon").exception("no drift test of %s", name)
+                    logging.getLogger("inspector.daemon").exception("no drift test of %s", model.name)
 
     def _keep(self, name: str, found: drift.MmdTest, pictures: int) -> None:
         outcome = DriftOutcome(
@@ -106,11 +105,11 @@ class DriftWatch:
         with self._lock:
             self._outcomes.setdefault(name, deque(maxlen=OUTCOMES)).append(outcome)
 
-    def _due(self) -> list[tuple[str, Bundle, NDArray[np.float32]]]:
+    def _due(self) -> list[tuple[ModelId, Bundle, NDArray[np.float32]]]:
         with self._lock:
             due = []
-            for name, (bundle, codes) in self._recent.items():
-                if len(codes) >= FEWEST and self._fresh[name] >= FRESH:
-                    self._fresh[name] = 0
-                    due.append((name, bundle, np.stack(codes)))
+            for model, bundle, codes in self._recent.values():
+                if len(codes) >= FEWEST and self._fresh[model.name] >= FRESH:
+                    self._fresh[model.name] = 0
+                    due.append((model, bundle, np.stack(codes)))
             return due

@@ -401,6 +401,24 @@ def test_a_repaired_model_of_the_same_number_is_opened(store: Store, start: Star
     until(daemon.is_ready, 5)
 
 
+def test_a_model_that_is_mended_in_place_is_opened(daemon: Daemon, store: Store) -> None:
+    """The one before goes on while its file is damaged, and it comes as soon as the file is whole."""
+    second = store.publish("tiny", tiny_fill(threshold=40.0))
+    graph = second.path / "detector.onnx"
+    whole = graph.read_bytes()
+
+    def threshold() -> float:
+        return float(httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"])
+
+    until(lambda: threshold() == 40, 5)
+    graph.write_bytes(whole[:-1])
+    until(lambda: bool(daemon.events("model refused")), 5)
+    assert threshold() == 40
+    graph.write_bytes(whole)
+    until(lambda: len(daemon.events("model opened")) == 3, 5)
+    assert threshold() == 40
+
+
 def test_several_models(store: Store, start: Start) -> None:
     """Others are opened on demand; the one that was not used for longest makes room."""
     for name in ("a", "b", "c"):
@@ -606,10 +624,10 @@ def test_gauges_are_of_the_promoted_version(store: Store, start: Start) -> None:
     store.publish("tiny", tiny_fill())
     store.publish("tiny", tiny_fill(threshold=40.0))
     store.publish("other", tiny_fill())
-    daemon = start("--model", "tiny")
-    for name in ("tiny@1", "other"):
+    daemon = start("--model", "tiny", "--max-model-bytes", "1")
+    for name in ("other", "tiny@1"):
         assert httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD).status_code == 200
-    time.sleep(1)
+    time.sleep(1)  # by now the other one had to make room
     assert daemon.metric('inspector_threshold{model="tiny"}') == 40
     assert daemon.metric('inspector_last_inspection_timestamp_seconds{model="other"}') > 0
     store.remove("other", force=True)

@@ -33,7 +33,6 @@ def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_p
         assert 0 <= row["auroc"] <= 1
         assert row["figures"]["heldout_squared_error"] > 0
         assert (tmp_path / row["bundle"] / "detector.onnx").exists()
-    assert not (tmp_path / "out" / ".tmp-00ff00ff").exists()
     made = {path: (tmp_path / "out" / path).stat().st_mtime_ns for path in listing(tmp_path / "out")}
     assert (tmp_path / "out" / "sweep.svg").read_text().startswith("<svg")
     again = run(*words, "--format", "table", store=store, cwd=tmp_path)

@@ -21,5 +21,7 @@ def test_a_report_shows_what_is_left_of_a_picture(tmp_path: Path) -> None:
     assert shown.shape == (205, SHOWN_SIDE, 3)
     assert (shown == 9).all()
     assert original(path, prepared, Settings(max_bytes=100), images.WHITE) is prepared
+    path.write_bytes(images.encode_png(np.full((32, 70_000), 9, np.uint8)))
+    assert original(path, prepared, settings, images.WHITE).shape == (1, SHOWN_SIDE, 3)
     path.write_bytes(path.read_bytes()[:200])
     assert original(path, prepared, settings, images.WHITE) is prepared
