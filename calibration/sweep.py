@@ -46,8 +46,8 @@ class Trial:
 
     @property
     def matches(self) -> bool:
-        """Whether the prior match of held-out codes is not rejected at 1 %."""
-        return self.figures.get("prior_match_p_value", 1.0) >= MATCH
+        """Whether the prior match of held-out codes was tested and is not rejected at 1 %."""
+        return self.figures.get("prior_match_p_value", 0.0) >= MATCH
 
     @property
     def size(self) -> tuple[int, int]:

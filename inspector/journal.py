@@ -23,6 +23,7 @@ from inspector.storage import locked, storage_errors, sync
 LOCK_SECONDS = 1.0
 
 _VERDICTS = frozenset(get_args(Verdict))
+_BEGINS = b'{"path":'  # each line of ours
 
 
 class Printout:
@@ -72,6 +73,7 @@ class Journal:
         self.path, self._warn = path, warn
         self._lock = ExitStack()
         self._done: dict[bytes, Verdict] = {}
+        self._reopened = False  # since `refresh` was asked
         self._size_bytes = -1  # as far as we have read and written; below 0 it is not open
 
     def open(self) -> None:
@@ -108,7 +110,11 @@ class Journal:
         return self._done.get(arrival.key)
 
     def refresh(self) -> bool:
-        """Open the file again where it is closed, or is not what was written; return whether it was."""
+        """Open the file again where it is closed, or is not what was written; return whether that was so."""
+        reopened, self._reopened = self._reopened, False
+        return self._refresh() or reopened
+
+    def _refresh(self) -> bool:
         with storage_errors(self.path):
             try:
                 size_bytes = self.path.stat().st_size
@@ -128,8 +134,10 @@ class Journal:
             The disk is full, read-only or out of reach; nothing of the line is left.
         """
         arrival = _arrival(row)
-        if self.refresh() and arrival.key in self._done:
-            return
+        if self._refresh():
+            self._reopened = True
+            if arrival.key in self._done:
+                return
         line = to_json(row).encode("ascii") + b"\n"
         with storage_errors(self.path):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -156,6 +164,11 @@ class Journal:
             size_bytes = foreign = 0
             for line in stream:
                 if not line.endswith(b"\n"):  # its writer died, or its disk was full
+                    if not done and not _is_torn(line, alone=not foreign):
+                        raise UsageError(
+                            f"{printable(self.path)} ends in half a line that inspector watch did not write",
+                            hint="name another file, or end its last line",
+                        )
                     os.ftruncate(descriptor, size_bytes)
                     os.fsync(descriptor)
                     break
@@ -169,6 +182,11 @@ class Journal:
         if foreign:
             lines = "1 line" if foreign == 1 else f"{foreign} lines"
             self._warn(f"{printable(self.path)}: {lines} not written by inspector watch, kept as they are")
+
+
+def _is_torn(tail: bytes, *, alone: bool) -> bool:
+    """Whether the beginning of a line may be of ours; a power cut can leave zeros, and nothing else."""
+    return tail.startswith(_BEGINS) or _BEGINS.startswith(tail) or (alone and not tail.strip(b"\0"))
 
 
 def _write(descriptor: int, content: bytes) -> None:

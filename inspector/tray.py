@@ -47,7 +47,7 @@ class Trays:
         return [] if self.destination is None else [self.destination / name for name in get_args(Verdict)]
 
     def make(self) -> None:
-        """Make the four folders.
+        """Make the four folders; later, where one is missing, a share is away, and it is not ours to make.
 
         Raises
         ------
@@ -81,6 +81,7 @@ class Trays:
                 # Otherwise another picture had taken its name, and goes back with what cannot be moved.
             finally:
                 if held.exists():
+                    path.parent.mkdir(exist_ok=True)
                     _place(held, path.parent, path.name)
                 self._clear(held.parent)
 
@@ -139,11 +140,10 @@ class Trays:
 
 
 def _place(held: Path, folder: Path, name: str, *, may_be_there: bool = False) -> None:
-    """Give a file a name in `folder` that nothing has yet, and take the one that it had.
+    """Give a file a name in `folder`, which is there, that nothing has yet, and take the one that it had.
 
     With `may_be_there`, a file of that name, time and content is the file itself, placed before.
     """
-    folder.mkdir(exist_ok=True)
     try:
         _name(held, held, folder / name, may_be_there=may_be_there)
     except OSError as exc:

@@ -172,12 +172,16 @@ class Watch:
         return row.verdict
 
     def _draw(self, arrival: Arrival, detector: Detector, inspection: Inspection) -> str | None:
-        """Write the heatmap of a picture under a name that is its own, whenever it is written."""
+        """Write the heatmap of a picture under a name that is its own; the verdict does not wait for it."""
         drawn = None if self._heatmaps is None else detector.draw(inspection)
         if self._heatmaps is None or drawn is None:
             return None
         name = f"{shortened(Path(arrival.path).stem)}_{arrival.key.hex()[:12]}_heatmap.png"
-        write_bytes(self._heatmaps / name, images.encode_png(drawn), durable=False)
+        try:
+            write_bytes(self._heatmaps / name, images.encode_png(drawn), durable=False)
+        except StorageError as error:
+            self._problems.append(error)
+            return None
         return str(self._heatmaps / name)
 
     def _cause(self, error: InspectorError) -> InspectorError:

@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inspector.detector import RawScores
 from models import landmarks
+from models.data import look_alikes
 from models.graph import (
     LAYOUTS,
     DecoderGraph,
@@ -99,7 +100,7 @@ def assemble(
     """
     network = folded(network.to("cpu", memory_format=torch.contiguous_format).float())  # type: ignore[call-overload]  # as torch documents it
     normalise = Normalise(target_mean)
-    owners = _owners(groups, rows, heldout)
+    owners = look_alikes(groups, rows, heldout)
     everything = np.sort(np.concatenate([rows, heldout]))
     known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
     seen = _seen(network, (normalise(batch) for batch in batches(pixels, known)))
@@ -166,17 +167,6 @@ def _measured(maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]) 
 def _judged(raw: RawMaps, maps: list[Tensor]) -> RawMaps:
     """Put other judgements of places into raw maps, in the order of `LAYOUTS`."""
     return raw._replace(**dict(zip(LAYOUTS, maps, strict=True)))
-
-
-def _owners(
-    groups: NDArray[np.integer], rows: NDArray[np.intp], heldout: NDArray[np.intp]
-) -> NDArray[np.int64]:
-    """Whose codes each picture's are, (N,): those of its look-alikes, or its own where all look alike."""
-    both = set(groups[rows].tolist()) & set(groups[heldout].tolist())
-    owners = np.asarray(groups, np.int64).copy()
-    alone = np.isin(groups, list(both))
-    owners[alone] = owners.max() + 1 + np.arange(alone.sum())
-    return owners
 
 
 def _parts(

@@ -205,7 +205,8 @@ def split(
     Chosen by content digest, so that neither order nor names nor a seed matter.  A group of
     near-duplicates stays on one side; a group that would push the held-out share over 40 % trains, and one of
     more than a tenth of the held-out pictures is taken only where smaller ones do not suffice: few great
-    groups would vouch for one thing only, and training would miss it.
+    groups would vouch for one thing only, and training would miss it.  Where great groups leave less than half
+    of the number, single pictures fill it up: where nearly all look alike there is nothing to keep apart.
     """
     n = len(digests)
     limit = int(MAX_HELDOUT_SHARE * n)
@@ -225,24 +226,43 @@ def split(
             break
         if len(heldout) + len(group) <= limit:
             heldout += group
-    if not heldout:  # one great group of look-alikes: there is nothing to keep apart
-        heldout = sorted(range(n), key=lambda i: digests[i])[:count]
+    if len(heldout) < count / 2:
+        others = sorted(set(range(n)) - set(heldout), key=lambda i: digests[i])
+        heldout += others[: count - len(heldout)]
     chosen = np.zeros(n, bool)
     chosen[heldout] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def look_alikes(
+    groups: NDArray[np.integer], rows: NDArray[np.intp], heldout: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    """Label pictures so that those share a label that do not vouch for each other, (N,).
+
+    They are near-duplicates, unless those were both learned and held out, or are half of all pictures or
+    more: then each stands for itself, because there is little else to judge it by.
+    """
+    names, whose, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    both = np.isin(names, groups[rows]) & np.isin(names, groups[heldout])
+    alone = (both | (2 * sizes >= len(groups)))[whose]
+    labels = np.asarray(groups, np.int64).copy()
+    labels[alone] = labels.max() + 1 + np.arange(alone.sum())
+    return labels
 
 
 def valid_flips(thumbnails: NDArray[np.float32], groups: NDArray[np.integer]) -> tuple[bool, bool, bool]:
     """Tell which of left-right, up-down and transposition leave a normal picture normal.
 
     A flip is valid where flipped pictures lie about as near (1.25 times) to their nearest other
-    picture of the set as unflipped ones do.
+    picture of the set as unflipped ones do; near-duplicates are none, unless all are.
     """
     pick = np.linspace(0, len(thumbnails) - 1, min(len(thumbnails), 500)).astype(int)
     labels = groups[pick]
     flat = _standardised(thumbnails[pick])
     squares = flat.reshape(-1, THUMBNAIL, THUMBNAIL)
     same = labels[:, None] == labels[None, :]
+    if same.all():
+        same = np.eye(len(labels), dtype=np.bool_)
 
     def distance(rows: NDArray[np.float32]) -> float:
         gap = 1 - rows @ flat.T

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any, Protocol
 
@@ -326,13 +327,18 @@ def _save(learner: Learner, course: Course, checkpoint: Path) -> None:
 def _load(learner: Learner, course: Course, checkpoint: Path) -> None:
     try:
         content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+        learner.restore(content["learner"])
+        course.step = content["step"]
+        course.planned = content["planned"]
+        course.seconds = content["seconds"]
+        course.curves = {
+            name: [(int(step), float(value)) for step, value in points]
+            for name, points in content["curves"].items()
+        }
     except FileNotFoundError as exc:
         raise ResumeError(f"there is no checkpoint at '{checkpoint}'", hint="fit without --resume") from exc
-    learner.restore(content["learner"])
-    course.step = content["step"]
-    course.planned = content["planned"]
-    course.seconds = content["seconds"]
-    course.curves = {
-        name: [(int(step), float(value)) for step, value in points]
-        for name, points in content["curves"].items()
-    }
+    except (EOFError, KeyError, RuntimeError, UnpicklingError, ValueError) as exc:
+        raise ResumeError(
+            f"the checkpoint '{checkpoint}' is damaged, or of another version ({type(exc).__name__})",
+            hint="leave --resume out to start anew, or remove that file",
+        ) from exc

@@ -98,7 +98,7 @@ def cutout(
     )
     jobs = folder.plan(directory, output)
     page = None if no_sheet else _sheet_place(sheet, directory, output)
-    with folder.claimed(output):
+    with folder.claimed(output, jobs):
         outcomes = _run(jobs, options, threads)
         page = _write_sheet(page, outcomes)
     _report(outcomes, output, page, as_json=as_json)
@@ -146,7 +146,8 @@ def _sheet_place(sheet: Path | None, directory: Path, output: Path) -> Path:
                 hint="name another place with --sheet, or use --no-sheet",
             )
     check_own(place)
-    return place if sheet is not None else output.with_name(place.name) if output.name else place
+    near = output.with_name(place.name) if output.name else place  # shorter, unless a link leads elsewhere
+    return near if sheet is None and near.resolve() == place else place
 
 
 def _run(jobs: list[Job], options: Options, threads: int | None) -> list[Outcome]:

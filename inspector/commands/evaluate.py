@@ -52,11 +52,10 @@ def evaluate(
     with shown_count("evaluating") as progress:
         measured = evaluation.measure(detector, test_dir, progress=progress)
     figures = measured.figures()
-    if report is not None:
-        page.write_evaluation(report, measured, detector)
     chosen = format_ or default_figure_format()
     typer.echo(json.dumps(figures) if chosen is FigureFormat.JSON else figures_table(figures))
     if report is not None:
+        page.write_evaluation(report, measured, detector)
         typer.echo(f"report: {report}", err=True)
 
 
@@ -64,6 +63,7 @@ def _check_report(report: Path | None) -> None:
     """Refuse a page that cannot be written before the work is done."""
     from inspector.errors import UsageError
     from inspector.files import printable
+    from inspector.storage import check_writable
 
     if report is None:
         return
@@ -74,6 +74,7 @@ def _check_report(report: Path | None) -> None:
             f"--report {printable(report)}: the folder {printable(report.parent)} does not exist",
             hint="make it first, or name another one",
         )
+    check_writable(report)
 
 
 def figures_table(figures: dict[str, Any]) -> str:

@@ -129,6 +129,8 @@ def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
 
     ends_apart, pictures_apart = through.ends_from(fade), apart(fade.pictures[0], fade.pictures[-1])
     kept = ratio(through.kept, fade.kept) if ends_apart < pictures_apart else None
+    if kept == 0:  # between the ends all is flat
+        kept = None
     return {
         "model_kept": through.kept,
         "crossfade_kept": fade.kept,

@@ -16,7 +16,7 @@ from inspector.commands.fit import seconds
 from inspector.commands.output import FigureFormat, default_figure_format
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
-from inspector.files import printable
+from inspector.files import list_images, printable
 from inspector.storage import TEMPORARY, storage_errors, write_bytes
 
 EXAMPLE = """
@@ -172,10 +172,18 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
     from inspector import workshop
 
     models = workshop.models("inspector sweep")
+    for latent_dim, width, weight in grid:  # all of them are allowed, or none is fitted
+        models.article.preset.choose(
+            preset="article", latent_dim=latent_dim, width=width, penalty_weight=weight, device=request.device
+        )
     trial_of: Callable[..., Trial] = workshop.room("calibration.sweep", "inspector sweep").Trial
     known = _known(request, output)
     if request.test is not None:  # better refused now than after the first fit
         workshop.room("calibration.labelled", "inspector sweep").labelled_pictures(request.test)
+    list_images(request.normal_dir)
+    with storage_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    _keep(request, output, known)  # what is fitted from here on is of this request
     with shown_progress() as progress:
         for number, (latent_dim, width, weight) in enumerate(grid, 1):
             name = f"d{latent_dim}-w{width}-l{weight:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -124,8 +124,8 @@ def check_own(path: Path) -> None:
 
 
 @contextmanager
-def claimed(output: Path) -> Iterator[None]:
-    """Make the folder and hold it against other runs; what a run that was killed left half is removed.
+def claimed(output: Path, jobs: Sequence[Job]) -> Iterator[None]:
+    """Make the folder and hold it against other runs; what one that was killed left half of these jobs goes.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def claimed(output: Path) -> Iterator[None]:
         The disk is full, read-only or not permitted.
     """
     with locked(output / LOCK, printable(output), seconds=2):
-        for folder in (output, *(path for path in output.rglob("*") if path.is_dir())):
+        for folder in {job.target.parent for job in jobs}:
             remove_temporaries(folder)
         yield
 

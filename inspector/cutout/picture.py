@@ -15,6 +15,7 @@ from inspector.cutout.matte import Finish
 from inspector.cutout.segmentation import Search
 
 WORK_SIDE_PIXELS = 400  # the object is looked for in a picture no longer than this
+LEAST_SIDE_PIXELS = 8  # a border of four sides needs some
 GENERATION = 2  # another number makes every cut-out anew: raise it when the same options give other pixels
 
 
@@ -93,7 +94,9 @@ def _reduced(picture: Pixels) -> Pixels:
     longest = max(picture.shape)
     if longest <= WORK_SIDE_PIXELS:
         return picture
-    height, width = (max(1, round(side * WORK_SIDE_PIXELS / longest)) for side in picture.shape[:2])
+    height, width = (
+        max(LEAST_SIDE_PIXELS, round(side * WORK_SIDE_PIXELS / longest)) for side in picture.shape[:2]
+    )
     return images.fit_to(picture, height, width)
 
 

@@ -143,7 +143,7 @@ def errors(network: AutoEncoder, image: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def assemble(
-    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp], groups: NDArray[np.integer]
+    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp], labels: NDArray[np.integer]
 ) -> Graphs:
     """Put networks, the sample of normal codes, and units together.
 
@@ -154,8 +154,8 @@ def assemble(
     pixels : uint8 (N, 64, 64, 3)
     rows : int (n,)
         The training pictures; 500 of them, evenly spread, are looked at.
-    groups : int (N,)
-        Pictures that share one are near-duplicates, and do not vouch for each other.
+    labels : int (N,)
+        Pictures that share one do not vouch for each other: `models.data.look_alikes`.
     """
     network = network.cpu().eval()
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
@@ -166,7 +166,7 @@ def assemble(
     spread = spread + 0.01 * error.mean() + 1e-6  # pictures that hardly differ do so by rounding
     density = KernelDensity(z)
     detector = DetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
-    whose = torch.from_numpy(np.asarray(groups[chosen], np.int64))
+    whose = torch.from_numpy(np.asarray(labels[chosen], np.int64))
     statistics, anomaly_map = detector.read(error, density(z, whose[:, None] == whose[None]))
     return Graphs(
         detector,

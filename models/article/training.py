@@ -77,6 +77,7 @@ def learn(
     scaled = options.regularizer in MATCHED
     if scaled:
         spread_like_prior(network, pictures)
+    labels = data.look_alikes(groups, rows, pictures.heldout)
     measured = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
     if board is not None:
         board.graph(network, sampler.some(1))
@@ -86,7 +87,7 @@ def learn(
         columns=COLUMNS,
         course=course,
         parameters=parameters(network),
-        assemble=lambda: assemble(network, pictures.pixels, rows, groups),
+        assemble=lambda: assemble(network, pictures.pixels, rows, labels),
         fusion=FUSION,
         figures=measured,
     )

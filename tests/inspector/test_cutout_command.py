@@ -136,11 +136,16 @@ def test_odd_pictures_beside_good_ones(command: Command, photos: Path, tmp_path:
     """Grey pictures are cut out; constant and damaged ones are named and skipped, and nothing is written."""
     Image.fromarray(scene(1)[0]).convert("L").save(photos / "grey.png")
     Image.fromarray(np.full((80, 90, 3), 120, np.uint8)).save(photos / "plain.png")
+    Image.fromarray(np.full((32, 5120, 3), 120, np.uint8)).save(photos / "long.png")
     (photos / "torn.png").write_bytes((photos / "0.png").read_bytes()[:900])
     ended = command("cutout", photos, "--output", tmp_path / "out", "--no-sheet", "--json")
     assert ended.code == 3
     result = json.loads(ended.out)
-    assert sorted(Path(one["path"]).name for one in result["skipped"]) == ["plain.png", "torn.png"]
+    assert sorted(Path(one["path"]).name for one in result["skipped"]) == [
+        "long.png",
+        "plain.png",
+        "torn.png",
+    ]
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         "0.png",
         "1.png",

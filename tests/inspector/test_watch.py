@@ -20,7 +20,7 @@ import pytest
 import inspector
 from inspector import images
 from inspector.arrival import Arrival, Arrivals
-from inspector.errors import DatasetError, StorageError, StoreBusyError
+from inspector.errors import DatasetError, StorageError, StoreBusyError, UsageError
 from inspector.journal import Journal, Printout
 from inspector.records import Modification, ScoredImage, Verdict, WatchedImage
 from inspector.store import Store
@@ -306,6 +306,16 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, kept: int) -> None:
         assert results.read_bytes() == whole + last
 
 
+@pytest.mark.parametrize("content", [b'{"threshold": 3}', b"a\nb", b"\x89PNG\r\n\x1a\n\0\0"])
+def test_half_a_line_of_others_is_not_cut_off(tmp_path: Path, content: bytes) -> None:
+    """A file in which nothing is of a watch is somebody else's."""
+    results = tmp_path / "settings.json"
+    results.write_bytes(content)
+    with pytest.raises(UsageError, match="half a line that inspector watch did not write"), journal(results):
+        pass
+    assert results.read_bytes() == content
+
+
 def test_lines_of_others_are_kept_and_told(tmp_path: Path) -> None:
     """A whole line that no watch wrote stays, whatever it is, and is warned of in one line."""
     results = tmp_path / "results.jsonl"
@@ -526,6 +536,18 @@ def test_a_tray_that_cannot_be_filled_leaves_the_picture_where_it_was(tmp_path: 
     assert contents(disk) == {"pass/a.png": b"1" * 60_000}
 
 
+def test_a_tray_that_is_missing_is_not_made(trays: Trays) -> None:
+    """A share that is away leaves its empty folder behind, where nothing is to be put."""
+    assert trays.destination is not None
+    (trays.destination / "pass").rmdir()
+    path = write(trays.folder / "a.png", b"1")
+    with pytest.raises(StorageError):
+        trays.move(arrived(path), "pass")
+    assert contents(trays.folder) == {"a.png": b"1"}
+    assert not (trays.destination / "pass").exists()
+    assert not trays.unfinished
+
+
 # --- the command, once ----------------------------------------------------------------------
 
 
@@ -561,6 +583,22 @@ def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
     before = results.read_bytes()
     assert command("watch", folder, "--once", *QUICK).code == 0
     assert results.read_bytes() == before
+
+
+def test_a_heatmap_that_cannot_be_written(command: Command, folder: Path, mount: Mount) -> None:
+    """It is told in one line; every picture has its own all the same."""
+    disk = mount("size=16k")
+    (disk / "filler").write_bytes(bytes(12_288))
+    for name, content in (("a.png", BAD), ("b.png", GOOD)):
+        write(folder / name, content)
+    ended = command("watch", folder, "--once", "--heatmaps", disk, *QUICK)
+    assert ended.code == 6
+    assert ended.err.startswith("error: no space left")
+    found = {Path(row["path"]).name: row for row in rows(folder / "inspections.jsonl")}
+    assert {name: (row["verdict"], row["heatmap"]) for name, row in found.items()} == {
+        "a.png": ("fail", None),
+        "b.png": ("pass", None),
+    }
 
 
 def test_once_ends_like_score(command: Command, folder: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inspector import images
 from inspector.errors import BadImagesError, NoImagesError, TooFewImagesError
 from inspector.parts import render
-from models.data import near_duplicate_groups, read_folder, split, valid_flips
+from models.data import look_alikes, near_duplicate_groups, read_folder, split, valid_flips
 
 
 def write_parts(folder: Path, count: int) -> None:
@@ -68,6 +68,26 @@ def test_one_great_group_is_divided_all_the_same() -> None:
     assert len(training) == 18
 
 
+def test_a_stray_beside_one_great_group() -> None:
+    """It does not set the threshold alone: some of the look-alikes are held out, too."""
+    groups = np.concatenate([np.zeros(299, int), [1]])
+    training, heldout = split(digests(300), groups, 60)
+    assert (len(training), len(heldout)) == (240, 60)
+    assert 299 in heldout
+
+
+def test_who_vouches_for_whom() -> None:
+    """Near-duplicates do not for each other, unless they lie on both sides, or there is little else."""
+    groups = np.array([0, 0, 1, 1, 2, 3, 4, 5])
+    assert look_alikes(groups, np.array([0, 1, 2, 5]), np.array([3, 4, 6, 7])).tolist() == [
+        0, 0, 6, 7, 2, 3, 4, 5,
+    ]  # fmt: skip
+    great = np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    found = look_alikes(great, np.arange(8), np.array([], int))
+    assert len(set(found[:4])) == 4
+    assert found[4] == found[5]
+
+
 def test_another_exposure_is_a_near_duplicate(pixels: NDArray[np.uint8]) -> None:
     """A brighter, noisier copy joins its original; other parts stay apart."""
     rng = np.random.default_rng(0)
@@ -86,6 +106,7 @@ def test_flips_are_valid_where_the_set_is_symmetric() -> None:
     ramp = np.tile(np.linspace(0, 5, 32, dtype=np.float32), 32)
     assert valid_flips(texture, np.arange(60)) == (True, True, True)
     assert valid_flips(texture + 3 * ramp, np.arange(60)) == (False, True, False)
+    assert valid_flips(texture + 3 * ramp, np.zeros(60, int)) == (False, True, False)
 
 
 def test_reading_a_folder(tmp_path: Path) -> None:

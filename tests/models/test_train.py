@@ -118,6 +118,19 @@ def test_resuming_nothing_is_refused(sampler: CropSampler, tmp_path: Path) -> No
         run(sampler, tmp_path, resume=True)
 
 
+@pytest.mark.parametrize("left", [0, 1000, -1000])
+def test_a_damaged_checkpoint_is_one_line(sampler: CropSampler, tmp_path: Path, left: int) -> None:
+    """A power cut may leave part of it, and another version may have left one of other networks."""
+    run(sampler, tmp_path)
+    (checkpoint,) = tmp_path.glob("*.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:left])
+    with pytest.raises(ResumeError, match="is damaged, or of another version"):
+        run(sampler, tmp_path, resume=True)
+    torch.save({"learner": {}, "step": 1}, checkpoint)
+    with pytest.raises(ResumeError, match="is damaged, or of another version"):
+        run(sampler, tmp_path, resume=True)
+
+
 def test_a_loss_that_is_no_number_ends_the_training(sampler: CropSampler, tmp_path: Path) -> None:
     """An absurd learning rate is found out, and leaves no checkpoint of it."""
     wild = TrainOptions(width=4, latent_dim=8, threads=1, learning_rate=1e30)
