@@ -205,8 +205,8 @@ def split(
     Chosen by content digest, so that neither order nor names nor a seed matter.  A group of
     near-duplicates stays on one side; a group that would push the held-out share over 40 % trains, and one of
     more than a tenth of the held-out pictures is taken only where smaller ones do not suffice: few great
-    groups would vouch for one thing only, and training would miss it.  Where great groups leave less than half
-    of the number, single pictures fill it up: where nearly all look alike there is nothing to keep apart.
+    groups would vouch for one thing only, and training would miss it.  Where great groups leave less than
+    half of the number, single pictures fill it up: where nearly all look alike there is nothing to part.
     """
     n = len(digests)
     limit = int(MAX_HELDOUT_SHARE * n)
