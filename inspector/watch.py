@@ -77,6 +77,7 @@ class Watch:
         self._arrivals, self._results, self._trays = arrivals, results, trays
         self._models, self._report, self._heatmaps = models, report, heatmaps
         self._problems: list[InspectorError] = []  # of this round
+        self._undrawn: StorageError | None = None  # until a heatmap can be written again
         self._told: set[str] = set()  # what did not work in the last round
 
     def run(self, interval_seconds: float, stop: Stop) -> None:
@@ -110,7 +111,7 @@ class Watch:
         return self._arrivals.unsettled
 
     def _round(self, stop: Stop) -> None:
-        self._problems = []
+        self._problems = [] if self._undrawn is None else [self._undrawn]
         self._models()  # one that was promoted is opened before the next picture comes
         settled = self._look()
         if not settled and not self._trays.unfinished:
@@ -180,8 +181,11 @@ class Watch:
         try:
             write_bytes(self._heatmaps / name, images.encode_png(drawn), durable=False)
         except StorageError as error:
-            self._problems.append(error)
+            if self._undrawn is None:
+                self._problems.append(error)
+            self._undrawn = error
             return None
+        self._undrawn = None
         return str(self._heatmaps / name)
 
     def _cause(self, error: InspectorError) -> InspectorError:

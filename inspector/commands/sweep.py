@@ -183,7 +183,8 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
     list_images(request.normal_dir)
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    _keep(request, output, known)  # what is fitted from here on is of this request
+    if not known:
+        _keep(request, output, known)  # what is fitted from here on is of this request
     with shown_progress() as progress:
         for number, (latent_dim, width, weight) in enumerate(grid, 1):
             name = f"d{latent_dim}-w{width}-l{weight:g}"
@@ -242,7 +243,8 @@ def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:
             content = json.loads(record.read_text(encoding="utf-8"))
             asked = request.as_dict()
             changed = [key for key in asked if content["request"].get(key) != asked[key]]
-            if changed:
+            begun = content["outcomes"] or any(path.name.startswith(("d", ".d")) for path in output.iterdir())
+            if changed and begun:
                 raise UsageError(
                     f"--output '{printable(output)}' holds a sweep of another request: "
                     f"{', '.join(changed)} differs",

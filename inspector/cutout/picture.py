@@ -16,7 +16,7 @@ from inspector.cutout.segmentation import Search
 
 WORK_SIDE_PIXELS = 400  # the object is looked for in a picture no longer than this
 LEAST_SIDE_PIXELS = 8  # a border of four sides needs some
-GENERATION = 2  # another number makes every cut-out anew: raise it when the same options give other pixels
+GENERATION = 3  # another number makes every cut-out anew: raise it when the same options give other pixels
 
 
 @dataclass(frozen=True)

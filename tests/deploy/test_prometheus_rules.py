@@ -49,7 +49,7 @@ def test_promtool_agrees(words: tuple[str, ...]) -> None:
 def test_each_alert_is_proved_both_ways(name: str) -> None:
     """Once firing, once silent."""
     cases = [case for test in TESTS for case in test["alert_rule_test"] if case["alertname"] == name]
-    assert sorted(bool(case["exp_alerts"]) for case in cases) == [False, True]
+    assert {bool(case["exp_alerts"]) for case in cases} == {False, True}
 
 
 @pytest.fixture(scope="module")

@@ -377,6 +377,7 @@ def test_a_journal_that_somebody_changed_is_read_anew(tmp_path: Path, change: st
         else:
             opened.append(line_of("/in/a.png"))
             assert results.read_bytes() == whole
+            assert opened.refresh() is True  # told once
             assert opened.refresh() is False
 
 
@@ -650,6 +651,26 @@ def test_results_on_stdout(command: Command, folder: Path) -> None:
     (row,) = map(json.loads, ended.out.splitlines())
     assert (row["path"], row["verdict"], ended.err) == (str(folder / "a.png"), "pass", "")
     assert set(contents(folder)) == {"a.png"}
+
+
+def test_heatmaps_on_a_full_disk(folder: Path, mount: Mount) -> None:
+    """The disk is told of once, and once more when a heatmap has room again; verdicts come all the while."""
+    disk = mount("size=64k")
+    results = folder / "inspections.jsonl"
+    with Watcher(folder, "--heatmaps", disk) as watcher:
+        until(results.exists)
+        fill(disk / "filler")
+        for number in range(3):
+            write(folder / f"{number}.png", GOOD)
+            until(lambda number=number: len(rows_so_far(results)) == number + 1)  # type: ignore[misc]
+            time.sleep(2 * SETTLE)
+        assert len(watcher.said) == 1
+        (disk / "filler").unlink()
+        write(folder / "3.png", BAD)
+        until(lambda: len(watcher.said) == 2)
+    assert watcher.said[0].startswith("error: no space left")
+    assert watcher.said[1] == f"{folder} is watched again, and all is well"
+    assert [row["heatmap"] is None for row in rows(results)] == [True, True, True, False]
 
 
 def test_printed_results_are_remembered() -> None:
