@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.inspector.conftest import Command
+from tests.journey.program import undocumented
 
 Pixels = NDArray[np.uint8]
 HEIGHT, WIDTH = 120, 160
@@ -141,6 +142,7 @@ def test_odd_pictures_beside_good_ones(command: Command, photos: Path, tmp_path:
     ended = command("cutout", photos, "--output", tmp_path / "out", "--no-sheet", "--json")
     assert ended.code == 3
     result = json.loads(ended.out)
+    assert not undocumented("cutout --json", result)
     assert sorted(Path(one["path"]).name for one in result["skipped"]) == [
         "long.png",
         "plain.png",

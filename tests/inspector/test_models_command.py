@@ -11,6 +11,7 @@ from inspector.bundle import Bundle
 from inspector.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import tiny_fill
+from tests.journey.program import undocumented
 
 
 @pytest.fixture
@@ -51,6 +52,8 @@ def test_a_damaged_version_is_listed_as_such(command: Command, models: Store) ->
     assert "damaged: " in ended.out
     rows = json.loads(command("models", "list", "--format", "json").out)
     assert [bool(row["error"]) for row in rows] == [False, True, False]
+    named = undocumented("models show --format json", rows[0])
+    assert not undocumented("models list --format json", {*named, *rows[1]})
 
 
 def test_an_empty_store_says_how_to_fill_it(command: Command, store: Store) -> None:
@@ -64,6 +67,7 @@ def test_an_empty_store_says_how_to_fill_it(command: Command, store: Store) -> N
 def test_show(command: Command, models: Store) -> None:
     """The current model, or the one named, with its promise and the path of its report."""
     facts = json.loads(command("models", "show", "--format", "json").out)
+    assert not undocumented("models show --format json", facts)
     assert (facts["name"], facts["version"], facts["threshold"]) == ("gears", 1, 30.0)
     assert facts["promised_false_reject_rate"] == 0.05
     assert Path(facts["report"]).is_file()

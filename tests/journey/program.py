@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,17 @@ PR_CAPBSET_DROP = 24
 CAPABILITIES = 41
 
 Run = subprocess.CompletedProcess[str]
+
+
+def undocumented(command: str, fields: Iterable[str]) -> set[str]:
+    """Fields of a command's JSON that its row in the reference does not name."""
+    reference = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
+    (row,) = [
+        line
+        for line in reference.read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `{command}` |")
+    ]
+    return {field for field in fields if f"`{field}`" not in row}
 
 
 def environment(store: Path) -> dict[str, str]:

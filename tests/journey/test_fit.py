@@ -18,7 +18,17 @@ from inspector.bundle import Bundle
 from inspector.parts import write_dataset
 from inspector.store import Store
 from tests.journey.conftest import BAD_FILES
-from tests.journey.program import FIT, PROGRAM, Fitted, complaint, environment, listing, rows, run
+from tests.journey.program import (
+    FIT,
+    PROGRAM,
+    Fitted,
+    complaint,
+    environment,
+    listing,
+    rows,
+    run,
+    undocumented,
+)
 
 SOME_STEPS_SECONDS = 0.7  # long enough to be in the midst of a step, short enough to be before the last
 
@@ -33,6 +43,7 @@ def test_json_outcome_tells_what_was_made(fitted: Fitted) -> None:
     """`--json` prints one object with the model, its promise and what it was learned from."""
     outcome = fitted.outcome
     opened = Bundle.open(fitted.bundle)
+    assert not undocumented("fit --json", outcome)
     assert outcome["model"] == {"name": "flange", "version": 1, "digest": opened.digest}
     assert Path(outcome["path"]) == fitted.bundle
     assert outcome["threshold"] == opened.calibration.threshold
