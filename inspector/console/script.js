@@ -35,7 +35,7 @@ async function call(path, options = {}) {
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({ detail: `status ${answer.status}` }));
   if (answer.status === 401) {
-    await askForKey(key !== null);
+    if (sessionStorage.getItem("key") === key) await askForKey(key !== null); // else another one was given meanwhile
     return call(path, options);
   }
   throw new Refusal(answer.status, problem);
