@@ -1,10 +1,10 @@
 """The model store: names, their immutable versions, the promoted one of each, the current name.
 
-    ROOT/current               the name that is used where none is given
-    ROOT/NAME/promoted         the version that NAME stands for
-    ROOT/NAME/versions/N/      a bundle
-    ROOT/NAME/work/            checkpoints of a fit that is going on
-    ROOT/.locks/NAME.lock      held while NAME is written to; dies with its process
+    current                 the name that is used where none is given
+    NAME/promoted           the version that NAME stands for
+    NAME/versions/N         a bundle
+    NAME/work               checkpoints of a fit that is going on
+    .locks/NAME.lock        held while NAME is written to; dies with its process
 
 Pointers hold a name or a number and a line end, and are replaced in one step, so that readers need
 no lock and the store can be copied or moved.

@@ -180,7 +180,7 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
     known = _known(request, output)
     if request.test is not None:  # better refused now than after the first fit
         workshop.room("calibration.labelled", "inspector sweep").labelled_pictures(request.test)
-    list_images(request.normal_dir)
+    list_images(request.normal_dir)  # refuses a folder that is not there
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     if not known:
@@ -243,7 +243,7 @@ def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:
             content = json.loads(record.read_text(encoding="utf-8"))
             asked = request.as_dict()
             changed = [key for key in asked if content["request"].get(key) != asked[key]]
-            begun = content["outcomes"] or any(path.name.startswith(("d", ".d")) for path in output.iterdir())
+            begun = content["outcomes"] or any(_OURS.fullmatch(path.name) for path in output.iterdir())
             if changed and begun:
                 raise UsageError(
                     f"--output '{printable(output)}' holds a sweep of another request: "

@@ -68,7 +68,7 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:
+        except Exception:  # the last net: whatever nobody foresaw is counted, logged and answered
             self._failed()
             say("unexpected", logging.ERROR, **fields)
             logging.getLogger("inspector.daemon").exception("traceback", extra={"fields": fields})
