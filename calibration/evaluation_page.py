@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from calibration.evaluation import Evaluation, LabelledScore
 from calibration.labelled import GOOD
 from calibration.report import show_component, show_count, show_number, show_percent
-from inspector import heatmap, images
-from inspector.files import printable
+from inspector import heatmap
+from inspector.imaging import images
+from inspector.imaging.files import printable
 from inspector.storage import write_bytes
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import images
 from inspector.errors import DatasetError, ImageError, NoImagesError
-from inspector.files import list_images, printable
+from inspector.imaging import images
+from inspector.imaging.files import list_images, printable
 from inspector.settings import Settings
 
 GOOD = "good"

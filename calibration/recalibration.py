@@ -23,7 +23,7 @@ from inspector.bundle import (
 )
 from inspector.detector import Detector
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
-from inspector.files import list_images, printable
+from inspector.imaging.files import list_images, printable
 from inspector.records import Calibration, Manifest
 from inspector.settings import Settings
 from inspector.storage import link_or_copy

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from calibration import charts
 from calibration.calibrate import promise
 from calibration.conformal import beta_binomial_interval
-from inspector import images
 from inspector.decision import is_flagged
-from inspector.files import printable
+from inspector.imaging import images
+from inspector.imaging.files import printable
 from inspector.records import Calibration, Manifest
 from inspector.storage import write_bytes
 

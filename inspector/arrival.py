@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from inspector.errors import DatasetError, ImageError, UnreadableImageError
-from inspector.files import check_bytes, is_image_name, printable
+from inspector.imaging.files import check_bytes, is_image_name, printable
 from inspector.records import Modification
 
 
@@ -92,7 +92,7 @@ class Arrivals:
     Parameters
     ----------
     folder : Path
-        Searched below, too; what counts as a picture is what `inspector.files.list_images` lists, links
+        Searched below, too; what counts as a picture is what `inspector.imaging.files.list_images` lists, links
         to files and files alike.
     settle_seconds : float
         For how long a picture must stay as it is.

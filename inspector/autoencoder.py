@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import images
 from inspector.bundle import Bundle
 from inspector.detector import Source, open_session
 from inspector.errors import BundleError
+from inspector.imaging import images
 from inspector.records import ModelId
 from inspector.settings import Settings
 from inspector.store import Store

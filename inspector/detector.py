@@ -13,9 +13,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inspector import decision, golden, heatmap, images
+from inspector import decision, golden, heatmap
 from inspector.bundle import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
 from inspector.errors import BundleError, ImageError
+from inspector.imaging import images
 from inspector.records import (
     Calibration,
     ImageSize,

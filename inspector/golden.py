@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from inspector import images
 from inspector.bundle import INT8_GOLDEN
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
+from inspector.imaging import images
 from inspector.records import Golden, GoldenProbe
 
 if TYPE_CHECKING:

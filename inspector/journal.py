@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from inspector.arrival import Arrival
 from inspector.errors import StorageError, UsageError
-from inspector.files import printable
+from inspector.imaging.files import printable
 from inspector.records import Modification, Verdict, WatchedImage, to_json
 from inspector.storage import locked, storage_errors, sync
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from inspector.blemish import MAKERS, Blemish
 from inspector.errors import UsageError
 from inspector.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
-from inspector.images import encode_png
+from inspector.imaging.images import encode_png
 from inspector.storage import storage_errors
 
 Pixels = npt.NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy as np
 
 from inspector.bundle import REFERENCE, Bundle, file_sha256
 from inspector.errors import DatasetError, NoImagesError, StorageError
-from inspector.files import list_images, printable
+from inspector.imaging.files import list_images, printable
 from inspector.storage import storage_errors
 
 # In `reference.npz`, uint64: of files that were trained on, and of held-out ones that are landmarks.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.imaging.sharpness import sharpness
 from inspector.resemblance import distances
-from inspector.sharpness import sharpness
 
 Pixels = NDArray[np.uint8]
 

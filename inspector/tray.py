@@ -19,7 +19,7 @@ from typing import get_args
 
 from inspector.arrival import Arrival
 from inspector.errors import StorageError
-from inspector.files import printable, shortened
+from inspector.imaging.files import printable, shortened
 from inspector.records import Modification, Verdict
 from inspector.storage import TEMPORARY, storage_errors, sync
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from inspector import images
 from inspector.arrival import Arrival, Arrivals
 from inspector.detector import Detector, Inspection
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
-from inspector.files import shortened
+from inspector.imaging import images
+from inspector.imaging.files import shortened
 from inspector.journal import Journal, Printout
 from inspector.records import Verdict, WatchedImage
 from inspector.storage import write_bytes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inspector.errors import UsageError
-from inspector.files import printable
+from inspector.imaging.files import printable
 from inspector.storage import storage_errors
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from inspector import images
 from inspector.errors import BadImagesError, ImageError, NoImagesError, TooFewImagesError
-from inspector.files import read_picture
+from inspector.imaging import images
+from inspector.imaging.files import read_picture
 
 MIN_IMAGES = 8
 THUMBNAIL = 32  # px; enough to recognise a near-duplicate, too coarse for noise to matter

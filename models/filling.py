@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inspector import decision, heatmap, images, workshop
+from inspector import decision, heatmap, workshop
 from inspector.bundle import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.detector import Graph, RawScores
 from inspector.errors import ImageError
 from inspector.golden import INT8_TOLERANCE, write_golden
+from inspector.imaging import images
 from inspector.records import (
     SCHEMA_VERSION,
     Calibration,

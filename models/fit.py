@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from inspector import workshop
 from inspector.bundle import refuse_existing, write_bundle
 from inspector.errors import ResumeError, StoreBusyError
-from inspector.files import printable
+from inspector.imaging.files import printable
 from inspector.records import Manifest
 from inspector.settings import Settings
 from inspector.storage import storage_errors

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from inspector.errors import UsageError
-from inspector.images import WHITE, Colour
+from inspector.imaging.images import WHITE, Colour
 
 PRESET_SECONDS = {"quick": 120.0, "standard": 600.0, "thorough": 3600.0}
 REGULARIZERS = ("mmd", "none")

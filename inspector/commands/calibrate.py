@@ -87,7 +87,7 @@ def calibrate(
 def _own_store(store: Store, bundle: Bundle) -> Store:
     """Return the store that a bundle belongs to; one that lies elsewhere needs `--output`."""
     from inspector.errors import UsageError
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     if bundle.path.resolve().is_relative_to(store.root.resolve()):
         return store
@@ -98,7 +98,7 @@ def _own_store(store: Store, bundle: Bundle) -> Store:
 
 
 def _say_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     for name, reason in skipped[:10]:
         typer.echo(f"skipped {printable(name)}: {reason}", err=True)
@@ -124,7 +124,7 @@ def _summary(bundle: Bundle, images: int, skipped: tuple[tuple[str, str], ...]) 
 
 
 def _sentences(bundle: Bundle, promise: str) -> str:
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     calibration = bundle.calibration
     review = calibration.review_threshold

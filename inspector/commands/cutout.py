@@ -13,7 +13,7 @@ import typer
 from inspector.commands import exits
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
-from inspector.files import printable
+from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
     from inspector.cutout.folder import Job, Outcome

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inspector.commands.fit import seconds
-from inspector.files import printable
+from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
     from inspector.detector import Detector
@@ -205,7 +205,7 @@ def write_heatmaps(folder: Path, pictures: Path, detector: Detector) -> Path:
     """
     import numpy as np
 
-    from inspector.images import encode_png
+    from inspector.imaging.images import encode_png
     from inspector.parts import KINDS
     from inspector.storage import storage_errors, write_bytes
 
@@ -229,7 +229,8 @@ def _strip(path: Path, truth: Path, detector: Detector) -> Pixels:
     """The picture, what the model found in it, and what is really there, side by side."""
     import numpy as np
 
-    from inspector import heatmap, images
+    from inspector import heatmap
+    from inspector.imaging import images
 
     inspection = detector.score(path)
     picture = images.decode(path).pixels

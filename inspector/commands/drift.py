@@ -41,7 +41,7 @@ def drift(
     from inspector import drift as test
     from inspector.commands.counter import shown_count
     from inspector.errors import NoImagesError
-    from inspector.files import list_images, printable
+    from inspector.imaging.files import list_images, printable
     from inspector.storage import storage_errors
 
     with storage_errors(folder):

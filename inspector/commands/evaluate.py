@@ -62,7 +62,7 @@ def evaluate(
 def _check_report(report: Path | None) -> None:
     """Refuse a page that cannot be written before the work is done."""
     from inspector.errors import UsageError
-    from inspector.files import printable
+    from inspector.imaging.files import printable
     from inspector.storage import check_writable
 
     if report is None:
@@ -79,7 +79,7 @@ def _check_report(report: Path | None) -> None:
 
 def figures_table(figures: dict[str, Any]) -> str:
     """Lay the figures out for people."""
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     image, pixel = figures["image"], figures["pixel"]
     lines = [

@@ -13,7 +13,7 @@ import typer
 
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
-from inspector.files import printable
+from inspector.imaging.files import printable
 
 EXAMPLE = """
 inspector fit good-parts/

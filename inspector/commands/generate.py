@@ -68,16 +68,17 @@ def generate(
     Codes are drawn from the prior, and the decoder makes pictures of them. Each is compared with the
     training pictures: does the model make something new, or show what it learned from?
     """
-    from inspector import latent, mosaic
+    from inspector import latent
     from inspector.autoencoder import open_autoencoder
     from inspector.commands.target import Target, check_extent, check_targets
+    from inspector.imaging import montage
     from inspector.storage import write_together
 
     named = (("--output", output, ".png"), ("--codes", codes, ".npy"), ("--neighbours", neighbours, ".png"))
     check_targets([Target(option, path, (suffix,)) for option, path, suffix in named if path is not None])
     autoencoder = open_autoencoder(model, threads=threads)
-    columns = columns or mosaic.columns_for(count)
-    height, width = mosaic.extent(count, columns, *autoencoder.size)
+    columns = columns or montage.columns_for(count)
+    height, width = montage.extent(count, columns, *autoencoder.size)
     check_extent(f"--count {count}", height, width, autoencoder.settings.max_pixels)
     training = _find_training(autoencoder, images, neighbours)
     drawn = latent.draw(count, autoencoder.latent_shape, seed)
@@ -143,18 +144,19 @@ def _decode(autoencoder: AutoEncoder, drawn: NDArray[np.float32]) -> list[Pixels
 
 
 def _above_nearest(autoencoder: AutoEncoder, samples: list[Pixels], compared: _Comparison) -> list[Pixels]:
-    from inspector import mosaic
+    from inspector.imaging import montage
 
     nearest = (compared.training.files[number] for number in compared.resemblance.nearest)
     return [
-        mosaic.stack(sample, autoencoder.prepare(file)) for sample, file in zip(samples, nearest, strict=True)
+        montage.stack(sample, autoencoder.prepare(file))
+        for sample, file in zip(samples, nearest, strict=True)
     ]
 
 
 def _png(pictures: list[Pixels], columns: int) -> bytes:
-    from inspector import images, mosaic
+    from inspector.imaging import images, montage
 
-    return images.encode_png(mosaic.lay_out(pictures, columns))
+    return images.encode_png(montage.lay_out(pictures, columns))
 
 
 def _npy(drawn: NDArray[np.float32]) -> bytes:
@@ -233,7 +235,7 @@ def _sentences(autoencoder: AutoEncoder, figures: dict[str, Any]) -> list[str]:
 
 
 def _copying(figures: dict[str, Any]) -> list[str]:
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     training, limits = figures["training"], figures["limits"]
     if training is None:
@@ -270,7 +272,7 @@ def _print(figures: dict[str, Any], sentences: list[str], format_: RowFormat | N
 
 
 def _table(figures: dict[str, Any]) -> str:
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     marks = {True: "copy", False: "", None: "-"}
     lines = [f"{'sample':>6} {'distance':>9} {'relative':>9}  {'':4}  nearest training picture"]

@@ -62,15 +62,16 @@ def interpolate(
     Its codes are encoded, moved in equal steps and decoded, beside a plain cross-fade of the two pictures.
     Prints how sharp each step is: does the model make parts, or does it only mix two pictures?
     """
-    from inspector import latent, mosaic
+    from inspector import latent
     from inspector.autoencoder import open_autoencoder
     from inspector.commands.target import Target, check_extent, check_targets
+    from inspector.imaging import montage
     from inspector.storage import write_bytes
     from inspector.transition import Transition, cross_fade
 
     check_targets([Target("--output", output, (STILL, *ANIMATED))], sources=(first, second))
     autoencoder = open_autoencoder(model, threads=threads)
-    height, width = mosaic.extent(2 * steps, steps, *autoencoder.size)
+    height, width = montage.extent(2 * steps, steps, *autoencoder.size)
     check_extent(f"--steps {steps}", height, width, autoencoder.settings.max_pixels)
     a, b = _read(autoencoder, first, second)
     codes = latent.between(autoencoder.encode(a), autoencoder.encode(b), steps, latent.Course(course))
@@ -92,7 +93,7 @@ def interpolate(
 def _read(autoencoder: AutoEncoder, first: Path, second: Path) -> tuple[Pixels, Pixels]:
     """Both pictures at the model's size, where they have to differ."""
     from inspector.errors import UsageError
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     a, b = autoencoder.prepare(first), autoencoder.prepare(second)
     if (a == b).all():
@@ -110,12 +111,12 @@ def _read(autoencoder: AutoEncoder, first: Path, second: Path) -> tuple[Pixels, 
 
 def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
     """All steps as one picture, the model's above the cross-fade's; or one after the other, side by side."""
-    from inspector import images, mosaic
+    from inspector.imaging import images, montage
 
     steps = len(through.pictures)
     if suffix == STILL:
-        return images.encode_png(mosaic.lay_out([*through.pictures, *fade.pictures], steps))
-    frames = [mosaic.lay_out(pair, 2) for pair in zip(through.pictures, fade.pictures, strict=True)]
+        return images.encode_png(montage.lay_out([*through.pictures, *fade.pictures], steps))
+    frames = [montage.lay_out(pair, 2) for pair in zip(through.pictures, fade.pictures, strict=True)]
     moving = [max(20, _WAY_MILLISECONDS // steps)] * (steps - 2)
     return images.encode_animation(frames, [_END_MILLISECONDS, *moving, _END_MILLISECONDS], ANIMATED[suffix])
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inspector.files import printable
+from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
     from inspector.records import ScoredImage, Verdict

@@ -150,7 +150,7 @@ def score_all(
 
 def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Scored:
     """Score a picture, and let go of its pixels; a heatmap is drawn unless the picture is invalid."""
-    from inspector import images
+    from inspector.imaging import images
 
     inspection = detector.score(source.read(detector.settings.max_bytes))
     drawn = detector.draw(inspection) if with_heatmap else None
@@ -177,7 +177,7 @@ class HeatmapFolder:
 
     def _name(self, stem: str) -> str:
         """`STEM_heatmap.png`, or `STEM_2_heatmap.png` where an earlier picture has that name."""
-        from inspector.files import shortened
+        from inspector.imaging.files import shortened
 
         stem, number = shortened(stem), 1
         name = f"{stem}_heatmap.png"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import UsageError
-from inspector.files import list_images, printable
+from inspector.imaging.files import list_images, printable
 
 STDIN = "-"
 

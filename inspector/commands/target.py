@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import UsageError
-from inspector.files import printable
+from inspector.imaging.files import printable
 from inspector.storage import check_writable
 
 LONGEST_SIDE_PIXELS = 65_000  # common viewers and formats end at 65,535

@@ -122,7 +122,7 @@ def _places(
     """Make the folders that are needed, and leave them out of what is watched."""
     from inspector.arrival import Arrivals
     from inspector.errors import UsageError
-    from inspector.files import printable
+    from inspector.imaging.files import printable
     from inspector.storage import storage_errors
     from inspector.tray import Trays
 
@@ -196,7 +196,7 @@ def _results(folder: Path, output: Path | None) -> Journal | Printout:
 
 
 def _say(line: str) -> None:
-    from inspector.files import printable
+    from inspector.imaging.files import printable
 
     typer.echo(printable(line), err=True)
 
@@ -251,7 +251,7 @@ class Talk:
     def looked(self) -> None:
         """Show how it goes."""
         from inspector.commands.output import tally
-        from inspector.files import printable
+        from inspector.imaging.files import printable
 
         now = time.monotonic()
         while self._moments and now - self._moments[0] > MINUTE_SECONDS:

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from inspector import images
 from inspector.cutout import sheet as contact
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
 from inspector.cutout.stamp import stamp_of, stamped
 from inspector.errors import DatasetError, ImageError, NoImagesError, UsageError
-from inspector.files import list_images, printable, read_picture
+from inspector.imaging import images
+from inspector.imaging.files import list_images, printable, read_picture
 from inspector.pipeline import in_order
 from inspector.settings import Settings
 from inspector.storage import locked, remove_temporaries, storage_errors, write_bytes

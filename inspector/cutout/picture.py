@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inspector import images
 from inspector.cutout import matte, segmentation
 from inspector.cutout.frame import Colour, Mask, Pixels
 from inspector.cutout.matte import Finish
 from inspector.cutout.segmentation import Search
+from inspector.imaging import images
 
 WORK_SIDE_PIXELS = 400  # the object is looked for in a picture no longer than this
 LEAST_SIDE_PIXELS = 8  # a border of four sides needs some

@@ -7,8 +7,8 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector import images
 from inspector.cutout.frame import Pixels
+from inspector.imaging import images
 
 MOST_PAIRS = 60  # of any number of pictures
 PAIRS_IN_A_ROW = 5

@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import header
 from inspector.detector import Inspection
 from inspector.errors import ImageError
+from inspector.imaging import header
 from inspector.records import Record, ScoredImage
 
 MOST = 1000

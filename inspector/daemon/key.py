@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inspector.errors import UsageError
-from inspector.files import printable
+from inspector.imaging.files import printable
 
 SCOPES = ("score", "admin")  # admin may do what score may, and more
 SHORTEST = 16

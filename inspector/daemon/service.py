@@ -15,7 +15,6 @@ from threading import Event, Lock, Thread
 import numpy as np
 from fastapi import Request
 
-from inspector import images
 from inspector.daemon.body import Upload, read_uploads
 from inspector.daemon.engine import Engine, FullError
 from inspector.daemon.fleet import Fleet
@@ -27,6 +26,7 @@ from inspector.daemon.window import DriftWatch
 from inspector.detector import Detector, Inspection
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
+from inspector.imaging import images
 from inspector.metrics import RELOADS, Metrics
 from inspector.records import ModelId
 from inspector.settings import ServeSettings

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inspector.drift import mmd_test
-from inspector.sharpness import sharpness
+from inspector.imaging.sharpness import sharpness
 from models.article.network import AutoEncoder
 from models.article.sampler import to_pixels, to_tensor
 from models.board import fixed_noise
@@ -51,7 +51,7 @@ def decoded(network: AutoEncoder, z: Tensor) -> Tensor:
 
 
 def least_sharpness(x: Tensor) -> float:
-    """Return the sharpness of the least sharp of pictures (n, 3, 64, 64), by `inspector.sharpness`."""
+    """Return the sharpness of the least sharp of pictures (n, 3, 64, 64), by `inspector.imaging.sharpness`."""
     return min(sharpness(pixels) for pixels in to_pixels(x))
 
 

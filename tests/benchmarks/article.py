@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.images import fit_to
+from inspector.imaging.images import fit_to
 from models.article.figure import copies
 from models.article.network import ArticleLearner, LearnerOptions
 from models.article.preset import PENALTY_WEIGHTS, SMALL_WIDTH

@@ -12,10 +12,10 @@ import numpy as np
 from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
 from calibration.localisation import PixelScores
-from inspector import images
 from inspector.errors import ImageError
-from inspector.files import list_images
 from inspector.heatmap import upsample
+from inspector.imaging import images
+from inspector.imaging.files import list_images
 from tests.benchmarks import article, machine
 from tests.benchmarks.baseline import Pixels, Scorer, neighbour, residual, template
 from tests.benchmarks.request import pictures_digest

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from inspector import images
 from inspector.cutout import matte
 from inspector.cutout.frame import Mask, Pixels
 from inspector.cutout.picture import Options, object_mask
 from inspector.cutout.segmentation import one_thread
-from inspector.files import list_images
+from inspector.imaging import images
+from inspector.imaging.files import list_images
 from tests.soak.program import demand, finish, say
 
 OVERLAP = 0.90  # mean intersection over union, at least

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.stats import binom
 
 import inspector
-from inspector import drift, images
+from inspector import drift
+from inspector.imaging import images
 from tests.soak.program import demand, finish, say
 
 LEVELS = (0.01, 0.05)

@@ -23,12 +23,12 @@ import numpy as np
 import onnxruntime
 
 import inspector
-from inspector import images
 from inspector.commands.output import Format, writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
 from inspector.detector import Detector
-from inspector.files import list_images, read_picture
+from inspector.imaging import images
+from inspector.imaging.files import list_images, read_picture
 from inspector.pipeline import cores, in_order
 from inspector.records import to_json
 from tests.soak.program import demand, finish, say

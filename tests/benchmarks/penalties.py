@@ -20,9 +20,9 @@ import numpy as np
 
 from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, labelled_pictures
-from inspector import images
 from inspector.errors import NoImagesError
-from inspector.files import list_images
+from inspector.imaging import images
+from inspector.imaging.files import list_images
 from models.dcgan import SIDE
 from models.fit import ARTICLE_FINISH_SECONDS
 from models.loop import Plan

@@ -30,9 +30,10 @@ from calibration.report import (
     show_percent,
     write_report,
 )
-from inspector import decision, images
+from inspector import decision
 from inspector.errors import StorageError
-from inspector.files import printable
+from inspector.imaging import images
+from inspector.imaging.files import printable
 from inspector.parts import render
 from inspector.records import (
     SCHEMA_VERSION,

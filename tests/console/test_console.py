@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from inspector import images
+from inspector.imaging import images
 from inspector.store import Store
 from tests.console import hands
 from tests.console.conftest import Visitor

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from inspector import images
+from inspector.imaging import images
 from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from inspector import images
 from inspector.errors import (
     ImageError,
 )
+from inspector.imaging import images
 
 HEIGHT, WIDTH = 48, 72
 

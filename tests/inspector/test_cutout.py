@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inspector import images
 from inspector.cutout import cue, matte
 from inspector.cutout import sheet as contact
 from inspector.cutout.frame import Mask, Pixels
@@ -21,6 +20,7 @@ from inspector.cutout.matte import Finish
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import Search, find_object
 from inspector.cutout.stamp import stamp_of, stamped
+from inspector.imaging import images
 from tests.inspector.conftest import Command, unmeasured
 
 SIDE = 160

@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 import inspector
-from inspector import images
 from inspector.daemon.edge import Edge
+from inspector.imaging import images
 from inspector.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill

@@ -11,7 +11,7 @@ from calibration.evaluation import auroc, measure
 from inspector.bundle import Bundle
 from inspector.commands import demo
 from inspector.detector import Detector
-from inspector.images import decode
+from inspector.imaging.images import decode
 from inspector.parts import KINDS, render, write_dataset
 from inspector.store import Store
 from tests.inspector.conftest import Command

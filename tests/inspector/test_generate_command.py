@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inspector import mosaic
 from inspector.bundle import MANIFEST, Bundle, seal, write_bundle
+from inspector.imaging import montage
 from inspector.parts import render
 from inspector.store import Store
 from inspector.training import content_digest
@@ -76,8 +76,8 @@ def cells(path: Path, count: int, columns: int) -> list[NDArray[np.uint8]]:
     with Image.open(path) as image:
         assert (image.format, image.mode) == ("PNG", "RGB")
         grid = np.asarray(image)
-    assert grid.shape == (*mosaic.extent(count, columns, SIDE, SIDE), 3)
-    step, between = SIDE + mosaic.gap(SIDE, SIDE), mosaic.gap(SIDE, SIDE)
+    assert grid.shape == (*montage.extent(count, columns, SIDE, SIDE), 3)
+    step, between = SIDE + montage.gap(SIDE, SIDE), montage.gap(SIDE, SIDE)
     corners = [(between + n // columns * step, between + n % columns * step) for n in range(count)]
     return [grid[top : top + SIDE, left : left + SIDE] for top, left in corners]
 
@@ -166,7 +166,7 @@ def test_a_model_that_remembers_is_found_out(
         assert (row["distance"], row["relative"], row["copy"]) == (0.0, 0.0, True)
         assert (np.asarray(Image.open(row["nearest"])) == cell).all()
     pairs = np.asarray(Image.open(near))
-    between = mosaic.gap(SIDE, SIDE)
+    between = montage.gap(SIDE, SIDE)
     first = pairs[between : between + 2 * SIDE + between // 2, between : between + SIDE]
     assert (first[:SIDE] == first[-SIDE:]).all()
     assert (first[:SIDE] == cells(grid, 4, 2)[0]).all()

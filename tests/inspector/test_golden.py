@@ -14,7 +14,7 @@ from inspector.bundle import Bundle, seal
 from inspector.detector import Detector
 from inspector.errors import BundleError, GoldenMismatchError
 from inspector.golden import prove, write_golden
-from inspector.images import encode_png
+from inspector.imaging.images import encode_png
 from inspector.records import Golden
 from inspector.settings import Settings
 from tests.inspector.tiny_bundle import SIDE, good_picture

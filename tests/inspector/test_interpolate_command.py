@@ -13,18 +13,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from inspector import images, mosaic
 from inspector.autoencoder import AutoEncoder
 from inspector.bundle import Bundle, write_bundle
 from inspector.detector import Detector
+from inspector.imaging import images, montage
+from inspector.imaging.sharpness import sharpness
 from inspector.parts import render
-from inspector.sharpness import sharpness
 from inspector.store import Store
 from tests.inspector.conftest import Command, Ended, Mount
 from tests.inspector.tiny_bundle import SIDE, bad_picture, good_picture, tiny_fill, vector_fill, write_picture
 
 SPATIAL, VECTOR, BLURRED = "spatial", "vector", "blurred"
-GAP = mosaic.gap(SIDE, SIDE)
+GAP = montage.gap(SIDE, SIDE)
 
 Pixels = NDArray[np.uint8]
 
@@ -64,7 +64,7 @@ def rows_of(path: Path, steps: int) -> tuple[list[Pixels], list[Pixels]]:
     with Image.open(path) as image:
         assert (image.format, image.mode) == ("PNG", "RGB")
         laid = np.asarray(image)
-    assert laid.shape == (*mosaic.extent(2 * steps, steps, SIDE, SIDE), 3)
+    assert laid.shape == (*montage.extent(2 * steps, steps, SIDE, SIDE), 3)
     cells = [[laid[y : y + SIDE, x : x + SIDE] for x in places(steps)] for y in places(2)]
     return cells[0], cells[1]
 
@@ -143,7 +143,7 @@ def test_animations(
             frames.append(np.asarray(frame.convert("RGB")))
             durations.append(frame.info["duration"])
     for frame_pixels, (one, other) in zip(frames, pairs, strict=True):
-        expected = mosaic.lay_out([one, other], 2).astype(int)
+        expected = montage.lay_out([one, other], 2).astype(int)
         assert np.abs(frame_pixels - expected).mean() <= tolerance / 4
         assert tolerance or (frame_pixels == expected).all()
     assert durations == [700, 400, 400, 400, 400, 700]

@@ -15,7 +15,7 @@ import pytest
 from inspector import parts
 from inspector.errors import StorageError, UsageError
 from inspector.flange import OUTER
-from inspector.images import decode
+from inspector.imaging.images import decode
 from inspector.parts import KINDS, render, write_dataset
 
 SEEDS = range(6)

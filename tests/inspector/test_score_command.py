@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from inspector import images
 from inspector.commands.output import summary
+from inspector.imaging import images
 from inspector.records import ScoredImage
 from inspector.store import Store
 from tests.inspector.conftest import Command

@@ -18,9 +18,9 @@ from typing import IO, Any, Self
 import pytest
 
 import inspector
-from inspector import images
 from inspector.arrival import Arrival, Arrivals
 from inspector.errors import DatasetError, StorageError, StoreBusyError, UsageError
+from inspector.imaging import images
 from inspector.journal import Journal, Printout
 from inspector.records import Modification, ScoredImage, Verdict, WatchedImage
 from inspector.store import Store

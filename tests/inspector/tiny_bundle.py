@@ -15,10 +15,10 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from inspector import images
 from inspector.bundle import INT8_GOLDEN, INT8_GRAPH, Bundle, Fill, write_bundle
 from inspector.detector import Graph
 from inspector.golden import INT8_TOLERANCE, write_golden
+from inspector.imaging import images
 from inspector.records import (
     SCHEMA_VERSION,
     Calibration,

@@ -23,7 +23,7 @@ Make = Callable[[Path], object]
 @pytest.fixture(scope="session")
 def png() -> bytes:
     """A good picture's file."""
-    from inspector import images
+    from inspector.imaging import images
 
     return images.encode_png(render(7, size=SIDE).picture)
 
@@ -41,7 +41,7 @@ def bomb(side: int = 30_000) -> bytes:
 
 def jpeg(part: slice) -> bytes:
     """A piece of a JPEG file."""
-    from inspector import images
+    from inspector.imaging import images
 
     return images.encode_jpeg(render(7, size=SIDE).picture)[part]
 
@@ -124,7 +124,7 @@ PICTURES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 def small() -> bytes:
     """A picture of 16 x 16 pixels."""
-    from inspector import images
+    from inspector.imaging import images
 
     return images.encode_png(render(7, size=64).picture[:16, :16])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inspector import images
+from inspector.imaging import images
 from inspector.settings import Settings
 from models.filling import SHOWN_SIDE, original
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import schemathesis
 from hypothesis import strategies as st
 
-from inspector import images
+from inspector.imaging import images
 from tests.inspector.tiny_bundle import bad_picture, good_picture
 
 _PICTURES = [

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 import inspector
 from calibration.labelled import LabelledPicture, labelled_pictures
-from inspector import images
+from inspector.imaging import images
 from tests.console import hands
 from tests.console.conftest import FLAGS
 from tests.serving import Daemon

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from inspector import images
+from inspector.imaging import images
 from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, tiny_fill
 from tests.soak.program import demand, finish, say

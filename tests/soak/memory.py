@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from inspector.images import encode_jpeg
+from inspector.imaging.images import encode_jpeg
 from inspector.parts import render
 from tests.soak.program import PROGRAM, demand, environment, finish, say
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import inspector
-from inspector import images
+from inspector.imaging import images
 from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from inspector import images
+from inspector.imaging import images
 from inspector.store import Store
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon

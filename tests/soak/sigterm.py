@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from inspector import images
+from inspector.imaging import images
 from inspector.store import Store
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon

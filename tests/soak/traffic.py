@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector import images
+from inspector.imaging import images
 from inspector.parts import render
 from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill

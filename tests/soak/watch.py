@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inspector import images
 from inspector.arrival import Arrival
+from inspector.imaging import images
 from inspector.records import Modification
 from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inspector.sharpness import sharpness
+from inspector.imaging.sharpness import sharpness
 from models.article.figure import copies, crossed, figures, one_of_each, prior_match, spread
 from models.article.network import ArticleLearner
 from models.article.sampler import PictureSampler, to_tensor

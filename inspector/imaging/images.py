@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from inspector import header
 from inspector.errors import (
     ImageError,
     ImageTooLargeError,
@@ -34,7 +33,8 @@ from inspector.errors import (
     TruncatedImageError,
     UnknownFormatError,
 )
-from inspector.files import IMAGE_SUFFIXES, check_bytes, list_images, printable, read_picture
+from inspector.imaging import header
+from inspector.imaging.files import IMAGE_SUFFIXES, check_bytes, list_images, printable, read_picture
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from inspector.imaging.sharpness import sharpness
 from inspector.parts import render
-from inspector.sharpness import sharpness
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector import images
 from inspector.errors import (
     NoImagesError,
     TruncatedImageError,
     UnknownFormatError,
     UnreadableImageError,
 )
+from inspector.imaging import images
 from tests.inspector.image_samples import (
     CUT,
     WIDTH,

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from inspector import images
 from inspector.errors import (
     UnknownFormatError,
 )
+from inspector.imaging import images
 from tests.inspector.image_samples import (
     GREY,
     HEIGHT,

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inspector import images
 from inspector.errors import (
     EmptyImageError,
     ImageError,
@@ -27,6 +26,7 @@ from inspector.errors import (
     TruncatedImageError,
     UnknownFormatError,
 )
+from inspector.imaging import images
 from tests.inspector.image_samples import (
     CUT,
     HEIGHT,
