@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, exact_rate, images_needed
 from calibration.fusion import ScoreFusion
+from inspector.bundle.records import Calibration, Column
 from inspector.errors import UsageError
-from inspector.records import Calibration, Column
 
 FUSED = ("head", "latent_mmd", "latent_mmd_coarse", "layout")
 WEIGHTS = (0.3, 0.25, 0.05, 0.4)

@@ -15,7 +15,7 @@ from sklearn import metrics
 
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
 from calibration.localisation import PixelScores
-from inspector.records import ModelId, Verdict
+from inspector.bundle.records import ModelId, Verdict
 
 if TYPE_CHECKING:
     from inspector.detector import Detector, Inspection

@@ -15,9 +15,9 @@ from calibration.evaluation import Evaluation, LabelledScore
 from calibration.labelled import GOOD
 from calibration.report import show_component, show_count, show_number, show_percent
 from inspector import heatmap
+from inspector.bundle.atomic import write_bytes
 from inspector.imaging import images
 from inspector.imaging.files import printable
-from inspector.storage import write_bytes
 
 if TYPE_CHECKING:
     from inspector.detector import Detector

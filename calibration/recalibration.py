@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from calibration.calibrate import check_rates, set_thresholds
 from calibration.report import ReportContent, UnusualPicture, write_report
 from inspector import decision, heatmap
-from inspector.bundle import (
+from inspector.bundle.atomic import link_or_copy
+from inspector.bundle.folder import (
     CALIBRATION,
     HELDOUT_LATENTS,
     REFERENCE,
@@ -21,13 +22,12 @@ from inspector.bundle import (
     refuse_existing,
     write_bundle,
 )
+from inspector.bundle.records import Calibration, Manifest
+from inspector.bundle.store import Store, slug
 from inspector.detector import Detector
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
 from inspector.imaging.files import list_images, printable
-from inspector.records import Calibration, Manifest
 from inspector.settings import Settings
-from inspector.storage import link_or_copy
-from inspector.store import Store, slug
 from inspector.training import content_digest, known_digests, landmark_digests
 
 Progress = Callable[[int, int], None]

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from calibration import charts
 from calibration.calibrate import promise
 from calibration.conformal import beta_binomial_interval
+from inspector.bundle.atomic import write_bytes
+from inspector.bundle.records import Calibration, Manifest
 from inspector.decision import is_flagged
 from inspector.imaging import images
 from inspector.imaging.files import printable
-from inspector.records import Calibration, Manifest
-from inspector.storage import write_bytes
 
 Pixels = NDArray[np.uint8]
 

@@ -45,10 +45,10 @@ def open_model(
     BundleError
         The model on disk cannot be trusted.
     """
-    from inspector.bundle import Bundle
+    from inspector.bundle.folder import Bundle
+    from inspector.bundle.store import Store
     from inspector.detector import Detector
     from inspector.settings import Settings
-    from inspector.store import Store
 
     changes: dict[str, Any] = {"store": store, "threads": threads}
     settings = Settings.from_environment().model_copy(

@@ -16,9 +16,9 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
+from inspector.bundle.records import Modification
 from inspector.errors import DatasetError, ImageError, UnreadableImageError
 from inspector.imaging.files import check_bytes, is_image_name, printable
-from inspector.records import Modification
 
 
 @dataclass(frozen=True)

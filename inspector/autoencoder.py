@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bundle import Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.records import ModelId
+from inspector.bundle.store import Store
 from inspector.detector import Source, open_session
 from inspector.errors import BundleError
 from inspector.imaging import images
-from inspector.records import ModelId
 from inspector.settings import Settings
-from inspector.store import Store
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 _HINT = "fit the model again, or take it from its source again"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.records import Calibration, Column, Verdict
+from inspector.bundle.records import Calibration, Column, Verdict
 
 Floats = NDArray[np.float64]
 

@@ -13,11 +13,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inspector import decision, golden, heatmap
-from inspector.bundle import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
-from inspector.errors import BundleError, ImageError
-from inspector.imaging import images
-from inspector.records import (
+from inspector import decision, heatmap
+from inspector.bundle import golden
+from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
+from inspector.bundle.records import (
     Calibration,
     ImageSize,
     Manifest,
@@ -27,6 +26,8 @@ from inspector.records import (
     ScoredImage,
     Verdict,
 )
+from inspector.errors import BundleError, ImageError
+from inspector.imaging import images
 from inspector.settings import Settings
 
 Source = str | Path | bytes | NDArray[np.generic]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inspector.bundle import HELDOUT_LATENTS, REFERENCE, Bundle
+from inspector.bundle.atomic import storage_errors
+from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
 from inspector.errors import BundleError, ImageError, TooFewImagesError
-from inspector.storage import storage_errors
 
 if TYPE_CHECKING:
     from inspector.detector import Detector, Source

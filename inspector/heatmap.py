@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.records import Region
+from inspector.bundle.records import Region
 
 Pixels = npt.NDArray[np.uint8]
 AnomalyMap = npt.NDArray[np.float32]

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from inspector.arrival import Arrival
+from inspector.bundle.atomic import locked, storage_errors, sync
+from inspector.bundle.records import Modification, Verdict, WatchedImage, to_json
 from inspector.errors import StorageError, UsageError
 from inspector.imaging.files import printable
-from inspector.records import Modification, Verdict, WatchedImage, to_json
-from inspector.storage import locked, storage_errors, sync
 
 LOCK_SECONDS = 1.0
 

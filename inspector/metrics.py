@@ -18,14 +18,14 @@ from prometheus_client import (
     generate_latest,
 )
 
+from inspector.bundle.records import Verdict
 from inspector.errors import ImageError
-from inspector.records import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from inspector.bundle.records import ModelId
     from inspector.detector import Detector, Inspection
-    from inspector.records import ModelId
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "queue", "infer", "decide")

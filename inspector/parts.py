@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.blemish import MAKERS, Blemish
+from inspector.bundle.atomic import storage_errors
 from inspector.errors import UsageError
 from inspector.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
 from inspector.imaging.images import encode_png
-from inspector.storage import storage_errors
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

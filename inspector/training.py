@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inspector.bundle import REFERENCE, Bundle, file_sha256
+from inspector.bundle.atomic import storage_errors
+from inspector.bundle.folder import REFERENCE, Bundle, file_sha256
 from inspector.errors import DatasetError, NoImagesError, StorageError
 from inspector.imaging.files import list_images, printable
-from inspector.storage import storage_errors
 
 # In `reference.npz`, uint64: of files that were trained on, and of held-out ones that are landmarks.
 DIGESTS, LANDMARK_DIGESTS = "training_digests", "landmark_digests"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.arrival import Arrival, Arrivals
+from inspector.bundle.atomic import write_bytes
+from inspector.bundle.records import Verdict, WatchedImage
 from inspector.detector import Detector, Inspection
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
 from inspector.imaging import images
 from inspector.imaging.files import shortened
 from inspector.journal import Journal, Printout
-from inspector.records import Verdict, WatchedImage
-from inspector.storage import write_bytes
 from inspector.tray import Trays
 
 Stop = Callable[[], bool]

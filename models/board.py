@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inspector.bundle.atomic import storage_errors
 from inspector.errors import UsageError
 from inspector.imaging.files import printable
-from inspector.storage import storage_errors
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

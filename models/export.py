@@ -22,10 +22,10 @@ from onnxscript.optimizer import fold_constants
 from torch import Tensor, nn
 
 from inspector import decision
+from inspector.bundle.atomic import write_bytes
+from inspector.bundle.records import Calibration, Column, ParitySummary
 from inspector.detector import Graph, RawScores
 from inspector.errors import ParityError
-from inspector.records import Calibration, Column, ParitySummary
-from inspector.storage import write_bytes
 from models.assembly import SCORING_BATCH, Graphs, batches
 from models.graph import COLUMNS
 from models.heldout import Parts, graph_without, left_out

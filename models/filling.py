@@ -14,12 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from inspector import decision, heatmap, workshop
-from inspector.bundle import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
-from inspector.detector import Graph, RawScores
-from inspector.errors import ImageError
-from inspector.golden import INT8_TOLERANCE, write_golden
-from inspector.imaging import images
-from inspector.records import (
+from inspector.bundle.folder import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
+from inspector.bundle.golden import INT8_TOLERANCE, write_golden
+from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,
     Column,
@@ -27,6 +24,9 @@ from inspector.records import (
     Manifest,
     TrainingSummary,
 )
+from inspector.detector import Graph, RawScores
+from inspector.errors import ImageError
+from inspector.imaging import images
 from inspector.settings import Settings
 from inspector.training import DIGESTS, LANDMARK_DIGESTS
 from models import data, export, int8

@@ -15,13 +15,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from inspector import workshop
-from inspector.bundle import refuse_existing, write_bundle
+from inspector.bundle.atomic import storage_errors
+from inspector.bundle.folder import refuse_existing, write_bundle
+from inspector.bundle.records import Manifest
+from inspector.bundle.store import Store, slug
 from inspector.errors import ResumeError, StoreBusyError
 from inspector.imaging.files import printable
-from inspector.records import Manifest
 from inspector.settings import Settings
-from inspector.storage import storage_errors
-from inspector.store import Store, slug
 from models import assembly, data
 from models.article import training as article
 from models.article.preset import ArticleOptions, choose

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inspector.records import Column
+from inspector.bundle.records import Column
 from models.crops import GAIN_LIMITS
 from models.landmarks import KernelDistance
 from models.layout import Layout, relative

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import decision
-from inspector.bundle import GRAPH, INT8_GRAPH
+from inspector.bundle.folder import GRAPH, INT8_GRAPH
+from inspector.bundle.records import Calibration, Int8Summary
 from inspector.detector import Graph, RawScores
-from inspector.records import Calibration, Int8Summary
 from models.export import score_heldout, score_rows
 from models.graph import COLUMNS
 from models.heldout import Parts

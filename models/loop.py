@@ -22,8 +22,8 @@ from typing import Any, Protocol
 
 import torch
 
+from inspector.bundle.atomic import write_bytes
 from inspector.errors import BudgetError, DivergedError, ResumeError
-from inspector.storage import write_bytes
 
 TIMING_STEPS = 8  # the pace with a number of threads is read from these, the first two left out
 WORTH = 1.3  # more threads must be so much faster: where cores are shared, they wait for each other

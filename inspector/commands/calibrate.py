@@ -11,8 +11,8 @@ import typer
 from inspector.commands.shared import ModelArgument
 
 if TYPE_CHECKING:
-    from inspector.bundle import Bundle
-    from inspector.store import Store
+    from inspector.bundle.folder import Bundle
+    from inspector.bundle.store import Store
 
 EXAMPLE = """
 inspector calibrate tiles new-good-parts/
@@ -52,10 +52,10 @@ def calibrate(
     The result is a new version of the model, promoted at once; it shares the networks of the old one.
     """
     from inspector import workshop
-    from inspector.bundle import Bundle
+    from inspector.bundle.folder import Bundle
+    from inspector.bundle.store import Store
     from inspector.commands.counter import shown_count
     from inspector.settings import Settings
-    from inspector.store import Store
 
     recalibration = workshop.room("calibration.recalibration", "inspector calibrate")
     settings = Settings.from_environment()

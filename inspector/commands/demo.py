@@ -92,9 +92,9 @@ def demo(
 
 def _refuse_foreign(output: Path) -> None:
     """A folder that has something in it, but no rendered pictures, belongs to somebody else."""
+    from inspector.bundle.atomic import storage_errors
     from inspector.errors import UsageError
     from inspector.parts import NOTE
-    from inspector.storage import storage_errors
 
     with storage_errors(output):
         foreign = output.exists() and any(output.iterdir()) and not (output / "pictures" / NOTE).is_file()
@@ -205,9 +205,9 @@ def write_heatmaps(folder: Path, pictures: Path, detector: Detector) -> Path:
     """
     import numpy as np
 
+    from inspector.bundle.atomic import storage_errors, write_bytes
     from inspector.imaging.images import encode_png
     from inspector.parts import KINDS
-    from inspector.storage import storage_errors, write_bytes
 
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -39,10 +39,10 @@ def drift(
     """
     import inspector
     from inspector import drift as test
+    from inspector.bundle.atomic import storage_errors
     from inspector.commands.counter import shown_count
     from inspector.errors import NoImagesError
     from inspector.imaging.files import list_images, printable
-    from inspector.storage import storage_errors
 
     with storage_errors(folder):
         pictures = list_images(folder) if folder.is_dir() else []

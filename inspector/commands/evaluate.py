@@ -61,9 +61,9 @@ def evaluate(
 
 def _check_report(report: Path | None) -> None:
     """Refuse a page that cannot be written before the work is done."""
+    from inspector.bundle.atomic import check_writable
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
-    from inspector.storage import check_writable
 
     if report is None:
         return

@@ -277,7 +277,7 @@ def _than(reduction: float) -> str:
 
 
 def _print_outcome(path: Path, *, as_json: bool) -> None:
-    from inspector.bundle import Bundle
+    from inspector.bundle.folder import Bundle
 
     opened = Bundle.open(path, verify=False)
     manifest, calibration = opened.manifest, opened.calibration

@@ -70,9 +70,9 @@ def generate(
     """
     from inspector import latent
     from inspector.autoencoder import open_autoencoder
+    from inspector.bundle.atomic import write_together
     from inspector.commands.target import Target, check_extent, check_targets
     from inspector.imaging import montage
-    from inspector.storage import write_together
 
     named = (("--output", output, ".png"), ("--codes", codes, ".npy"), ("--neighbours", neighbours, ".png"))
     check_targets([Target(option, path, (suffix,)) for option, path, suffix in named if path is not None])

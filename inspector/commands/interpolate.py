@@ -64,9 +64,9 @@ def interpolate(
     """
     from inspector import latent
     from inspector.autoencoder import open_autoencoder
+    from inspector.bundle.atomic import write_bytes
     from inspector.commands.target import Target, check_extent, check_targets
     from inspector.imaging import montage
-    from inspector.storage import write_bytes
     from inspector.transition import Transition, cross_fade
 
     check_targets([Target("--output", output, (STILL, *ANIMATED))], sources=(first, second))

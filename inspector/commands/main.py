@@ -215,7 +215,7 @@ def _usage_message(exc: typer.TyperException) -> str:
 def _as_storage_error(exc: OSError) -> StorageError:
     from pathlib import Path
 
-    from inspector.storage import storage_error
+    from inspector.bundle.atomic import storage_error
 
     if isinstance(exc.filename, (str, bytes)):
         return storage_error(Path(os.fsdecode(exc.filename)), exc)

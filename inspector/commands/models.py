@@ -11,8 +11,8 @@ import typer
 from inspector.commands.main import command_example, plain_typer
 
 if TYPE_CHECKING:
-    from inspector.bundle import Bundle
-    from inspector.store import Store
+    from inspector.bundle.folder import Bundle
+    from inspector.bundle.store import Store
 
 EXAMPLE = """
 inspector models list
@@ -125,8 +125,8 @@ def verify(
     ] = None,
 ) -> None:
     """Check every digest and the golden images of a model."""
+    from inspector.bundle.golden import prove
     from inspector.detector import Detector
-    from inspector.golden import prove
 
     bundle = _open(reference)
     detector = Detector(bundle)
@@ -152,7 +152,7 @@ def export(
 
     Prints the path of the file.
     """
-    from inspector.archive import SUFFIX, pack
+    from inspector.bundle.archive import SUFFIX, pack
 
     bundle = _open(reference)
     manifest = bundle.manifest
@@ -179,14 +179,14 @@ def import_model(file: Annotated[Path, typer.Argument(metavar="FILE", help="What
 
 
 def _store() -> Store:
+    from inspector.bundle.store import Store
     from inspector.settings import Settings
-    from inspector.store import Store
 
     return Store(Settings.from_environment().store)
 
 
 def _open(reference: str | None) -> Bundle:
-    from inspector.bundle import Bundle
+    from inspector.bundle.folder import Bundle
 
     return Bundle.open(_store().resolve(reference))
 
@@ -197,7 +197,7 @@ def _label(bundle: Bundle) -> str:
 
 def _row(store: Store, name: str, version: int) -> dict[str, Any]:
     """One version as `list` shows it; a damaged one is listed with what is wrong."""
-    from inspector.bundle import Bundle
+    from inspector.bundle.folder import Bundle
     from inspector.errors import BundleError
 
     row: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
-    from inspector.records import ScoredImage, Verdict
+    from inspector.bundle.records import ScoredImage, Verdict
 
 COLOURS: dict[Verdict, str] = {"pass": "green", "review": "yellow", "fail": "red", "invalid": "magenta"}
 
@@ -81,7 +81,7 @@ def writer(format_: Format, components: Sequence[str]) -> Iterator[Writer]:
     elif format_ is Format.CSV:
         yield _csv_writer(components)
     elif format_ is Format.JSONL:
-        from inspector.records import to_json
+        from inspector.bundle.records import to_json
 
         yield lambda row: print_line(to_json(row))
     else:
@@ -175,7 +175,7 @@ def _csv_writer(components: Sequence[str]) -> Writer:
 @contextmanager
 def _json_array() -> Iterator[Writer]:
     """Write an array as its rows come; it is closed whatever happens, so that it stays JSON."""
-    from inspector.records import to_json
+    from inspector.bundle.records import to_json
 
     separator = ""
 

@@ -19,10 +19,10 @@ from inspector.commands.output import Format
 from inspector.commands.shared import ModelOption
 
 if TYPE_CHECKING:
+    from inspector.bundle.records import ScoredImage, Verdict
     from inspector.commands.output import Writer
     from inspector.commands.source import Source
     from inspector.detector import Detector
-    from inspector.records import ScoredImage, Verdict
 
 EXAMPLE = """
 inspector score part.png
@@ -162,7 +162,7 @@ class HeatmapFolder:
     """A folder that takes one heatmap for each picture, under a name that no other one has."""
 
     def __init__(self, path: Path) -> None:
-        from inspector.storage import storage_errors
+        from inspector.bundle.atomic import storage_errors
 
         with storage_errors(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ class HeatmapFolder:
 
     def write(self, stem: str, heatmap: bytes) -> None:
         """Write the heatmap of a picture, a PNG."""
-        from inspector.storage import write_bytes
+        from inspector.bundle.atomic import write_bytes
 
         write_bytes(self.path / self._name(stem), heatmap, durable=False)
 

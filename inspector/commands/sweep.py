@@ -12,12 +12,12 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
+from inspector.bundle.atomic import TEMPORARY, storage_errors, write_bytes
 from inspector.commands.fit import seconds
 from inspector.commands.output import FigureFormat, default_figure_format
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.imaging.files import list_images, printable
-from inspector.storage import TEMPORARY, storage_errors, write_bytes
 
 EXAMPLE = """
 inspector sweep characters/

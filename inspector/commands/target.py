@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inspector.bundle.atomic import check_writable
 from inspector.errors import UsageError
 from inspector.imaging.files import printable
-from inspector.storage import check_writable
 
 LONGEST_SIDE_PIXELS = 65_000  # common viewers and formats end at 65,535
 

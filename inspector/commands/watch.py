@@ -19,11 +19,11 @@ from inspector.commands.shared import ModelOption
 
 if TYPE_CHECKING:
     from inspector.arrival import Arrivals
+    from inspector.bundle.records import Verdict, WatchedImage
     from inspector.daemon.fleet import Fleet
     from inspector.detector import Detector
     from inspector.errors import InspectorError
     from inspector.journal import Journal, Printout
-    from inspector.records import Verdict, WatchedImage
     from inspector.tray import Trays
 
 EXAMPLE = """
@@ -121,9 +121,9 @@ def _places(
 ) -> tuple[Trays, Arrivals]:
     """Make the folders that are needed, and leave them out of what is watched."""
     from inspector.arrival import Arrivals
+    from inspector.bundle.atomic import storage_errors
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
-    from inspector.storage import storage_errors
     from inspector.tray import Trays
 
     if not folder.is_dir():
@@ -146,9 +146,9 @@ def _places(
 
 def _fleet(model: str | None, threads: int | None) -> Fleet:
     """Open and prove the model; later ones that cannot be used are told of."""
+    from inspector.bundle.store import Store
     from inspector.daemon.fleet import Fleet
     from inspector.settings import Settings
-    from inspector.store import Store
 
     settings = Settings.from_environment()
     if threads is not None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from inspector.bundle.atomic import locked, remove_temporaries, storage_errors, write_bytes
 from inspector.cutout import sheet as contact
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
@@ -18,7 +19,6 @@ from inspector.imaging import images
 from inspector.imaging.files import list_images, printable, read_picture
 from inspector.pipeline import in_order
 from inspector.settings import Settings
-from inspector.storage import locked, remove_temporaries, storage_errors, write_bytes
 
 SHEET_STAMP = "contact sheet"
 LOCK = ".lock"

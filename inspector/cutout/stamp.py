@@ -6,7 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from inspector.storage import storage_errors
+from inspector.bundle.atomic import storage_errors
 
 _KEY = b"inspector cutout\0"
 _HEADER_BYTES = 33  # signature and first chunk of every PNG

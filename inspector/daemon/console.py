@@ -9,7 +9,8 @@ from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field, StrictBool
 
-from inspector import golden
+from inspector.bundle import golden
+from inspector.bundle.records import Calibration, Manifest, Record
 from inspector.daemon.access import allowed
 from inspector.daemon.body import read_record
 from inspector.daemon.description import (
@@ -27,7 +28,6 @@ from inspector.daemon.service import Service
 from inspector.daemon.views import View, render
 from inspector.daemon.window import DriftOutcome
 from inspector.detector import Detector
-from inspector.records import Calibration, Manifest, Record
 
 PAGE = {"/": "page.html", "/console/style.css": "style.css", "/console/script.js": "script.js"}
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from inspector.bundle.records import ImageContract, ModelId, Record, ScoredImage
 from inspector.daemon.problem import TITLES
 from inspector.detector import Detector
-from inspector.records import ImageContract, ModelId, Record, ScoredImage
 
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
 

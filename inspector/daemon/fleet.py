@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from inspector import golden
-from inspector.bundle import Bundle
+from inspector.bundle import golden
+from inspector.bundle.folder import Bundle
+from inspector.bundle.store import Store
 from inspector.detector import Detector
 from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
 from inspector.settings import Settings
-from inspector.store import Store
 
 _State = tuple[tuple[str, int, int, int], ...]  # of a bundle's files, which may change under the same number
 Listener = Callable[[str, Detector | None, InspectorError | None], None]

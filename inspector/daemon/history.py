@@ -18,10 +18,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.bundle.records import Record, ScoredImage
 from inspector.detector import Inspection
 from inspector.errors import ImageError
 from inspector.imaging import header
-from inspector.records import Record, ScoredImage
 
 MOST = 1000
 MOST_BYTES = 256_000_000

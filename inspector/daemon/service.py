@@ -15,6 +15,7 @@ from threading import Event, Lock, Thread
 import numpy as np
 from fastapi import Request
 
+from inspector.bundle.records import ModelId
 from inspector.daemon.body import Upload, read_uploads
 from inspector.daemon.engine import Engine, FullError
 from inspector.daemon.fleet import Fleet
@@ -28,7 +29,6 @@ from inspector.drift import MmdTest
 from inspector.errors import InspectorError
 from inspector.imaging import images
 from inspector.metrics import RELOADS, Metrics
-from inspector.records import ModelId
 from inspector.settings import ServeSettings
 
 WATCH_SECONDS = 0.25  # a promotion is seen within two seconds

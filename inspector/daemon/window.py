@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import drift
-from inspector.bundle import Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.records import ModelId, Record
 from inspector.detector import Detector
 from inspector.errors import InspectorError
-from inspector.records import ModelId, Record
 
 RECENT = 200  # pictures of one model that are looked at
 FEWEST = 50  # before that nothing is said

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inspector.bundle.records import Column
 from inspector.detector import RawScores
-from inspector.records import Column
 from models.article.network import AutoEncoder
 from models.assembly import LOOKED_AT, Graphs
 from models.mmd import IMQ_SCALES, squared_distances

@@ -17,8 +17,8 @@ import inspector
 import models
 from calibration.conformal import beta_binomial_interval
 from calibration.evaluation import evaluate
+from inspector.bundle.records import Calibration
 from inspector.commands.progress import shown_progress
-from inspector.records import Calibration
 from tests.benchmarks import machine, source
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Content, Stored, load, write

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from inspector.storage import write_bytes
+from inspector.bundle.atomic import write_bytes
 from models.dcgan import SIDE
 from tests.benchmarks.article import MMD_WEIGHT, STEPS, WIDTH
 from tests.benchmarks.baseline import COMPONENTS, THUMBNAIL

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inspector.storage import write_bytes
-from inspector.store import slug
+from inspector.bundle.atomic import write_bytes
+from inspector.bundle.store import slug
 
 DIGITS = 4  # significant ones: further ones are noise of the machine
 BASELINES = "baselines"  # the folder beside those of the efforts

@@ -31,11 +31,7 @@ from calibration.report import (
     write_report,
 )
 from inspector import decision
-from inspector.errors import StorageError
-from inspector.imaging import images
-from inspector.imaging.files import printable
-from inspector.parts import render
-from inspector.records import (
+from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,
     Column,
@@ -44,6 +40,10 @@ from inspector.records import (
     ParitySummary,
     TrainingSummary,
 )
+from inspector.errors import StorageError
+from inspector.imaging import images
+from inspector.imaging.files import printable
+from inspector.parts import render
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 NASTY = "<script>alert(1)</script>\" onerror='x' & \u202egpj.\nbolt 🔩 \udcff.png"

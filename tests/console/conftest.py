@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from inspector.store import Store
+from inspector.bundle.store import Store
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.serving import Daemon
 

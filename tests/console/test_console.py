@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.store import Store
 from tests.console import hands
 from tests.console.conftest import Visitor
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill

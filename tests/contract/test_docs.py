@@ -15,10 +15,10 @@ import pytest
 from typer.main import get_command
 
 from inspector import errors
-from inspector.bundle import REQUIRED, SUFFIXES
+from inspector.bundle.folder import REQUIRED, SUFFIXES
+from inspector.bundle.records import Calibration, ScoredImage
 from inspector.commands import exits
 from inspector.commands.main import app
-from inspector.records import Calibration, ScoredImage
 from inspector.settings import Settings
 from tests.benchmarks.page import report
 

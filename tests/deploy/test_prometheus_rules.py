@@ -14,8 +14,8 @@ import httpx
 import pytest
 import yaml
 
+from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle import Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.store import Store
 from inspector.commands.main import main
-from inspector.store import Store
 from tests.inspector.tiny_bundle import tiny_bundle
 
 Mount = Callable[[str], Path]

@@ -23,9 +23,9 @@ import numpy as np
 import pytest
 
 import inspector
+from inspector.bundle.store import Store
 from inspector.daemon.edge import Edge
 from inspector.imaging import images
-from inspector.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill
 from tests.serving import Daemon, until

@@ -11,12 +11,12 @@ import pytest
 from scipy.stats import binom
 
 from calibration.recalibration import recalibrate
-from inspector.bundle import Bundle, write_bundle
+from inspector.bundle.folder import Bundle, write_bundle
+from inspector.bundle.records import Manifest
+from inspector.bundle.store import Store
 from inspector.detector import Detector
 from inspector.drift import IMQ_SCALES, compare, fewest, latents, mmd_test, reference_latents
 from inspector.errors import BundleError, TooFewImagesError
-from inspector.records import Manifest
-from inspector.store import Store
 from inspector.training import content_digest
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture

@@ -15,10 +15,10 @@ import pytest
 import typer
 
 from inspector import errors
+from inspector.bundle.store import Store
 from inspector.commands import exits
 from inspector.commands import main as edge
 from inspector.errors import InspectorError, UsageError
-from inspector.store import Store
 from tests.inspector.conftest import Command, unmeasured
 from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
 

@@ -17,10 +17,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inspector.bundle import MANIFEST, Bundle, seal, write_bundle
+from inspector.bundle.folder import MANIFEST, Bundle, seal, write_bundle
+from inspector.bundle.store import Store
 from inspector.imaging import montage
 from inspector.parts import render
-from inspector.store import Store
 from inspector.training import content_digest
 from tests.inspector.conftest import Command, Ended, Mount
 from tests.inspector.tiny_bundle import SIDE, good_picture, tiny_fill, vector_fill, write_picture

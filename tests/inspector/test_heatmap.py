@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from inspector import heatmap
-from inspector.records import Region
+from inspector.bundle.records import Region
 
 LIMIT, CEILING = 3.0, 10.0
 AnomalyMap = npt.NDArray[np.float32]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inspector import golden
-from inspector.bundle import GRAPH, INT8_GOLDEN, INT8_GRAPH, MANIFEST, Bundle, seal, write_bundle
+from inspector.bundle import golden
+from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, MANIFEST, Bundle, seal, write_bundle
+from inspector.bundle.records import Manifest
+from inspector.bundle.store import Store
 from inspector.detector import Detector, Graph
 from inspector.errors import GoldenMismatchError, MissingFileError
-from inspector.records import Manifest
 from inspector.settings import Settings
-from inspector.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 

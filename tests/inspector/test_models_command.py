@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle import Bundle
-from inspector.store import Store
+from inspector.bundle.folder import Bundle
+from inspector.bundle.store import Store
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.journey.program import undocumented

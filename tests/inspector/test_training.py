@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inspector import training
-from inspector.bundle import write_bundle
+from inspector.bundle.folder import write_bundle
 from inspector.errors import NoImagesError
 from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
 

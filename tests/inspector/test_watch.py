@@ -19,11 +19,11 @@ import pytest
 
 import inspector
 from inspector.arrival import Arrival, Arrivals
+from inspector.bundle.records import Modification, ScoredImage, Verdict, WatchedImage
+from inspector.bundle.store import Store
 from inspector.errors import DatasetError, StorageError, StoreBusyError, UsageError
 from inspector.imaging import images
 from inspector.journal import Journal, Printout
-from inspector.records import Modification, ScoredImage, Verdict, WatchedImage
-from inspector.store import Store
 from inspector.tray import Trays
 from tests.inspector.conftest import Command, Mount
 from tests.inspector.test_score_command import on_terminal

@@ -15,11 +15,9 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from inspector.bundle import INT8_GOLDEN, INT8_GRAPH, Bundle, Fill, write_bundle
-from inspector.detector import Graph
-from inspector.golden import INT8_TOLERANCE, write_golden
-from inspector.imaging import images
-from inspector.records import (
+from inspector.bundle.folder import INT8_GOLDEN, INT8_GRAPH, Bundle, Fill, write_bundle
+from inspector.bundle.golden import INT8_TOLERANCE, write_golden
+from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,
     Column,
@@ -29,6 +27,8 @@ from inspector.records import (
     ParitySummary,
     TrainingSummary,
 )
+from inspector.detector import Graph
+from inspector.imaging import images
 
 COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
 SHARES = (0.0007, 0.005, 0.03, 0.15)

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from inspector.bundle import Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.store import Store
 from inspector.parts import KINDS, write_dataset
-from inspector.store import Store
 from tests.journey.program import SIDE, Fitted, complaint, listing, rows, run
 
 

@@ -14,9 +14,9 @@ import onnxruntime
 import pytest
 
 import inspector
-from inspector.bundle import Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.store import Store
 from inspector.parts import write_dataset
-from inspector.store import Store
 from tests.journey.conftest import BAD_FILES
 from tests.journey.program import (
     FIT,

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 import inspector
-from inspector.golden import TOLERANCE
-from inspector.records import ScoredImage
+from inspector.bundle.golden import TOLERANCE
+from inspector.bundle.records import ScoredImage
 from tests.journey.program import SIDE, Fitted, listing, rows, run
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from inspector.bundle.records import Calibration
 from inspector.detector import Graph
 from inspector.errors import ParityError
-from inspector.records import Calibration
 from models import export
 from models.assembly import Graphs, assemble, folded
 from models.graph import COLUMNS, Normalise, pooled

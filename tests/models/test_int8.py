@@ -13,8 +13,9 @@ import torch
 
 import models
 from calibration.calibrate import make_calibration
-from inspector import decision, golden
-from inspector.bundle import GRAPH, INT8_GRAPH, Bundle
+from inspector import decision
+from inspector.bundle import golden
+from inspector.bundle.folder import GRAPH, INT8_GRAPH, Bundle
 from inspector.detector import Detector
 from inspector.errors import GoldenMismatchError
 from inspector.parts import render, write_dataset

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 
+from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, tiny_fill
 from tests.soak.program import demand, finish, say
 from tests.soak.wheel import ROOT, build

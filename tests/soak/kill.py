@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from inspector.bundle import Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.store import Store
 from inspector.parts import render, write_dataset
-from inspector.store import Store
 from tests.inspector.tiny_bundle import write_picture
 from tests.soak.program import PROGRAM, call, demand, environment, finish, say
 

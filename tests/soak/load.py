@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from inspector.bundle.store import Store
 from inspector.parts import write_dataset
-from inspector.store import Store
 from tests.serving import Daemon
 from tests.soak.program import call, demand, finish, say
 

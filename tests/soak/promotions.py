@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import inspector
+from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until
 from tests.soak.load import together

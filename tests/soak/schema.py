@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.store import Store
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.program import demand, finish, say

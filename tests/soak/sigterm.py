@@ -13,8 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.store import Store
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.load import together

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from inspector.bundle.store import Store
 from inspector.parts import render, write_dataset
-from inspector.store import Store
 from tests.inspector.tiny_bundle import write_picture
 from tests.soak.program import call, demand, environment, finish, say
 

@@ -22,9 +22,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from inspector.bundle.store import Store
 from inspector.imaging import images
 from inspector.parts import render
-from inspector.store import Store
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.load import together

@@ -13,10 +13,10 @@ import pytest
 
 import inspector
 import models
-from inspector.bundle import HELDOUT_LATENTS, REFERENCE, Bundle
+from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
+from inspector.bundle.golden import prove
 from inspector.detector import Detector
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
-from inspector.golden import prove
 from inspector.parts import render
 
 FAST: dict[str, Any] = {"preset": "article", "width": 8, "latent_dim": 4, "device": "cpu"}

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.bundle import LARGEST_MANIFEST_BYTES, MANIFEST, Bundle, parse_manifest
+from inspector.bundle.atomic import storage_errors, write_bytes
+from inspector.bundle.folder import LARGEST_MANIFEST_BYTES, MANIFEST, Bundle, parse_manifest
+from inspector.bundle.records import Manifest
 from inspector.errors import BundleError, ForbiddenFileError, MissingFileError, UsageError
-from inspector.records import Manifest
-from inspector.storage import storage_errors, write_bytes
 
 if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo

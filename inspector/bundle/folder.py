@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from inspector.bundle.atomic import staged_folder, storage_errors, write_bytes
+from inspector.bundle.records import SCHEMA_VERSION, Calibration, FileEntry, Manifest, Record
 from inspector.errors import (
     BundleError,
     DigestMismatchError,
@@ -21,8 +23,6 @@ from inspector.errors import (
     SchemaVersionError,
     UsageError,
 )
-from inspector.records import SCHEMA_VERSION, Calibration, FileEntry, Manifest, Record
-from inspector.storage import staged_folder, storage_errors, write_bytes
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inspector import archive
-from inspector.bundle import Bundle
+from inspector.bundle import archive
+from inspector.bundle.folder import Bundle
 from inspector.errors import BundleError, ForbiddenFileError, MissingFileError, UsageError
 
 Change = Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from inspector import storage
-from inspector.bundle import Bundle
+from inspector.bundle import atomic
+from inspector.bundle.folder import Bundle
+from inspector.bundle.records import Manifest
+from inspector.bundle.store import Store, slug
 from inspector.errors import (
     BundleError,
     DigestMismatchError,
@@ -28,8 +30,6 @@ from inspector.errors import (
     StoreError,
     UsageError,
 )
-from inspector.records import Manifest
-from inspector.store import Store, slug
 from tests.inspector.conftest import Mount
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.journey.program import without_privileges
@@ -48,7 +48,7 @@ def process(code: str, store: Store, before: Callable[[], None] | None = None) -
     head = f"""
         import sys, time
         from pathlib import Path
-        from inspector.store import Store
+        from inspector.bundle.store import Store
         from tests.inspector.tiny_bundle import tiny_fill
         store = Store(Path({str(store.root)!r}))
     """
@@ -73,7 +73,7 @@ def fill_up(disk: Path) -> None:
 
 def temporaries(store: Store) -> list[Path]:
     """What writers have left."""
-    return list(store.root.rglob(f"{storage.TEMPORARY}*"))
+    return list(store.root.rglob(f"{atomic.TEMPORARY}*"))
 
 
 # --- names ----------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_graphs_can_be_shared(store: Store) -> None:
         (folder / "golden").mkdir()
         opened = Bundle.open(first)
         for name in opened.manifest.files:
-            storage.link_or_copy(first / name, folder / name)
+            atomic.link_or_copy(first / name, folder / name)
         return opened.manifest
 
     shared = store.publish("tiles", fill)
@@ -214,7 +214,7 @@ def test_what_cannot_be_linked_is_copied(tmp_path: Path, mount: Mount) -> None:
     """Between two disks a file is copied, since it cannot be shared."""
     disk = mount("size=1m")
     (tmp_path / "a").write_bytes(b"graph")
-    storage.link_or_copy(tmp_path / "a", disk / "b")
+    atomic.link_or_copy(tmp_path / "a", disk / "b")
     assert (disk / "b").read_bytes() == b"graph"
 
 
@@ -385,7 +385,7 @@ def test_what_a_killed_writer_left_is_cleaned(store: Store) -> None:
     writer = process(code, store)
     writer.communicate(timeout=60)
     assert writer.returncode == -signal.SIGKILL
-    (store.root / "tiles" / f"{storage.TEMPORARY}pointer").write_text("1")
+    (store.root / "tiles" / f"{atomic.TEMPORARY}pointer").write_text("1")
     assert temporaries(store)
     assert store.names() == []
     publish(store)

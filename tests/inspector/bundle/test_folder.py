@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from inspector.bundle import (
+from inspector.bundle.folder import (
     LARGEST_MANIFEST_BYTES,
     REQUIRED,
     Bundle,
@@ -21,6 +21,7 @@ from inspector.bundle import (
     refuse_existing,
     write_bundle,
 )
+from inspector.bundle.records import Manifest
 from inspector.errors import (
     BundleError,
     DigestMismatchError,
@@ -30,7 +31,6 @@ from inspector.errors import (
     StorageError,
     UsageError,
 )
-from inspector.records import Manifest
 from tests.inspector.conftest import Mount
 from tests.inspector.tiny_bundle import tiny_fill
 

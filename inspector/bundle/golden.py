@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from inspector.bundle import INT8_GOLDEN
+from inspector.bundle.folder import INT8_GOLDEN
+from inspector.bundle.records import Golden, GoldenProbe
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging import images
-from inspector.records import Golden, GoldenProbe
 
 if TYPE_CHECKING:
-    from inspector.bundle import Bundle
+    from inspector.bundle.folder import Bundle
     from inspector.detector import Detector, RawScores
 
 FOLDER = "golden"

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inspector import archive, bundle, storage
-from inspector.bundle import Bundle, Fill
+from inspector.bundle import archive, atomic, folder
+from inspector.bundle.folder import Bundle, Fill
+from inspector.bundle.records import Manifest
 from inspector.errors import (
     BundleError,
     ModelNotFoundError,
@@ -28,7 +29,6 @@ from inspector.errors import (
     StoreError,
     UsageError,
 )
-from inspector.records import Manifest
 
 CURRENT = "current"
 LOCK_SECONDS = 10.0
@@ -76,7 +76,7 @@ def slug(name: str) -> str:
 
 def prove(opened: Bundle) -> None:
     """Let the golden images of a bundle reproduce their scores; `GoldenMismatchError` if not."""
-    from inspector import golden
+    from inspector.bundle import golden
     from inspector.detector import Detector
 
     golden.prove(Detector(opened))
@@ -98,7 +98,7 @@ class Store:
 
     def names(self) -> list[str]:
         """Names that have at least one version, sorted."""
-        with storage.storage_errors(self.root):
+        with atomic.storage_errors(self.root):
             if not self.root.is_dir():
                 return []
             return sorted(entry.name for entry in self.root.iterdir() if self.versions(entry.name))
@@ -106,7 +106,7 @@ class Store:
     def versions(self, name: str) -> list[int]:
         """Versions of a name, rising; empty where there is no such name."""
         folder = self._folder(name) / "versions"
-        with storage.storage_errors(folder):
+        with atomic.storage_errors(folder):
             if not _NAME.fullmatch(name) or not folder.is_dir():
                 return []
             return sorted(int(entry.name) for entry in folder.iterdir() if _VERSION.fullmatch(entry.name))
@@ -142,8 +142,8 @@ class Store:
         if isinstance(reference, str) and name and self.versions(name):
             return self.path(name, version)
         path = Path(reference).expanduser()
-        with storage.storage_errors(path):
-            is_file, is_dir, is_bundle = path.is_file(), path.is_dir(), (path / bundle.MANIFEST).exists()
+        with atomic.storage_errors(path):
+            is_file, is_dir, is_bundle = path.is_file(), path.is_dir(), (path / folder.MANIFEST).exists()
         if is_file:
             raise ModelNotFoundError(
                 f"{path} is a file, and a model is a folder or a name",
@@ -201,7 +201,7 @@ class Store:
         with self._locked(name, lock_seconds):
             version = max(self.versions(name), default=0) + 1
             target = self._folder(name) / "versions" / str(version)
-            published = bundle.write_bundle(target, lambda folder: named(folder, version))
+            published = folder.write_bundle(target, lambda folder: named(folder, version))
             self._point(name, version)
         return published
 
@@ -227,13 +227,13 @@ class Store:
             latest = max(self.versions(name), default=0)
             version = manifest.version if manifest.version > latest else latest + 1
             target = self._folder(name) / "versions" / str(version)
-            with storage.staged_folder(target) as staged, archive.named_after(file, staged):
+            with atomic.staged_folder(target) as staged, archive.named_after(file, staged):
                 archive.unpack(file, staged)
                 opened = Bundle.open(staged)
                 prove(opened)
                 if (name, version) != (opened.manifest.name, opened.manifest.version):
                     update = {"name": name, "version": version}
-                    bundle.seal(staged, opened.manifest.model_copy(update=update))
+                    folder.seal(staged, opened.manifest.model_copy(update=update))
             self._point(name, version)
         return Bundle.open(target, verify=False), True
 
@@ -294,7 +294,7 @@ class Store:
         if not work.is_dir():
             yield
             return
-        with storage.locked(work / "lock", f"the unfinished fit of {name!r}", 0.0):
+        with atomic.locked(work / "lock", f"the unfinished fit of {name!r}", 0.0):
             yield
 
     def _folder(self, name: str) -> Path:
@@ -328,7 +328,7 @@ class Store:
         return name, int(version) if at else None
 
     def _pointer(self, path: Path) -> str | None:
-        with storage.storage_errors(path):
+        with atomic.storage_errors(path):
             try:
                 return path.read_text(encoding="ascii", errors="replace").strip()
             except FileNotFoundError:
@@ -337,13 +337,13 @@ class Store:
     def _point(self, name: str, version: int) -> None:
         """Make `version` the promoted one of `name`, and `name` the current one."""
         folder = self._folder(name)
-        storage.write_bytes(folder / "promoted", f"{version}\n".encode())
+        atomic.write_bytes(folder / "promoted", f"{version}\n".encode())
         # The root has no lock of its own, so what a dying writer leaves must lie below `folder`.
-        staged = storage.temporary_sibling(folder / CURRENT)
-        storage.write_bytes(staged, f"{name}\n".encode())
-        with storage.storage_errors(self.root / CURRENT):
+        staged = atomic.temporary_sibling(folder / CURRENT)
+        atomic.write_bytes(staged, f"{name}\n".encode())
+        with atomic.storage_errors(self.root / CURRENT):
             staged.replace(self.root / CURRENT)
-            storage.sync(self.root)
+            atomic.sync(self.root)
 
     def _find_same(self, name: str, manifest: Manifest) -> Bundle | None:
         """Find the version that differs from `manifest` at most in its number."""
@@ -363,14 +363,14 @@ class Store:
                 hint="promote another version first, or give --force",
             )
         lower = [other for other in versions if other < version]
-        storage.write_bytes(
+        atomic.write_bytes(
             self._folder(name) / "promoted", f"{lower[-1] if lower else versions[-1]}\n".encode()
         )
 
     def _discard(self, folder: Path) -> None:
         """Let a folder vanish in one step, then free its space."""
-        with storage.storage_errors(folder):
-            doomed = storage.temporary_sibling(folder)
+        with atomic.storage_errors(folder):
+            doomed = atomic.temporary_sibling(folder)
             folder.rename(doomed)
             shutil.rmtree(doomed)
 
@@ -379,7 +379,7 @@ class Store:
         """Hold the lock of a name, and clear what a writer that died left behind."""
         if not _NAME.fullmatch(name) or name == CURRENT:
             raise ModelNotFoundError(f"{name!r} cannot name a model", hint=_LIST_HINT)
-        with storage.locked(self.root / ".locks" / f"{name}.lock", f"model {name!r}", seconds):
+        with atomic.locked(self.root / ".locks" / f"{name}.lock", f"model {name!r}", seconds):
             for place in (self._folder(name), self._folder(name) / "versions"):
-                storage.remove_temporaries(place)
+                atomic.remove_temporaries(place)
             yield

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inspector.bundle import Bundle, seal
+from inspector.bundle.folder import Bundle, seal
+from inspector.bundle.golden import prove, write_golden
+from inspector.bundle.records import Golden
 from inspector.detector import Detector
 from inspector.errors import BundleError, GoldenMismatchError
-from inspector.golden import prove, write_golden
 from inspector.imaging.images import encode_png
-from inspector.records import Golden
 from inspector.settings import Settings
 from tests.inspector.tiny_bundle import SIDE, good_picture
 
