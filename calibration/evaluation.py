@@ -18,7 +18,7 @@ from calibration.localisation import PixelScores
 from inspector.bundle.records import ModelId, Verdict
 
 if TYPE_CHECKING:
-    from inspector.detector import Detector, Inspection
+    from inspector.scoring.detector import Detector, Inspection
     from inspector.settings import Settings
 
 Floats = NDArray[np.float64]

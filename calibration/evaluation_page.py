@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from calibration.evaluation import Evaluation, LabelledScore
 from calibration.labelled import GOOD
 from calibration.report import show_component, show_count, show_number, show_percent
-from inspector import heatmap
 from inspector.bundle.atomic import write_bytes
 from inspector.imaging import images
 from inspector.imaging.files import printable
+from inspector.scoring import heatmap
 
 if TYPE_CHECKING:
-    from inspector.detector import Detector
+    from inspector.scoring.detector import Detector
 
 SHOWN_MISTAKES = 6
 LONGEST_SIDE_PIXELS = 300

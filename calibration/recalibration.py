@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from calibration.calibrate import check_rates, set_thresholds
 from calibration.report import ReportContent, UnusualPicture, write_report
-from inspector import decision, heatmap
 from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (
     CALIBRATION,
@@ -24,9 +23,10 @@ from inspector.bundle.folder import (
 )
 from inspector.bundle.records import Calibration, Manifest
 from inspector.bundle.store import Store, slug
-from inspector.detector import Detector
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
 from inspector.imaging.files import list_images, printable
+from inspector.scoring import decision, heatmap
+from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 from inspector.training import content_digest, known_digests, landmark_digests
 

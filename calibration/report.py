@@ -21,9 +21,9 @@ from calibration.calibrate import promise
 from calibration.conformal import beta_binomial_interval
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Calibration, Manifest
-from inspector.decision import is_flagged
 from inspector.imaging import images
 from inspector.imaging.files import printable
+from inspector.scoring.decision import is_flagged
 
 Pixels = NDArray[np.uint8]
 

@@ -15,7 +15,7 @@ from inspector.errors import InspectorError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inspector.detector import Detector, Inspection
+    from inspector.scoring.detector import Detector, Inspection
 
 __all__ = ["Detector", "Inspection", "InspectorError", "__version__", "open_model"]
 
@@ -47,7 +47,7 @@ def open_model(
     """
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
-    from inspector.detector import Detector
+    from inspector.scoring.detector import Detector
     from inspector.settings import Settings
 
     changes: dict[str, Any] = {"store": store, "threads": threads}
@@ -63,5 +63,5 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("wae-inspector")
     if name in {"Detector", "Inspection"}:
-        return getattr(import_module("inspector.detector"), name)
+        return getattr(import_module("inspector.scoring.detector"), name)
     raise AttributeError(f"module 'inspector' has no attribute {name!r}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inspector.bundle.records import ModelId
-    from inspector.detector import Detector, Inspection
+    from inspector.scoring.detector import Detector, Inspection
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "queue", "infer", "decide")

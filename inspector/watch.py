@@ -12,11 +12,11 @@ from typing import Protocol
 from inspector.arrival import Arrival, Arrivals
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Verdict, WatchedImage
-from inspector.detector import Detector, Inspection
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
 from inspector.imaging import images
 from inspector.imaging.files import shortened
 from inspector.journal import Journal, Printout
+from inspector.scoring.detector import Detector, Inspection
 from inspector.tray import Trays
 
 Stop = Callable[[], bool]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inspector.detector import RawScores
+from inspector.scoring.detector import RawScores
 from models import landmarks
 from models.data import look_alikes
 from models.graph import (

@@ -21,11 +21,11 @@ from onnx_ir.passes.common import (
 from onnxscript.optimizer import fold_constants
 from torch import Tensor, nn
 
-from inspector import decision
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Calibration, Column, ParitySummary
-from inspector.detector import Graph, RawScores
 from inspector.errors import ParityError
+from inspector.scoring import decision
+from inspector.scoring.detector import Graph, RawScores
 from models.assembly import SCORING_BATCH, Graphs, batches
 from models.graph import COLUMNS
 from models.heldout import Parts, graph_without, left_out

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inspector import decision, heatmap, workshop
+from inspector import workshop
 from inspector.bundle.folder import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
@@ -24,9 +24,10 @@ from inspector.bundle.records import (
     Manifest,
     TrainingSummary,
 )
-from inspector.detector import Graph, RawScores
 from inspector.errors import ImageError
 from inspector.imaging import images
+from inspector.scoring import decision, heatmap
+from inspector.scoring.detector import Graph, RawScores
 from inspector.settings import Settings
 from inspector.training import DIGESTS, LANDMARK_DIGESTS
 from models import data, export, int8

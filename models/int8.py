@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import decision
 from inspector.bundle.folder import GRAPH, INT8_GRAPH
 from inspector.bundle.records import Calibration, Int8Summary
-from inspector.detector import Graph, RawScores
+from inspector.scoring import decision
+from inspector.scoring.detector import Graph, RawScores
 from models.export import score_heldout, score_rows
 from models.graph import COLUMNS
 from models.heldout import Parts

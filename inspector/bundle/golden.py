@@ -17,7 +17,7 @@ from inspector.imaging import images
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
-    from inspector.detector import Detector, RawScores
+    from inspector.scoring.detector import Detector, RawScores
 
 FOLDER = "golden"
 RECORD = "golden/golden.json"

@@ -77,7 +77,7 @@ def slug(name: str) -> str:
 def prove(opened: Bundle) -> None:
     """Let the golden images of a bundle reproduce their scores; `GoldenMismatchError` if not."""
     from inspector.bundle import golden
-    from inspector.detector import Detector
+    from inspector.scoring.detector import Detector
 
     golden.prove(Detector(opened))
 

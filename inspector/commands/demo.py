@@ -13,8 +13,8 @@ from inspector.commands.fit import seconds
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
-    from inspector.detector import Detector
     from inspector.parts import Mask, Pixels
+    from inspector.scoring.detector import Detector
 
 EXAMPLE = """
 inspector demo
@@ -229,8 +229,8 @@ def _strip(path: Path, truth: Path, detector: Detector) -> Pixels:
     """The picture, what the model found in it, and what is really there, side by side."""
     import numpy as np
 
-    from inspector import heatmap
     from inspector.imaging import images
+    from inspector.scoring import heatmap
 
     inspection = detector.score(path)
     picture = images.decode(path).pixels

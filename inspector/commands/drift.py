@@ -12,8 +12,8 @@ from inspector.commands.output import FigureFormat, default_figure_format
 from inspector.commands.shared import ModelArgument, ThreadsOption
 
 if TYPE_CHECKING:
-    from inspector.detector import Detector
     from inspector.drift import MmdTest
+    from inspector.scoring.detector import Detector
 
 EXAMPLE = """
 inspector drift tiles monday/

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from inspector.autoencoder import AutoEncoder, Pixels
     from inspector.resemblance import Resemblance
+    from inspector.scoring.autoencoder import AutoEncoder, Pixels
     from inspector.training import TrainingPictures
 
 EXAMPLE = """
@@ -69,10 +69,10 @@ def generate(
     training pictures: does the model make something new, or show what it learned from?
     """
     from inspector import latent
-    from inspector.autoencoder import open_autoencoder
     from inspector.bundle.atomic import write_together
     from inspector.commands.target import Target, check_extent, check_targets
     from inspector.imaging import montage
+    from inspector.scoring.autoencoder import open_autoencoder
 
     named = (("--output", output, ".png"), ("--codes", codes, ".npy"), ("--neighbours", neighbours, ".png"))
     check_targets([Target(option, path, (suffix,)) for option, path, suffix in named if path is not None])

@@ -13,7 +13,7 @@ from inspector.commands.output import RowFormat
 from inspector.commands.shared import ModelArgument, ThreadsOption
 
 if TYPE_CHECKING:
-    from inspector.autoencoder import AutoEncoder, Pixels
+    from inspector.scoring.autoencoder import AutoEncoder, Pixels
     from inspector.transition import Transition
 
 EXAMPLE = """
@@ -63,10 +63,10 @@ def interpolate(
     Prints how sharp each step is: does the model make parts, or does it only mix two pictures?
     """
     from inspector import latent
-    from inspector.autoencoder import open_autoencoder
     from inspector.bundle.atomic import write_bytes
     from inspector.commands.target import Target, check_extent, check_targets
     from inspector.imaging import montage
+    from inspector.scoring.autoencoder import open_autoencoder
     from inspector.transition import Transition, cross_fade
 
     check_targets([Target("--output", output, (STILL, *ANIMATED))], sources=(first, second))

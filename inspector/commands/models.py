@@ -126,7 +126,7 @@ def verify(
 ) -> None:
     """Check every digest and the golden images of a model."""
     from inspector.bundle.golden import prove
-    from inspector.detector import Detector
+    from inspector.scoring.detector import Detector
 
     bundle = _open(reference)
     detector = Detector(bundle)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inspector.bundle.records import ScoredImage, Verdict
     from inspector.commands.output import Writer
     from inspector.commands.source import Source
-    from inspector.detector import Detector
+    from inspector.scoring.detector import Detector
 
 EXAMPLE = """
 inspector score part.png

@@ -20,10 +20,10 @@ from inspector.commands.shared import ModelOption
 if TYPE_CHECKING:
     from inspector.arrival import Arrivals
     from inspector.bundle.records import Verdict, WatchedImage
-    from inspector.daemon.fleet import Fleet
-    from inspector.detector import Detector
     from inspector.errors import InspectorError
     from inspector.journal import Journal, Printout
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.registry import Fleet
     from inspector.tray import Trays
 
 EXAMPLE = """
@@ -147,7 +147,7 @@ def _places(
 def _fleet(model: str | None, threads: int | None) -> Fleet:
     """Open and prove the model; later ones that cannot be used are told of."""
     from inspector.bundle.store import Store
-    from inspector.daemon.fleet import Fleet
+    from inspector.scoring.registry import Fleet
     from inspector.settings import Settings
 
     settings = Settings.from_environment()

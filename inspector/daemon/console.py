@@ -27,7 +27,7 @@ from inspector.daemon.problem import Problem
 from inspector.daemon.service import Service
 from inspector.daemon.views import View, render
 from inspector.daemon.window import DriftOutcome
-from inspector.detector import Detector
+from inspector.scoring.detector import Detector
 
 PAGE = {"/": "page.html", "/console/style.css": "style.css", "/console/script.js": "script.js"}
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}

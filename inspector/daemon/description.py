@@ -9,7 +9,7 @@ from pydantic import Field
 
 from inspector.bundle.records import ImageContract, ModelId, Record, ScoredImage
 from inspector.daemon.problem import TITLES
-from inspector.detector import Detector
+from inspector.scoring.detector import Detector
 
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundle.records import Record, ScoredImage
-from inspector.detector import Inspection
 from inspector.errors import ImageError
 from inspector.imaging import header
+from inspector.scoring.detector import Inspection
 
 MOST = 1000
 MOST_BYTES = 256_000_000

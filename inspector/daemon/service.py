@@ -18,17 +18,17 @@ from fastapi import Request
 from inspector.bundle.records import ModelId
 from inspector.daemon.body import Upload, read_uploads
 from inspector.daemon.engine import Engine, FullError
-from inspector.daemon.fleet import Fleet
 from inspector.daemon.history import History
 from inspector.daemon.key import Keys
 from inspector.daemon.log import say
 from inspector.daemon.problem import Problem, code_of
 from inspector.daemon.window import DriftWatch
-from inspector.detector import Detector, Inspection
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
 from inspector.imaging import images
 from inspector.metrics import RELOADS, Metrics
+from inspector.scoring.detector import Detector, Inspection
+from inspector.scoring.registry import Fleet
 from inspector.settings import ServeSettings
 
 WATCH_SECONDS = 0.25  # a promotion is seen within two seconds

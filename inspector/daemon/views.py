@@ -7,9 +7,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector import heatmap
-from inspector.detector import Detector
 from inspector.imaging import images
+from inspector.scoring import heatmap
+from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 
 LARGEST_SIDE = 1600  # pixels; a screen shows no more

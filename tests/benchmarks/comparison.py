@@ -13,9 +13,9 @@ from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
 from calibration.localisation import PixelScores
 from inspector.errors import ImageError
-from inspector.heatmap import upsample
 from inspector.imaging import images
 from inspector.imaging.files import list_images
+from inspector.scoring.heatmap import upsample
 from tests.benchmarks import article, machine
 from tests.benchmarks.baseline import Pixels, Scorer, neighbour, residual, template
 from tests.benchmarks.request import pictures_digest

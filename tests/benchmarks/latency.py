@@ -27,10 +27,10 @@ from inspector.bundle.records import to_json
 from inspector.commands.output import Format, writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
-from inspector.detector import Detector
 from inspector.imaging import images
 from inspector.imaging.files import list_images, read_picture
 from inspector.pipeline import cores, in_order
+from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 
 SPEEDUP = 1.8  # of a folder on two cores, over one core

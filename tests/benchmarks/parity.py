@@ -18,7 +18,7 @@ from calibration.calibrate import make_calibration
 from calibration.conformal import heldout_count
 from inspector.commands.fit import seconds
 from inspector.commands.progress import shown_progress
-from inspector.detector import Graph
+from inspector.scoring.detector import Graph
 from models import assembly, data, export
 from models.crops import CropSampler
 from models.fit import BATCH, CROP

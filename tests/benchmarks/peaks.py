@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import inspector
 from calibration.labelled import labelled_pictures, read_mask
-from inspector.detector import Detector
+from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 
 GROWN = 5  # pixels

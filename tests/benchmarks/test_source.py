@@ -13,7 +13,12 @@ from tests.benchmarks import source
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A repository with one commit of something that is measured."""
-    for name in ("models/fit.py", "calibration/calibrate.py", "inspector/detector.py", "constraints.txt"):
+    for name in (
+        "models/fit.py",
+        "calibration/calibrate.py",
+        "inspector/scoring/detector.py",
+        "constraints.txt",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(name)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from calibration.calibrate import check_rates, make_calibration, promise, set_thresholds
 from calibration.conformal import heldout_count
-from inspector import decision
 from inspector.bundle.records import Calibration, Column
 from inspector.errors import UsageError
+from inspector.scoring import decision
 
 Floats = NDArray[np.float32]
 SHARES = (0.0007, 0.005, 0.03)

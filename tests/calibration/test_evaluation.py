@@ -24,8 +24,8 @@ from calibration.evaluation import (
 )
 from calibration.labelled import labelled_pictures, read_mask
 from inspector.bundle.records import ModelId, Verdict
-from inspector.detector import Detector
 from inspector.errors import DatasetError
+from inspector.scoring.detector import Detector
 from tests.calibration.test_labelled import labelled_folder
 from tests.inspector.tiny_bundle import tiny_bundle, write_picture
 

@@ -10,7 +10,7 @@ import pytest
 
 from calibration.evaluation import measure
 from calibration.evaluation_page import render_evaluation, write_evaluation
-from inspector.detector import Detector
+from inspector.scoring.detector import Detector
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, write_picture
 
 

@@ -30,7 +30,6 @@ from calibration.report import (
     show_percent,
     write_report,
 )
-from inspector import decision
 from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,
@@ -44,6 +43,7 @@ from inspector.errors import StorageError
 from inspector.imaging import images
 from inspector.imaging.files import printable
 from inspector.parts import render
+from inspector.scoring import decision
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 NASTY = "<script>alert(1)</script>\" onerror='x' & \u202egpj.\nbolt 🔩 \udcff.png"

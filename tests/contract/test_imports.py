@@ -31,7 +31,7 @@ def _loaded(code: str) -> set[str]:
     "module",
     [
         "inspector",
-        "inspector.detector",
+        "inspector.scoring.detector",
         "inspector.resemblance",
         "inspector.commands.main",
         "inspector.commands.generate",

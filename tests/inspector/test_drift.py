@@ -14,9 +14,9 @@ from calibration.recalibration import recalibrate
 from inspector.bundle.folder import Bundle, write_bundle
 from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
-from inspector.detector import Detector
 from inspector.drift import IMQ_SCALES, compare, fewest, latents, mmd_test, reference_latents
 from inspector.errors import BundleError, TooFewImagesError
+from inspector.scoring.detector import Detector
 from inspector.training import content_digest
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture

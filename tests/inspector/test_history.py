@@ -9,8 +9,8 @@ import zipfile
 import pytest
 
 from inspector.daemon.history import History, export
-from inspector.detector import Detector, Inspection
 from inspector.imaging import images
+from inspector.scoring.detector import Detector, Inspection
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle
 
 GOOD = images.encode_png(good_picture())

@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from inspector.autoencoder import AutoEncoder
 from inspector.bundle.folder import Bundle, write_bundle
 from inspector.bundle.store import Store
-from inspector.detector import Detector
 from inspector.imaging import images, montage
 from inspector.imaging.sharpness import sharpness
 from inspector.parts import render
+from inspector.scoring.autoencoder import AutoEncoder
+from inspector.scoring.detector import Detector
 from tests.inspector.conftest import Command, Ended, Mount
 from tests.inspector.tiny_bundle import SIDE, bad_picture, good_picture, tiny_fill, vector_fill, write_picture
 

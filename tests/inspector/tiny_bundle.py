@@ -27,8 +27,8 @@ from inspector.bundle.records import (
     ParitySummary,
     TrainingSummary,
 )
-from inspector.detector import Graph
 from inspector.imaging import images
+from inspector.scoring.detector import Graph
 
 COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
 SHARES = (0.0007, 0.005, 0.03, 0.15)

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from inspector.bundle.records import Calibration
-from inspector.detector import Graph
 from inspector.errors import ParityError
+from inspector.scoring.detector import Graph
 from models import export
 from models.assembly import Graphs, assemble, folded
 from models.graph import COLUMNS, Normalise, pooled

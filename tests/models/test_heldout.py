@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from inspector.detector import Graph
 from inspector.parts import render
+from inspector.scoring.detector import Graph
 from models import export
 from models.assembly import Graphs, assemble
 from models.graph import COLUMNS, DISTANCES, Maps

@@ -13,12 +13,12 @@ import torch
 
 import models
 from calibration.calibrate import make_calibration
-from inspector import decision
 from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GRAPH, Bundle
-from inspector.detector import Detector
 from inspector.errors import GoldenMismatchError
 from inspector.parts import render, write_dataset
+from inspector.scoring import decision
+from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 from models import export, int8
 from models.assembly import assemble

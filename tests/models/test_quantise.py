@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from inspector.detector import Graph
+from inspector.scoring.detector import Graph
 from models import export, quantise
 from models.assembly import assemble
 from models.graph import COLUMNS, DISTANCES

@@ -13,9 +13,9 @@ import pytest
 from inspector.bundle.folder import Bundle, seal
 from inspector.bundle.golden import prove, write_golden
 from inspector.bundle.records import Golden
-from inspector.detector import Detector
 from inspector.errors import BundleError, GoldenMismatchError
 from inspector.imaging.images import encode_png
+from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 from tests.inspector.tiny_bundle import SIDE, good_picture
 

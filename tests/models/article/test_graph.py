@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inspector.detector import Graph
+from inspector.scoring.detector import Graph
 from models import export
 from models.article.graph import COLUMNS, KernelDensity, assemble, errors
 from models.article.network import ArticleLearner

@@ -15,9 +15,9 @@ import inspector
 import models
 from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
 from inspector.bundle.golden import prove
-from inspector.detector import Detector
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
 from inspector.parts import render
+from inspector.scoring.detector import Detector
 
 FAST: dict[str, Any] = {"preset": "article", "width": 8, "latent_dim": 4, "device": "cpu"}
 

@@ -12,8 +12,8 @@ from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, MANIFEST, Bundle, seal, write_bundle
 from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
-from inspector.detector import Detector, Graph
 from inspector.errors import GoldenMismatchError, MissingFileError
+from inspector.scoring.detector import Detector, Graph
 from inspector.settings import Settings
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_fill

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from inspector.bundle.folder import Bundle
 from inspector.bundle.records import ModelId
 from inspector.bundle.store import Store
-from inspector.detector import Source, open_session
 from inspector.errors import BundleError
 from inspector.imaging import images
+from inspector.scoring.detector import Source, open_session
 from inspector.settings import Settings
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 _HINT = "fit the model again, or take it from its source again"
 
-Session = Any  # of onnxruntime, whose door is `inspector.detector`
+Session = Any  # of onnxruntime, whose door is `inspector.scoring.detector`
 Pixels = NDArray[np.uint8]
 Code = NDArray[np.float32]
 

@@ -13,7 +13,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inspector import decision, heatmap
 from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
 from inspector.bundle.records import (
@@ -28,6 +27,7 @@ from inspector.bundle.records import (
 )
 from inspector.errors import BundleError, ImageError
 from inspector.imaging import images
+from inspector.scoring import decision, heatmap
 from inspector.settings import Settings
 
 Source = str | Path | bytes | NDArray[np.generic]

@@ -13,8 +13,8 @@ import psutil
 from inspector.bundle import golden
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
-from inspector.detector import Detector
 from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
+from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 
 _State = tuple[tuple[str, int, int, int], ...]  # of a bundle's files, which may change under the same number

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from inspector import heatmap
 from inspector.bundle.records import Region
+from inspector.scoring import heatmap
 
 LIMIT, CEILING = 3.0, 10.0
 AnomalyMap = npt.NDArray[np.float32]
