@@ -24,11 +24,11 @@ from inspector.bundle.folder import (
 from inspector.bundle.records import Calibration, Manifest
 from inspector.bundle.store import Store, slug
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
+from inspector.generation.training_images import content_digest, known_digests, landmark_digests
 from inspector.imaging.files import list_images, printable
 from inspector.scoring import decision, heatmap
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
-from inspector.training import content_digest, known_digests, landmark_digests
 
 Progress = Callable[[int, int], None]
 

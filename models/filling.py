@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inspector import workshop
+from inspector import extras
 from inspector.bundle.folder import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
@@ -25,11 +25,11 @@ from inspector.bundle.records import (
     TrainingSummary,
 )
 from inspector.errors import ImageError
+from inspector.generation.training_images import DIGESTS, LANDMARK_DIGESTS
 from inspector.imaging import images
 from inspector.scoring import decision, heatmap
 from inspector.scoring.detector import Graph, RawScores
 from inspector.settings import Settings
-from inspector.training import DIGESTS, LANDMARK_DIGESTS
 from models import data, export, int8
 from models.article.preset import ArticleOptions
 from models.assembly import Graphs
@@ -189,7 +189,7 @@ def _try_int8(
 
 
 def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibration:
-    calibration: Calibration = workshop.room("calibration.calibrate").make_calibration(
+    calibration: Calibration = extras.room("calibration.calibrate").make_calibration(
         graphs.training.statistics,
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
@@ -257,7 +257,7 @@ def _write_report(
     calibration: Calibration,
     graphs: Graphs,
 ) -> None:
-    report = workshop.room("calibration.report")
+    report = extras.room("calibration.report")
     pictures = material.pictures.known
     components = decision.component_scores(graphs.training.statistics, manifest.columns, calibration)
     scores = decision.fuse(components, calibration)

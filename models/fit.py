@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from inspector import workshop
+from inspector import extras
 from inspector.bundle.atomic import storage_errors
 from inspector.bundle.folder import refuse_existing, write_bundle
 from inspector.bundle.records import Manifest
@@ -90,7 +90,7 @@ def fit(
     """
     started = time.monotonic()
     chosen = choose(**options)
-    workshop.calibration("inspector fit")  # a missing package is better found now than after the training
+    extras.calibration("inspector fit")  # a missing package is better found now than after the training
     settings = Settings.from_environment()
     folder = Path(normal_dir)
     model_name = slug(name or folder.resolve().name)
@@ -139,7 +139,7 @@ def _board(folder: Path | None, name: str, *, resume: bool) -> Iterator[Board | 
     try:
         board = Board(Path(folder), name, resume=resume)
     except ImportError as exc:
-        error = workshop.missing_extra(exc, "inspector fit --tensorboard")
+        error = extras.missing_extra(exc, "inspector fit --tensorboard")
         raise (error or exc) from exc
     try:
         yield board
@@ -204,7 +204,7 @@ class _Run:
         for name, reason in known.skipped:
             self.note(f"left out: {printable(name)} ({reason})")
         groups = data.near_duplicate_groups(known.thumbnails)
-        conformal = workshop.room("calibration.conformal")
+        conformal = extras.room("calibration.conformal")
         count = conformal.heldout_count(len(known), options.max_false_reject)
         training, heldout = data.split(known.digests, groups, count)
         pictures = Pictures(known, training, heldout, groups)

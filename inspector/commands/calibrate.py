@@ -51,13 +51,13 @@ def calibrate(
 
     The result is a new version of the model, promoted at once; it shares the networks of the old one.
     """
-    from inspector import workshop
+    from inspector import extras
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
     from inspector.commands.counter import shown_count
     from inspector.settings import Settings
 
-    recalibration = workshop.room("calibration.recalibration", "inspector calibrate")
+    recalibration = extras.room("calibration.recalibration", "inspector calibrate")
     settings = Settings.from_environment()
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})
@@ -80,7 +80,7 @@ def calibrate(
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        promise = workshop.calibration("inspector calibrate").promise(done.bundle.calibration)
+        promise = extras.calibration("inspector calibrate").promise(done.bundle.calibration)
         typer.echo(_sentences(done.bundle, promise))
 
 

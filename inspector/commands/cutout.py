@@ -152,8 +152,8 @@ def _sheet_place(sheet: Path | None, directory: Path, output: Path) -> Path:
 
 def _run(jobs: list[Job], options: Options, threads: int | None) -> list[Outcome]:
     """Cut out, name what was skipped, and say after Ctrl-C how to go on."""
+    from inspector.concurrency import cores
     from inspector.cutout.folder import cut_all
-    from inspector.pipeline import cores
     from inspector.settings import Settings
 
     settings = Settings.from_environment()

@@ -13,7 +13,7 @@ from inspector.commands.fit import seconds
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
-    from inspector.parts import Mask, Pixels
+    from inspector.demo.dataset import Mask, Pixels
     from inspector.scoring.detector import Detector
 
 EXAMPLE = """
@@ -57,10 +57,10 @@ def demo(
     """
     budget = seconds(time_budget)
     started = perf_counter()
-    from inspector import workshop
+    from inspector import extras
 
-    models = workshop.models("inspector demo")
-    evaluation = workshop.room("calibration.evaluation", "inspector demo")
+    models = extras.models("inspector demo")
+    evaluation = extras.room("calibration.evaluation", "inspector demo")
     pictures = output / "pictures"
     _refuse_foreign(output)
     _render(pictures, parts, size, seed)
@@ -73,10 +73,10 @@ def demo(
     with shown_count("inspecting") as progress:
         measured = evaluation.measure(detector, pictures / "test", progress=progress)
     page = output / "evaluation.html"
-    workshop.room("calibration.evaluation_page").write_evaluation(page, measured, detector)
+    extras.room("calibration.evaluation_page").write_evaluation(page, measured, detector)
     heatmaps = write_heatmaps(output / "heatmaps", pictures, detector)
     lines = [
-        *_learned(workshop.room("calibration.calibrate"), detector),
+        *_learned(extras.room("calibration.calibrate"), detector),
         "",
         *kind_table(measured, evaluation.auroc),
         "",
@@ -93,8 +93,8 @@ def demo(
 def _refuse_foreign(output: Path) -> None:
     """A folder that has something in it, but no rendered pictures, belongs to somebody else."""
     from inspector.bundle.atomic import storage_errors
+    from inspector.demo.dataset import NOTE
     from inspector.errors import UsageError
-    from inspector.parts import NOTE
 
     with storage_errors(output):
         foreign = output.exists() and any(output.iterdir()) and not (output / "pictures" / NOTE).is_file()
@@ -107,7 +107,7 @@ def _refuse_foreign(output: Path) -> None:
 
 def _render(pictures: Path, parts: int, size: int, seed: int) -> None:
     from inspector.commands.counter import shown_count
-    from inspector.parts import write_dataset
+    from inspector.demo.dataset import write_dataset
 
     typer.echo(f"rendering {parts} good parts, and others to test on, into {printable(pictures)}", err=True)
     with shown_count("rendering") as progress:
@@ -194,7 +194,7 @@ def write_heatmaps(folder: Path, pictures: Path, detector: Detector) -> Path:
     folder : Path
         Made where it does not exist; files of the same names are replaced.
     pictures : Path
-        What `inspector.parts.write_dataset` wrote.
+        What `inspector.demo.dataset.write_dataset` wrote.
     detector : Detector
         The model.
 
@@ -206,8 +206,8 @@ def write_heatmaps(folder: Path, pictures: Path, detector: Detector) -> Path:
     import numpy as np
 
     from inspector.bundle.atomic import storage_errors, write_bytes
+    from inspector.demo.dataset import KINDS
     from inspector.imaging.images import encode_png
-    from inspector.parts import KINDS
 
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -42,11 +42,11 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures: AUROC, false rejects, misses, and where maps are right."""
     import inspector
-    from inspector import workshop
+    from inspector import extras
     from inspector.commands.counter import shown_count
 
-    evaluation = workshop.room("calibration.evaluation", "inspector evaluate")
-    page = workshop.room("calibration.evaluation_page", "inspector evaluate")
+    evaluation = extras.room("calibration.evaluation", "inspector evaluate")
+    page = extras.room("calibration.evaluation_page", "inspector evaluate")
     _check_report(report)
     detector = inspector.open_model(model, threads=threads)
     with shown_count("evaluating") as progress:

@@ -208,9 +208,9 @@ def fit(
     what was learned so far; the same command with --resume goes on from there.
     """
     budget = None if time_budget is None else seconds(time_budget)
-    from inspector import workshop
+    from inspector import extras
 
-    models = workshop.models("inspector fit")
+    models = extras.models("inspector fit")
     notes: list[str] = []
     try:
         with shown_progress() as progress:
@@ -300,9 +300,9 @@ def _print_outcome(path: Path, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps(outcome))
         return
-    from inspector import workshop
+    from inspector import extras
 
-    promise = workshop.room("calibration.calibrate").promise(calibration)
+    promise = extras.room("calibration.calibrate").promise(calibration)
     skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
     typer.echo(f"model      {manifest.name}@{manifest.version}")
     typer.echo(

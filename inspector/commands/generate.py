@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from inspector.resemblance import Resemblance
+    from inspector.generation.memorisation import Resemblance
+    from inspector.generation.training_images import TrainingPictures
     from inspector.scoring.autoencoder import AutoEncoder, Pixels
-    from inspector.training import TrainingPictures
 
 EXAMPLE = """
 inspector generate tiles --count 16 --seed 1 --output grid.png
@@ -68,9 +68,9 @@ def generate(
     Codes are drawn from the prior, and the decoder makes pictures of them. Each is compared with the
     training pictures: does the model make something new, or show what it learned from?
     """
-    from inspector import latent
     from inspector.bundle.atomic import write_together
     from inspector.commands.target import Target, check_extent, check_targets
+    from inspector.generation import latent
     from inspector.imaging import montage
     from inspector.scoring.autoencoder import open_autoencoder
 
@@ -101,14 +101,14 @@ def _find_training(
     autoencoder: AutoEncoder, folder: Path | None, neighbours: Path | None
 ) -> TrainingPictures | None:
     """Find what the model learned from, in the folder named or else in that of its fit."""
-    from inspector import training
     from inspector.commands.counter import shown_count
     from inspector.errors import UsageError
+    from inspector.generation import training_images
 
     with shown_count("looking for training pictures") as progress:
         if folder is not None:
-            return training.find(autoencoder.bundle, folder, progress)
-        found = training.find_recorded(autoencoder.bundle, progress)
+            return training_images.find(autoencoder.bundle, folder, progress)
+        found = training_images.find_recorded(autoencoder.bundle, progress)
     if found is None and neighbours is not None:
         raise UsageError(
             "--neighbours needs the training pictures, and the folder of the fit is not here",
@@ -118,11 +118,11 @@ def _find_training(
 
 
 def _compare(autoencoder: AutoEncoder, samples: list[Pixels], found: TrainingPictures) -> _Comparison:
-    from inspector import resemblance
     from inspector.commands.counter import shown_count
+    from inspector.generation import memorisation
 
     with shown_count("comparing") as progress:
-        outcome = resemblance.compare(
+        outcome = memorisation.compare(
             samples, len(found.files), lambda number: autoencoder.prepare(found.files[number]), progress
         )
     return _Comparison(found, outcome)
@@ -198,10 +198,10 @@ def _outcome(compared: _Comparison | None) -> dict[str, Any]:
     training, copies, limits = compared.training, compared.resemblance.copies, compared.resemblance.limits
     return {
         "training": {
-            "folder": str(training.folder),
-            "images": len(training.files),
-            "recognised": training.recognised,
-            "learned": training.learned,
+            "folder": str(training_images.folder),
+            "images": len(training_images.files),
+            "recognised": training_images.recognised,
+            "learned": training_images.learned,
         },
         "copies": None if copies is None else int(copies.sum()),
         "copy_rate": None if copies is None else float(copies.mean()),

@@ -13,8 +13,8 @@ from inspector.commands.output import RowFormat
 from inspector.commands.shared import ModelArgument, ThreadsOption
 
 if TYPE_CHECKING:
+    from inspector.generation.interpolation import Transition
     from inspector.scoring.autoencoder import AutoEncoder, Pixels
-    from inspector.transition import Transition
 
 EXAMPLE = """
 inspector interpolate tiles a.png b.png --steps 9 --output way.png
@@ -62,12 +62,12 @@ def interpolate(
     Its codes are encoded, moved in equal steps and decoded, beside a plain cross-fade of the two pictures.
     Prints how sharp each step is: does the model make parts, or does it only mix two pictures?
     """
-    from inspector import latent
     from inspector.bundle.atomic import write_bytes
     from inspector.commands.target import Target, check_extent, check_targets
+    from inspector.generation import latent
+    from inspector.generation.interpolation import Transition, cross_fade
     from inspector.imaging import montage
     from inspector.scoring.autoencoder import open_autoencoder
-    from inspector.transition import Transition, cross_fade
 
     check_targets([Target("--output", output, (STILL, *ANIMATED))], sources=(first, second))
     autoencoder = open_autoencoder(model, threads=threads)
@@ -126,7 +126,7 @@ def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
 
 def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
     """Which of the two stays sharper; neither, where the model does not know the pictures."""
-    from inspector.transition import apart, ratio
+    from inspector.generation.interpolation import apart, ratio
 
     ends_apart, pictures_apart = through.ends_from(fade), apart(fade.pictures[0], fade.pictures[-1])
     kept = ratio(through.kept, fade.kept) if ends_apart < pictures_apart else None

@@ -92,7 +92,7 @@ class Commands(TyperGroup):
         except BrokenPipeError as exc:
             raise StopError(exits.BROKEN_PIPE) from exc
         except ImportError as exc:
-            from inspector.workshop import missing_extra
+            from inspector.extras import missing_extra
 
             error = missing_extra(exc, f"inspector {ctx.invoked_subcommand}")
             if error is None:

@@ -98,7 +98,7 @@ def _share_cores(sources: Sequence[Source], threads: int | None) -> tuple[int, i
     named before it must not wait along, so nothing is scored beside it.
     """
     from inspector.commands.source import STDIN
-    from inspector.pipeline import cores
+    from inspector.concurrency import cores
     from inspector.settings import Settings
 
     allowed = Settings.from_environment().threads if threads is None else threads
@@ -135,7 +135,7 @@ def score_all(
     Counter
         How often each verdict was given.
     """
-    from inspector.pipeline import in_order
+    from inspector.concurrency import in_order
 
     verdicts: Counter[Verdict] = Counter()
     job = partial(_score_one, detector, with_heatmap=folder is not None)

@@ -151,9 +151,9 @@ def sweep(
     budget = None if steps else seconds(budget_each, "--budget-each")
     request = _Request(normal_dir, test, budget, steps, seed, device)
     trials = _fit_all(request, grid, output)
-    from inspector import workshop
+    from inspector import extras
 
-    comparison = workshop.room("calibration.sweep", "inspector sweep")
+    comparison = extras.room("calibration.sweep", "inspector sweep")
     chosen, reason = comparison.recommend(trials)
     write_bytes(output / CHART, comparison.chart(trials).encode())
     if (format_ or default_figure_format()) is FigureFormat.JSON:
@@ -169,17 +169,17 @@ def sweep(
 
 def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], output: Path) -> list[Trial]:
     """Fit what is not there yet, and return the outcome of all, in the order of the grid."""
-    from inspector import workshop
+    from inspector import extras
 
-    models = workshop.models("inspector sweep")
+    models = extras.models("inspector sweep")
     for latent_dim, width, weight in grid:  # all of them are allowed, or none is fitted
         models.article.preset.choose(
             preset="article", latent_dim=latent_dim, width=width, penalty_weight=weight, device=request.device
         )
-    trial_of: Callable[..., Trial] = workshop.room("calibration.sweep", "inspector sweep").Trial
+    trial_of: Callable[..., Trial] = extras.room("calibration.sweep", "inspector sweep").Trial
     known = _known(request, output)
     if request.test is not None:  # better refused now than after the first fit
-        workshop.room("calibration.labelled", "inspector sweep").labelled_pictures(request.test)
+        extras.room("calibration.labelled", "inspector sweep").labelled_pictures(request.test)
     list_images(request.normal_dir)  # refuses a folder that is not there
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -223,13 +223,13 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
 def _outcome(path: Path, test: Path | None) -> dict[str, Any]:
     """Read what was measured of a model, and measure detection where there are labelled pictures."""
     import inspector
-    from inspector import workshop
+    from inspector import extras
 
     detector = inspector.open_model(path)
     figures = detector.manifest.training.figures
     if test is None:
         return {"figures": figures, "auroc": None}
-    measured = workshop.room("calibration.evaluation", "inspector sweep").measure(detector, test)
+    measured = extras.room("calibration.evaluation", "inspector sweep").measure(detector, test)
     return {"figures": figures, "auroc": measured.figures()["image"]["auroc"]}
 
 

@@ -18,13 +18,13 @@ from inspector.commands import exits
 from inspector.commands.shared import ModelOption
 
 if TYPE_CHECKING:
-    from inspector.arrival import Arrivals
     from inspector.bundle.records import Verdict, WatchedImage
     from inspector.errors import InspectorError
-    from inspector.journal import Journal, Printout
     from inspector.scoring.detector import Detector
     from inspector.scoring.registry import Fleet
-    from inspector.tray import Trays
+    from inspector.watch.arrivals import Arrivals
+    from inspector.watch.journal import Journal, Printout
+    from inspector.watch.sorter import Trays
 
 EXAMPLE = """
 inspector watch incoming/
@@ -79,7 +79,7 @@ def watch(
         trays, arrivals = _places(folder, output, move, heatmaps, settle)
         fleet = _fleet(model, threads)
         with _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk:
-            from inspector.watch import Watch
+            from inspector.watch.loop import Watch
 
             results = _results(arrivals.folder, output)
             maps = None if heatmaps is None else heatmaps.absolute()
@@ -120,11 +120,11 @@ def _places(
     folder: Path, output: Path | None, move: Path | None, heatmaps: Path | None, settle: float
 ) -> tuple[Trays, Arrivals]:
     """Make the folders that are needed, and leave them out of what is watched."""
-    from inspector.arrival import Arrivals
     from inspector.bundle.atomic import storage_errors
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
-    from inspector.tray import Trays
+    from inspector.watch.arrivals import Arrivals
+    from inspector.watch.sorter import Trays
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -183,7 +183,7 @@ def _follow(fleet: Fleet, seconds: float) -> Callable[[], Detector]:
 
 def _results(folder: Path, output: Path | None) -> Journal | Printout:
     from inspector.commands.output import print_line
-    from inspector.journal import Journal, Printout
+    from inspector.watch.journal import Journal, Printout
 
     if output == STDOUT:
         return Printout(print_line)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from inspector.bundle.atomic import locked, remove_temporaries, storage_errors, write_bytes
+from inspector.concurrency import in_order
 from inspector.cutout import sheet as contact
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
@@ -17,7 +18,6 @@ from inspector.cutout.stamp import stamp_of, stamped
 from inspector.errors import DatasetError, ImageError, NoImagesError, UsageError
 from inspector.imaging import images
 from inspector.imaging.files import list_images, printable, read_picture
-from inspector.pipeline import in_order
 from inspector.settings import Settings
 
 SHEET_STAMP = "contact sheet"

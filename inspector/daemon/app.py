@@ -29,10 +29,10 @@ from inspector.daemon.description import (
 )
 from inspector.daemon.edge import INTERNAL, Edge
 from inspector.daemon.engine import FullError
+from inspector.daemon.metrics import CONTENT_TYPE, Metrics
 from inspector.daemon.problem import Problem, code_of, problem_of, reason_status
 from inspector.daemon.service import Answer, MapFormat, Service
 from inspector.errors import InspectorError
-from inspector.metrics import CONTENT_TYPE, Metrics
 from inspector.scoring.detector import Inspection
 
 TITLE = "inspector"

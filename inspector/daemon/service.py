@@ -21,12 +21,12 @@ from inspector.daemon.engine import Engine, FullError
 from inspector.daemon.history import History
 from inspector.daemon.key import Keys
 from inspector.daemon.log import say
+from inspector.daemon.metrics import RELOADS, Metrics
 from inspector.daemon.problem import Problem, code_of
 from inspector.daemon.window import DriftWatch
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
 from inspector.imaging import images
-from inspector.metrics import RELOADS, Metrics
 from inspector.scoring.detector import Detector, Inspection
 from inspector.scoring.registry import Fleet
 from inspector.settings import ServeSettings

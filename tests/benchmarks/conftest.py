@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.parts import write_dataset
+from inspector.demo.dataset import write_dataset
 from tests.benchmarks import article
 from tests.benchmarks.measurement import code, measured
 from tests.benchmarks.request import Effort, Request

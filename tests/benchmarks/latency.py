@@ -27,9 +27,9 @@ from inspector.bundle.records import to_json
 from inspector.commands.output import Format, writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
+from inspector.concurrency import cores, in_order
 from inspector.imaging import images
 from inspector.imaging.files import list_images, read_picture
-from inspector.pipeline import cores, in_order
 from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 

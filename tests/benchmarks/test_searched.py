@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.parts import render
+from inspector.demo.dataset import render
 from models.article.sampler import PictureSampler
 from models.loop import Plan
 from tests.benchmarks.baseline import Pixels

@@ -13,9 +13,9 @@ from inspector.bundle import golden
 from inspector.bundle.folder import INT8_GRAPH, Bundle, Fill, write_bundle
 from inspector.bundle.store import Store
 from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
+from inspector.generation.training_images import content_digest
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
-from inspector.training import content_digest
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
 
 

@@ -39,10 +39,10 @@ from inspector.bundle.records import (
     ParitySummary,
     TrainingSummary,
 )
+from inspector.demo.dataset import render
 from inspector.errors import StorageError
 from inspector.imaging import images
 from inspector.imaging.files import printable
-from inspector.parts import render
 from inspector.scoring import decision
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}

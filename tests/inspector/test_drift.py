@@ -16,8 +16,8 @@ from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
 from inspector.drift import IMQ_SCALES, compare, fewest, latents, mmd_test, reference_latents
 from inspector.errors import BundleError, TooFewImagesError
+from inspector.generation.training_images import content_digest
 from inspector.scoring.detector import Detector
-from inspector.training import content_digest
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
 

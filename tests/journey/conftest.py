@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inspector.parts import render, write_dataset
+from inspector.demo.dataset import render, write_dataset
 from tests.journey.program import FIT, SIDE, Fitted, run
 
 BAD_FILES = {"empty.png": b"", "notes.png": b"not a picture\n"}

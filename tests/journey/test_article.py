@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.parts import write_dataset
+from inspector.demo.dataset import write_dataset
 from tests.journey.program import complaint, listing, rows, run
 from tests.journey.test_bad_input import HIDE, MAIN
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.parts import render, write_dataset
+from inspector.demo.dataset import render, write_dataset
 from tests.inspector.tiny_bundle import write_picture
 from tests.journey.program import FIT, SIDE, Fitted, Run, complaint, listing, rows, run, without_privileges
 

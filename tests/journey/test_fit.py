@@ -16,7 +16,7 @@ import pytest
 import inspector
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
-from inspector.parts import write_dataset
+from inspector.demo.dataset import write_dataset
 from tests.journey.conftest import BAD_FILES
 from tests.journey.program import (
     FIT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.parts import write_dataset
+from inspector.demo.dataset import write_dataset
 from tests.journey.program import complaint, listing, run
 
 TINY = ("--latent-dim", "2,4", "--width", "8", "--lambda", "10", "--steps", "3", "--output", "out")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inspector.parts import render
+from inspector.demo.dataset import render
 from models.crops import CropSampler
 
 

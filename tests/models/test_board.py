@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 import models
+from inspector.demo.dataset import render
 from inspector.errors import UsageError
-from inspector.parts import render
 from models.article.network import ArticleLearner
 from models.article.panel import ACROSS, SHOWN, Panel
 from models.article.sampler import PictureSampler

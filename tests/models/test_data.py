@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inspector.demo.dataset import render
 from inspector.errors import BadImagesError, NoImagesError, TooFewImagesError
 from inspector.imaging import images
-from inspector.parts import render
 from models.data import look_alikes, near_duplicate_groups, read_folder, split, valid_flips
 
 

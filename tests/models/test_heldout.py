@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from inspector.parts import render
+from inspector.demo.dataset import render
 from inspector.scoring.detector import Graph
 from models import export
 from models.assembly import Graphs, assemble

@@ -15,8 +15,8 @@ import models
 from calibration.calibrate import make_calibration
 from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GRAPH, Bundle
+from inspector.demo.dataset import render, write_dataset
 from inspector.errors import GoldenMismatchError
-from inspector.parts import render, write_dataset
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
-from inspector.parts import render, write_dataset
+from inspector.demo.dataset import render, write_dataset
 from tests.inspector.tiny_bundle import write_picture
 from tests.soak.program import PROGRAM, call, demand, environment, finish, say
 

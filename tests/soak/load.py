@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime
 
 from inspector.bundle.store import Store
-from inspector.parts import write_dataset
+from inspector.demo.dataset import write_dataset
 from tests.serving import Daemon
 from tests.soak.program import call, demand, finish, say
 

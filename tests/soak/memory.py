@@ -13,8 +13,8 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from pathlib import Path
 
+from inspector.demo.dataset import render
 from inspector.imaging.images import encode_jpeg
-from inspector.parts import render
 from tests.soak.program import PROGRAM, demand, environment, finish, say
 
 LIMIT_GB = 1.5

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from inspector.bundle.store import Store
-from inspector.parts import render, write_dataset
+from inspector.demo.dataset import render, write_dataset
 from tests.inspector.tiny_bundle import write_picture
 from tests.soak.program import call, demand, environment, finish, say
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundle.store import Store
+from inspector.demo.dataset import render
 from inspector.imaging import images
-from inspector.parts import render
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.load import together

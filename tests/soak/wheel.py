@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from inspector.parts import write_dataset
+from inspector.demo.dataset import write_dataset
 from tests.inspector.tiny_bundle import tiny_bundle
 from tests.soak.program import call, demand, finish, say
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from inspector.demo.dataset import render
 from inspector.imaging.sharpness import sharpness
-from inspector.parts import render
 
 
 @pytest.mark.parametrize("seed", range(3))

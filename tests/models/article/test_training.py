@@ -15,8 +15,8 @@ import inspector
 import models
 from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
 from inspector.bundle.golden import prove
+from inspector.demo.dataset import render
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
-from inspector.parts import render
 from inspector.scoring.detector import Detector
 
 FAST: dict[str, Any] = {"preset": "article", "width": 8, "latent_dim": 4, "device": "cpu"}

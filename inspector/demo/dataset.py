@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.blemish import MAKERS, Blemish
 from inspector.bundle.atomic import storage_errors
+from inspector.demo.defect import MAKERS, Blemish
+from inspector.demo.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
 from inspector.errors import UsageError
-from inspector.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
 from inspector.imaging.images import encode_png
 
 Pixels = npt.NDArray[np.uint8]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.generation.memorisation import distances
 from inspector.imaging.sharpness import sharpness
-from inspector.resemblance import distances
 
 Pixels = NDArray[np.uint8]
 

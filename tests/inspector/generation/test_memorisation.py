@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from inspector import resemblance
-from inspector.resemblance import Pixels, Resemblance, distances
+from inspector.generation import memorisation
+from inspector.generation.memorisation import Pixels, Resemblance, distances
 
 
 def scenes(seed: int, count: int) -> list[Pixels]:
@@ -22,7 +22,7 @@ def scenes(seed: int, count: int) -> list[Pixels]:
 
 def compare(samples: Sequence[Pixels], training: Sequence[Pixels]) -> Resemblance:
     """Compare with pictures that are in memory."""
-    return resemblance.compare(samples, len(training), lambda number: training[number])
+    return memorisation.compare(samples, len(training), lambda number: training[number])
 
 
 def copies(samples: Sequence[Pixels], training: Sequence[Pixels]) -> list[bool]:
@@ -111,7 +111,7 @@ def test_without_another_picture_there_is_no_limit(count: int) -> None:
 def test_progress_ends_at_the_total() -> None:
     """Every training picture is counted, in any number of blocks."""
     training, seen = scenes(1, 35), []
-    resemblance.compare(
+    memorisation.compare(
         training[:1], 35, lambda number: training[number], lambda done, total: seen.append((done, total))
     )
     assert seen[-1] == (35, 35)

@@ -15,9 +15,9 @@ from PIL import Image, ImageSequence
 
 from inspector.bundle.folder import Bundle, write_bundle
 from inspector.bundle.store import Store
+from inspector.demo.dataset import render
 from inspector.imaging import images, montage
 from inspector.imaging.sharpness import sharpness
-from inspector.parts import render
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.detector import Detector
 from tests.inspector.conftest import Command, Ended, Mount

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from inspector import training
 from inspector.bundle.folder import write_bundle
 from inspector.errors import NoImagesError
+from inspector.generation import training_images
 from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
 
 
@@ -23,17 +23,17 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def names(found: training.TrainingPictures) -> list[str]:
+def names(found: training_images.TrainingPictures) -> list[str]:
     """Of the files found."""
     return [path.name for path in found.files]
 
 
 def test_only_what_was_learned_is_found(folder: Path, tmp_path: Path) -> None:
     """Of a folder those pictures count whose content the model knows, under whatever name, once each."""
-    digests = [training.content_digest(folder / f"{seed}.png") for seed in (1, 2, 5)]
+    digests = [training_images.content_digest(folder / f"{seed}.png") for seed in (1, 2, 5)]
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=[*digests, 7]))
     (folder / "2.png").rename(folder / "renamed.png")
-    found = training.find(bundle, folder)
+    found = training_images.find(bundle, folder)
     assert names(found) == ["1.png", "5.png", "renamed.png"]
     assert (found.recognised, found.learned) == (True, 4)
 
@@ -42,27 +42,27 @@ def test_only_what_was_learned_is_found(folder: Path, tmp_path: Path) -> None:
 def test_where_nothing_is_known_all_count(folder: Path, tmp_path: Path, digests: list[int] | None) -> None:
     """A folder without a known picture is taken whole, and said not to be recognised."""
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=digests))
-    found = training.find(bundle, folder)
+    found = training_images.find(bundle, folder)
     assert len(found.files) == 6
     assert not found.recognised
 
 
 def test_the_recorded_folder(folder: Path, tmp_path: Path) -> None:
     """A model finds the folder of its fit, and nothing where that is gone or holds something else."""
-    digests = [training.content_digest(folder / "1.png")]
+    digests = [training_images.content_digest(folder / "1.png")]
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=digests, folder=folder))
-    found = training.find_recorded(bundle)
+    found = training_images.find_recorded(bundle)
     assert found is not None
     assert names(found) == ["1.png"]
     (folder / "1.png").unlink()
-    assert training.find_recorded(bundle) is None
+    assert training_images.find_recorded(bundle) is None
     shutil.rmtree(folder)
-    assert training.find_recorded(bundle) is None
+    assert training_images.find_recorded(bundle) is None
 
 
 def test_a_model_that_recorded_no_folder(tmp_path: Path) -> None:
     """It finds nothing by itself."""
-    assert training.find_recorded(write_bundle(tmp_path / "model", tiny_fill())) is None
+    assert training_images.find_recorded(write_bundle(tmp_path / "model", tiny_fill())) is None
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("missing", "empty"):
         with pytest.raises(NoImagesError, match=name):
-            training.find(bundle, tmp_path / name)
+            training_images.find(bundle, tmp_path / name)

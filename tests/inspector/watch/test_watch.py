@@ -18,15 +18,15 @@ from typing import IO, Any, Self
 import pytest
 
 import inspector
-from inspector.arrival import Arrival, Arrivals
 from inspector.bundle.records import Modification, ScoredImage, Verdict, WatchedImage
 from inspector.bundle.store import Store
 from inspector.errors import DatasetError, StorageError, StoreBusyError, UsageError
 from inspector.imaging import images
-from inspector.journal import Journal, Printout
-from inspector.tray import Trays
+from inspector.watch.arrivals import Arrival, Arrivals
+from inspector.watch.journal import Journal, Printout
+from inspector.watch.sorter import Trays
+from tests.inspector.commands.test_score import on_terminal
 from tests.inspector.conftest import Command, Mount
-from tests.inspector.test_score_command import on_terminal
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.journey.program import without_privileges
 
@@ -225,7 +225,7 @@ def test_a_folder_below_that_may_not_be_listed(tmp_path: Path) -> None:
     write(tmp_path / "in" / "a.png", b"1")
     (tmp_path / "in" / "shut").chmod(0)
     script = (
-        "import sys; from pathlib import Path; from inspector.arrival import Arrivals\n"
+        "import sys; from pathlib import Path; from inspector.watch.arrivals import Arrivals\n"
         "arrivals = Arrivals(Path(sys.argv[1]), 0)\n"
         "print([Path(one.path).name for one in arrivals.look()], *arrivals.problems)"
     )

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from inspector import parts
+from inspector.demo import dataset
+from inspector.demo.dataset import KINDS, render, write_dataset
+from inspector.demo.flange import OUTER
 from inspector.errors import StorageError, UsageError
-from inspector.flange import OUTER
 from inspector.imaging.images import decode
-from inspector.parts import KINDS, render, write_dataset
 
 SEEDS = range(6)
 
@@ -31,7 +31,7 @@ def digests(folder: Path) -> dict[str, str]:
 def test_a_seed_gives_the_same_bytes_in_another_process(kind: str | None) -> None:
     """A render is a function of its arguments alone, whatever was rendered before."""
     program = (
-        "from hashlib import sha256; from inspector.parts import render\n"
+        "from hashlib import sha256; from inspector.demo.dataset import render\n"
         f"part = render(11, kind={kind!r}, size=160)\n"
         "print(sha256(part.picture.tobytes() + part.mask.tobytes()).hexdigest())"
     )
@@ -63,7 +63,7 @@ def test_the_mask_is_exactly_where_the_picture_differs(kind: str, size: int) -> 
         bad, good = render(seed, kind=kind, size=size), render(seed, size=size)
         change = np.abs(bad.picture.astype(int) - good.picture).max(axis=2)
         assert not change[~bad.mask].any()
-        assert change[bad.mask].min() >= parts.VISIBLE_LEVELS
+        assert change[bad.mask].min() >= dataset.VISIBLE_LEVELS
         assert not good.mask.any()
 
 
@@ -71,7 +71,7 @@ def test_the_mask_is_exactly_where_the_picture_differs(kind: str, size: int) -> 
 def test_painting_only_around_the_defect_misses_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exposing the whole picture anew gives the same part as exposing only the defect's surroundings."""
     near = [render(seed, kind=kind) for seed in SEEDS]
-    monkeypatch.setattr(parts, "_span", lambda _centre, _reach, side: slice(0, side))
+    monkeypatch.setattr(dataset, "_span", lambda _centre, _reach, side: slice(0, side))
     for seed, part in zip(SEEDS, near, strict=True):
         whole = render(seed, kind=kind)
         np.testing.assert_array_equal(part.mask, whole.mask)
@@ -97,7 +97,7 @@ def test_each_defect_is_evident_but_not_absurd(kind: str, largest: int) -> None:
         good, bad = render(seed).picture, render(seed, kind=kind)
         change = np.abs(bad.picture.astype(int) - good).max(axis=2)[bad.mask]
         assert 60 <= bad.mask.sum() <= largest
-        assert change.mean() >= parts.EVIDENT_LEVELS
+        assert change.mean() >= dataset.EVIDENT_LEVELS
 
 
 def test_a_missing_hole_is_bright_where_holes_are_dark() -> None:
@@ -208,7 +208,7 @@ def test_the_data_set_has_the_layout_that_evaluate_reads(tmp_path: Path) -> None
         expected |= {f"test/{kind}/{number:03d}.png" for number in range(2)}
         expected |= {f"ground_truth/{kind}/{number:03d}_mask.png" for number in range(2)}
     written = digests(tmp_path / "set")
-    assert set(written) == expected | {parts.NOTE}
+    assert set(written) == expected | {dataset.NOTE}
     pictures = [digest for name, digest in written.items() if "ground_truth" not in name]
     assert len(set(pictures)) == len(pictures)
 
@@ -216,10 +216,10 @@ def test_the_data_set_has_the_layout_that_evaluate_reads(tmp_path: Path) -> None
 def test_files_hold_what_was_rendered(tmp_path: Path) -> None:
     """Pictures come back pixel by pixel in RGB, masks as 0 and 255."""
     write_dataset(tmp_path, train=1, good=0, per_kind=1, size=96, seed=5)
-    first = render(5 * parts.SEED_STRIDE, size=96)
+    first = render(5 * dataset.SEED_STRIDE, size=96)
     pixels = decode(tmp_path / "train/good/000.png").pixels
     np.testing.assert_array_equal(pixels, first.picture)
-    bad = render(5 * parts.SEED_STRIDE + 1, kind="scratch", size=96)
+    bad = render(5 * dataset.SEED_STRIDE + 1, kind="scratch", size=96)
     mask = cv2.imread(str(tmp_path / "ground_truth/scratch/000_mask.png"), cv2.IMREAD_UNCHANGED)
     assert mask is not None
     np.testing.assert_array_equal(mask, bad.mask * np.uint8(255))
@@ -232,7 +232,7 @@ def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     first, again, other = (digests(tmp_path / name) for name in "abc")
     assert first == again
     shared = {name for name in first if first[name] == other[name]}
-    assert shared == {parts.NOTE}
+    assert shared == {dataset.NOTE}
 
 
 def test_rendering_again_leaves_no_picture_of_before(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_rendering_again_leaves_no_picture_of_before(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep me", encoding="utf-8")
     write_dataset(tmp_path, train=1, good=1, per_kind=0, size=48)
     assert set(digests(tmp_path)) == {
-        "mine.txt", parts.NOTE, "train/good/000.png", "test/good/000.png",
+        "mine.txt", dataset.NOTE, "train/good/000.png", "test/good/000.png",
     }  # fmt: skip
 
 

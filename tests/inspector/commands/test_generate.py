@@ -19,9 +19,9 @@ from PIL import Image
 
 from inspector.bundle.folder import MANIFEST, Bundle, seal, write_bundle
 from inspector.bundle.store import Store
+from inspector.demo.dataset import render
+from inspector.generation.training_images import content_digest
 from inspector.imaging import montage
-from inspector.parts import render
-from inspector.training import content_digest
 from tests.inspector.conftest import Command, Ended, Mount
 from tests.inspector.tiny_bundle import SIDE, good_picture, tiny_fill, vector_fill, write_picture
 

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from inspector import workshop
+from inspector import extras
 from inspector.errors import MissingExtraError
 
 # A fresh interpreter in which one package of the extra cannot be imported.
@@ -31,9 +31,9 @@ except MissingExtraError as error:
 
 def test_rooms_open_where_the_extra_is_installed() -> None:
     """`models` and `calibration` are imported, and so is one module of them."""
-    assert workshop.models().__name__ == "models"
-    assert workshop.calibration().__name__ == "calibration"
-    assert workshop.room("calibration.conformal").__name__ == "calibration.conformal"
+    assert extras.models().__name__ == "models"
+    assert extras.calibration().__name__ == "calibration"
+    assert extras.room("calibration.conformal").__name__ == "calibration.conformal"
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_a_missing_package_is_named_with_its_remedy(package: str, shown: str, ro
 def test_a_mistake_of_our_own_is_not_a_missing_extra() -> None:
     """A module that does not exist stays the import error that it is."""
     with pytest.raises(ModuleNotFoundError, match="no_such_room"):
-        workshop.room("calibration.no_such_room")
+        extras.room("calibration.no_such_room")
 
 
 def test_every_package_of_the_extra_is_known() -> None:
     """An import error of any module below a package of the extra becomes the same one line."""
-    for name, shown in workshop.PACKAGES.items():
-        error = workshop.missing_extra(ImportError("gone", name=f"{name}.inner"), "inspector demo")
+    for name, shown in extras.PACKAGES.items():
+        error = extras.missing_extra(ImportError("gone", name=f"{name}.inner"), "inspector demo")
         assert isinstance(error, MissingExtraError)
         assert shown in error.message
-    assert workshop.missing_extra(ImportError("gone"), "inspector demo") is None
+    assert extras.missing_extra(ImportError("gone"), "inspector demo") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inspector.latent import Course, between, draw
+from inspector.generation.latent import Course, between, draw
 
 SHAPES = [(2,), (64,), (32, 8, 8)]
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from inspector.flange import TURN, Flange, Paint, Plane
+from inspector.demo.flange import TURN, Flange, Paint, Plane
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from inspector.arrival import Arrival
 from inspector.bundle.atomic import locked, storage_errors, sync
 from inspector.bundle.records import Modification, Verdict, WatchedImage, to_json
 from inspector.errors import StorageError, UsageError
 from inspector.imaging.files import printable
+from inspector.watch.arrivals import Arrival
 
 LOCK_SECONDS = 1.0
 

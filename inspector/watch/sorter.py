@@ -17,11 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
-from inspector.arrival import Arrival
 from inspector.bundle.atomic import TEMPORARY, storage_errors, sync
 from inspector.bundle.records import Modification, Verdict
 from inspector.errors import StorageError
 from inspector.imaging.files import printable, shortened
+from inspector.watch.arrivals import Arrival
 
 HELD = ".moving"
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from inspector.arrival import Arrival, Arrivals
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Verdict, WatchedImage
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
 from inspector.imaging import images
 from inspector.imaging.files import shortened
-from inspector.journal import Journal, Printout
 from inspector.scoring.detector import Detector, Inspection
-from inspector.tray import Trays
+from inspector.watch.arrivals import Arrival, Arrivals
+from inspector.watch.journal import Journal, Printout
+from inspector.watch.sorter import Trays
 
 Stop = Callable[[], bool]
 

@@ -1,0 +1,1 @@
+"""Rendered parts, good and defective, with exact masks."""

@@ -1,0 +1,1 @@
+"""New pictures from a model's decoder."""

@@ -1,0 +1,1 @@
+"""A watched folder: pictures that arrive are scored, written down and sorted."""
