@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.shared import ModelArgument
+from inspector.commands.options import ModelArgument
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inspector.commands.options import ModelArgument, ThreadsOption
 from inspector.commands.output import FigureFormat, default_figure_format
-from inspector.commands.shared import ModelArgument, ThreadsOption
 
 if TYPE_CHECKING:
     from inspector.drift import MmdTest

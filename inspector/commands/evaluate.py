@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from inspector.commands.options import ModelOption
 from inspector.commands.output import FigureFormat, default_figure_format
-from inspector.commands.shared import ModelOption
 
 EXAMPLE = """
 inspector evaluate tiles/test --model tiles

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inspector.commands.options import ModelArgument, ThreadsOption
 from inspector.commands.output import RowFormat
-from inspector.commands.shared import ModelArgument, ThreadsOption
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from inspector.commands import exits
+from inspector.commands.options import ModelOption
 from inspector.commands.output import Format
-from inspector.commands.shared import ModelOption
 
 if TYPE_CHECKING:
     from inspector.bundle.records import ScoredImage, Verdict

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inspector.commands.shared import ModelOption
+from inspector.commands.options import ModelOption
 
 EXAMPLE = """
 inspector serve

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inspector.commands import exits
-from inspector.commands.shared import ModelOption
+from inspector.commands.options import ModelOption
 
 if TYPE_CHECKING:
     from inspector.bundle.records import Verdict, WatchedImage

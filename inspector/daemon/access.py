@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from inspector.daemon.problem import Problem
+from inspector.daemon.errors import Problem
 from inspector.daemon.service import Service
 
 

@@ -13,8 +13,10 @@ from starlette.exceptions import HTTPException
 
 from inspector import __version__
 from inspector.daemon.access import allowed
-from inspector.daemon.console import add_console
-from inspector.daemon.description import (
+from inspector.daemon.errors import Problem, code_of, problem_of, reason_status
+from inspector.daemon.metrics import CONTENT_TYPE, Metrics
+from inspector.daemon.middleware import INTERNAL, Edge
+from inspector.daemon.openapi import (
     BATCH_BODY,
     BATCH_REPLIES,
     ERRORS,
@@ -27,11 +29,9 @@ from inspector.daemon.description import (
     Reply,
     docs_page,
 )
-from inspector.daemon.edge import INTERNAL, Edge
-from inspector.daemon.engine import FullError
-from inspector.daemon.metrics import CONTENT_TYPE, Metrics
-from inspector.daemon.problem import Problem, code_of, problem_of, reason_status
+from inspector.daemon.routes.console import add_console
 from inspector.daemon.service import Answer, MapFormat, Service
+from inspector.daemon.workers import FullError
 from inspector.errors import InspectorError
 from inspector.scoring.detector import Inspection
 

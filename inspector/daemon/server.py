@@ -9,10 +9,10 @@ from types import FrameType
 
 import uvicorn
 
-from inspector.daemon import log
+from inspector.daemon import logging
 from inspector.daemon.app import create_app
-from inspector.daemon.connection import Connection, raise_file_limit
-from inspector.daemon.key import read_keys
+from inspector.daemon.auth import read_keys
+from inspector.daemon.connections import Connection, raise_file_limit
 from inspector.daemon.service import Service
 from inspector.errors import UsageError
 from inspector.settings import ServeSettings
@@ -36,7 +36,7 @@ def serve(settings: ServeSettings) -> None:
             hint="set INSPECTOR_API_KEYS or --api-keys-file, or say --allow-anonymous",
         )
     listening = _listen(settings.host, settings.port)
-    log.configure()
+    logging.configure()
     Connection.most = raise_file_limit()
     service = Service(settings, keys)
     config = uvicorn.Config(
@@ -51,13 +51,13 @@ def serve(settings: ServeSettings) -> None:
         backlog=BACKLOG,
     )
     host, port = listening.getsockname()[:2]
-    log.say("listening", host=host, port=port, workers=service.engine.workers, keys=len(keys.digests))
+    logging.say("listening", host=host, port=port, workers=service.engine.workers, keys=len(keys.digests))
     signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, and then raises the signal once more
     try:
         with listening:
             _Server(config, service).run([listening])
     finally:
-        log.say("ended")
+        logging.say("ended")
 
 
 class _Server(uvicorn.Server):

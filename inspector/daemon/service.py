@@ -16,14 +16,14 @@ import numpy as np
 from fastapi import Request
 
 from inspector.bundle.records import ModelId
-from inspector.daemon.body import Upload, read_uploads
-from inspector.daemon.engine import Engine, FullError
+from inspector.daemon.auth import Keys
+from inspector.daemon.drift_watch import DriftWatch
+from inspector.daemon.errors import Problem, code_of
 from inspector.daemon.history import History
-from inspector.daemon.key import Keys
-from inspector.daemon.log import say
+from inspector.daemon.logging import say
 from inspector.daemon.metrics import RELOADS, Metrics
-from inspector.daemon.problem import Problem, code_of
-from inspector.daemon.window import DriftWatch
+from inspector.daemon.uploads import Upload, read_uploads
+from inspector.daemon.workers import Engine, FullError
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
 from inspector.imaging import images

@@ -24,7 +24,7 @@ import pytest
 
 import inspector
 from inspector.bundle.store import Store
-from inspector.daemon.edge import Edge
+from inspector.daemon.middleware import Edge
 from inspector.imaging import images
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from inspector.bundle.records import ImageContract, ModelId, Record, ScoredImage
-from inspector.daemon.problem import TITLES
+from inspector.daemon.errors import TITLES
 from inspector.scoring.detector import Detector
 
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inspector.daemon.log import say
+from inspector.daemon.logging import say
 
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 65_536

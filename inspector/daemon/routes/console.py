@@ -12,8 +12,11 @@ from pydantic import Field, StrictBool
 from inspector.bundle import golden
 from inspector.bundle.records import Calibration, Manifest, Record
 from inspector.daemon.access import allowed
-from inspector.daemon.body import read_record
-from inspector.daemon.description import (
+from inspector.daemon.drawing import View, render
+from inspector.daemon.drift_watch import DriftOutcome
+from inspector.daemon.errors import Problem
+from inspector.daemon.history import Entry, InspectionReply, RecentReply, export
+from inspector.daemon.openapi import (
     EXPORT_REPLIES,
     INSPECTION_REPLIES,
     JPEG_REPLIES,
@@ -22,11 +25,8 @@ from inspector.daemon.description import (
     PNG_REPLIES,
     json_body,
 )
-from inspector.daemon.history import Entry, InspectionReply, RecentReply, export
-from inspector.daemon.problem import Problem
 from inspector.daemon.service import Service
-from inspector.daemon.views import View, render
-from inspector.daemon.window import DriftOutcome
+from inspector.daemon.uploads import read_record
 from inspector.scoring.detector import Detector
 
 PAGE = {"/": "page.html", "/console/style.css": "style.css", "/console/script.js": "script.js"}

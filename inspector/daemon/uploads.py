@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from inspector.bundle.records import Record
-from inspector.daemon.problem import Problem
+from inspector.daemon.errors import Problem
 
 FIELD = "image"
 MOST_PICTURES = 256

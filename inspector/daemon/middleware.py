@@ -12,8 +12,8 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inspector.daemon.log import say
-from inspector.daemon.problem import Problem
+from inspector.daemon.errors import Problem
+from inspector.daemon.logging import say
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SECURITY = {
