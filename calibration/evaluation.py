@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn import metrics
 
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
-from calibration.localisation import PixelScores
+from calibration.metrics import PixelScores
 from inspector.bundle.records import ModelId, Verdict
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-from calibration.charts import Scale, nice_ticks, tick_label
+from calibration.report.charts import Scale, nice_ticks, tick_label
 
 MATCH = 0.01  # a prior match with a smaller p-value is rejected
 CLOSE_ERROR, CLOSE_AUROC = 1.05, 0.01  # what differs by less is as good, and the smaller model is taken

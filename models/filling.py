@@ -189,7 +189,7 @@ def _try_int8(
 
 
 def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibration:
-    calibration: Calibration = extras.room("calibration.calibrate").make_calibration(
+    calibration: Calibration = extras.room("calibration.thresholds").make_calibration(
         graphs.training.statistics,
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
@@ -257,7 +257,7 @@ def _write_report(
     calibration: Calibration,
     graphs: Graphs,
 ) -> None:
-    report = extras.room("calibration.report")
+    report = extras.room("calibration.report.page")
     pictures = material.pictures.known
     components = decision.component_scores(graphs.training.statistics, manifest.columns, calibration)
     scores = decision.fuse(components, calibration)

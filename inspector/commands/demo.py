@@ -73,10 +73,10 @@ def demo(
     with shown_count("inspecting") as progress:
         measured = evaluation.measure(detector, pictures / "test", progress=progress)
     page = output / "evaluation.html"
-    extras.room("calibration.evaluation_page").write_evaluation(page, measured, detector)
+    extras.room("calibration.report.evaluation_page").write_evaluation(page, measured, detector)
     heatmaps = write_heatmaps(output / "heatmaps", pictures, detector)
     lines = [
-        *_learned(extras.room("calibration.calibrate"), detector),
+        *_learned(extras.room("calibration.thresholds"), detector),
         "",
         *kind_table(measured, evaluation.auroc),
         "",

@@ -46,7 +46,7 @@ def evaluate(
     from inspector.commands.counter import shown_count
 
     evaluation = extras.room("calibration.evaluation", "inspector evaluate")
-    page = extras.room("calibration.evaluation_page", "inspector evaluate")
+    page = extras.room("calibration.report.evaluation_page", "inspector evaluate")
     _check_report(report)
     detector = inspector.open_model(model, threads=threads)
     with shown_count("evaluating") as progress:

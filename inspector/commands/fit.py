@@ -302,7 +302,7 @@ def _print_outcome(path: Path, *, as_json: bool) -> None:
         return
     from inspector import extras
 
-    promise = extras.room("calibration.calibrate").promise(calibration)
+    promise = extras.room("calibration.thresholds").promise(calibration)
     skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
     typer.echo(f"model      {manifest.name}@{manifest.version}")
     typer.echo(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from calibration.charts import Scale, nice_ticks
+from calibration.report.charts import Scale, nice_ticks
 from tests.benchmarks.summary import Spread
 
 WIDTH, RIGHT = 840, 28

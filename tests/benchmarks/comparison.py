@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
-from calibration.localisation import PixelScores
+from calibration.metrics import PixelScores
 from inspector.errors import ImageError
 from inspector.imaging import images
 from inspector.imaging.files import list_images

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.calibrate import make_calibration
 from calibration.conformal import heldout_count
+from calibration.thresholds import make_calibration
 from inspector.commands.fit import seconds
 from inspector.commands.progress import shown_progress
 from inspector.scoring.detector import Graph

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration.calibrate import FUSED, WEIGHTS
+from calibration.thresholds import FUSED, WEIGHTS
 from inspector.errors import UsageError
 from models.preset import FitOptions
 from tests.benchmarks import ablation, detection, penalties
@@ -67,8 +67,8 @@ def test_what_a_part_changes_is_there_to_be_changed(part: str) -> None:
 def test_without_a_component_the_others_keep_their_weights() -> None:
     """Of the layout, the last one, nothing is left."""
     constants = ablation.PARTS["no layout"].constants
-    assert constants["calibration.calibrate.FUSED"] == FUSED[:-1]
-    assert constants["calibration.calibrate.WEIGHTS"] == WEIGHTS[:-1]
+    assert constants["calibration.thresholds.FUSED"] == FUSED[:-1]
+    assert constants["calibration.thresholds.WEIGHTS"] == WEIGHTS[:-1]
 
 
 def test_a_set_that_cannot_be_fitted_does_not_end_the_others(tmp_path: Path, capsys: Output) -> None:

@@ -15,7 +15,7 @@ def checkout(tmp_path: Path) -> Path:
     """A repository with one commit of something that is measured."""
     for name in (
         "models/fit.py",
-        "calibration/calibrate.py",
+        "calibration/thresholds.py",
         "inspector/scoring/detector.py",
         "constraints.txt",
     ):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import models
-from calibration.calibrate import make_calibration
+from calibration.thresholds import make_calibration
 from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GRAPH, Bundle
 from inspector.demo.dataset import render, write_dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from calibration.evaluation import measure
-from calibration.evaluation_page import render_evaluation, write_evaluation
+from calibration.report.evaluation_page import render_evaluation, write_evaluation
 from inspector.scoring.detector import Detector
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, write_picture
 

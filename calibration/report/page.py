@@ -16,9 +16,9 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from calibration import charts
-from calibration.calibrate import promise
 from calibration.conformal import beta_binomial_interval
+from calibration.report import charts
+from calibration.thresholds import promise
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Calibration, Manifest
 from inspector.imaging import images

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from calibration.fusion import ScoreFusion
+from calibration.standardise import ScoreFusion
 
 Floats = NDArray[np.float64]
 NAMES = ("reconstruction", "reconstruction", "latent_mmd", "head", "head")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from calibration.localisation import PixelScores, _ordered_keys
+from calibration.metrics import PixelScores, _ordered_keys
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

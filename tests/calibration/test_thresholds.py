@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calibration.calibrate import check_rates, make_calibration, promise, set_thresholds
 from calibration.conformal import heldout_count
+from calibration.thresholds import check_rates, make_calibration, promise, set_thresholds
 from inspector.bundle.records import Calibration, Column
 from inspector.errors import UsageError
 from inspector.scoring import decision

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, exact_rate, images_needed
-from calibration.fusion import ScoreFusion
+from calibration.standardise import ScoreFusion
 from inspector.bundle.records import Calibration, Column
 from inspector.errors import UsageError
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calibration.evaluation import Evaluation, LabelledScore
 from calibration.labelled import GOOD
-from calibration.report import show_component, show_count, show_number, show_percent
+from calibration.report.page import show_component, show_count, show_number, show_percent
 from inspector.bundle.atomic import write_bytes
 from inspector.imaging import images
 from inspector.imaging.files import printable

@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration import charts
-from calibration.calibrate import promise
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, beta_binomial_interval
-from calibration.report import (
+from calibration.report import charts
+from calibration.report.page import (
     ReportContent,
     UnusualPicture,
     render_report,
@@ -30,6 +29,7 @@ from calibration.report import (
     show_percent,
     write_report,
 )
+from calibration.thresholds import promise
 from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,

@@ -1,0 +1,1 @@
+"""The pages that people read after a fit and after an evaluation."""
