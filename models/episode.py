@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.corruption import Floats, Rng, corrupt
-from models.light import relit
+from models.defects import Floats, Rng, corrupt
+from models.lighting import relit
 from models.scene import Scene
 
 PICTURES = 4  # of each scene

@@ -26,9 +26,9 @@ from inspector.bundle.records import Calibration, Column, ParitySummary
 from inspector.errors import ParityError
 from inspector.scoring import decision
 from inspector.scoring.detector import Graph, RawScores
-from models.assembly import SCORING_BATCH, Graphs, batches
-from models.graph import COLUMNS
-from models.heldout import Parts, graph_without, left_out
+from models.inspection.build import SCORING_BATCH, Graphs, batches
+from models.inspection.cross_fitting import Parts, graph_without, left_out
+from models.inspection.detector import COLUMNS
 
 OPSET = 18
 TOLERANCE = 1e-3  # fp32

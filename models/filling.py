@@ -30,12 +30,12 @@ from inspector.imaging import images
 from inspector.scoring import decision, heatmap
 from inspector.scoring.detector import Graph, RawScores
 from inspector.settings import Settings
-from models import data, export, int8
+from models import dataset, export, int8
 from models.article.preset import ArticleOptions
-from models.assembly import Graphs
-from models.corruption import corrupt
-from models.loop import Course
-from models.preset import FitOptions
+from models.defects import corrupt
+from models.inspection.build import Graphs
+from models.options import FitOptions
+from models.training.loop import Course
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
@@ -58,7 +58,7 @@ class Pictures:
         Pictures that share one are near-duplicates.
     """
 
-    known: data.PictureSet
+    known: dataset.PictureSet
     training: NDArray[np.intp]
     heldout: NDArray[np.intp]
     groups: NDArray[np.integer]

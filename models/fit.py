@@ -22,17 +22,18 @@ from inspector.bundle.store import Store, slug
 from inspector.errors import ResumeError, StoreBusyError
 from inspector.imaging.files import printable
 from inspector.settings import Settings
-from models import assembly, data
+from models import dataset
 from models.article import training as article
 from models.article.preset import ArticleOptions, choose
-from models.board import Board
-from models.crops import CropSampler
 from models.filling import Learned, Material, Pictures, Progress, fill
-from models.graph import COLUMNS
-from models.loop import Plan, Watch
-from models.panel import InspectionPanel
-from models.preset import FitOptions
-from models.train import InspectionLearner, TrainOptions, train
+from models.inspection import build
+from models.inspection.batches import CropSampler
+from models.inspection.detector import COLUMNS
+from models.inspection.panel import InspectionPanel
+from models.inspection.train import InspectionLearner, TrainOptions, train
+from models.options import FitOptions
+from models.training.loop import Plan, Watch
+from models.training.tensorboard import Board
 
 CROP, BATCH = 128, 16
 MMD_WEIGHT, PUSH_WEIGHT = 1.0, 0.5
@@ -76,7 +77,7 @@ def fit(
     note : callable, optional
         Called with one line for each file that was left out, and why.
     **options
-        The fields of `models.preset.FitOptions`, or with `preset="article"` those of
+        The fields of `models.options.FitOptions`, or with `preset="article"` those of
         `models.article.preset.ArticleOptions`.
 
     Returns
@@ -191,7 +192,7 @@ class _Run:
     def prepare(self) -> Callable[[Path], Manifest]:
         """Read and train; the rest happens in the bundle's temporary folder."""
         options = self.options
-        known = data.read_folder(
+        known = dataset.read_folder(
             self.folder,
             self.workspace,
             options.image_size,
@@ -203,10 +204,10 @@ class _Run:
         )
         for name, reason in known.skipped:
             self.note(f"left out: {printable(name)} ({reason})")
-        groups = data.near_duplicate_groups(known.thumbnails)
+        groups = dataset.near_duplicate_groups(known.thumbnails)
         conformal = extras.room("calibration.conformal")
         count = conformal.heldout_count(len(known), options.max_false_reject)
-        training, heldout = data.split(known.digests, groups, count)
+        training, heldout = dataset.split(known.digests, groups, count)
         pictures = Pictures(known, training, heldout, groups)
         if isinstance(options, ArticleOptions):
             self.options = options = replace(options, width=options.width_for(len(known)))
@@ -233,10 +234,10 @@ class _Run:
             training,
             crop=min(CROP, options.image_size),
             batch=BATCH,
-            flips=data.valid_flips(thumbnails[training], pictures.groups[training]),
+            flips=dataset.valid_flips(thumbnails[training], pictures.groups[training]),
             seed=options.seed,
         )
-        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), assembly.LOOKED_AT)
+        finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), build.LOOKED_AT)
         finish += INT8_SECONDS if options.budget_seconds >= INT8_FROM_SECONDS else 0.0
         board = self.board
 
@@ -265,7 +266,7 @@ class _Run:
                 name: sum(p.numel() for p in getattr(network, name).parameters())
                 for name in ("encoder", "decoder", "head")
             },
-            assemble=lambda: assembly.assemble(
+            assemble=lambda: build.assemble(
                 network,
                 sampler.target_mean,
                 pictures.pixels,

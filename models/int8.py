@@ -15,8 +15,8 @@ from inspector.bundle.records import Calibration, Int8Summary
 from inspector.scoring import decision
 from inspector.scoring.detector import Graph, RawScores
 from models.export import score_heldout, score_rows
-from models.graph import COLUMNS
-from models.heldout import Parts
+from models.inspection.cross_fitting import Parts
+from models.inspection.detector import COLUMNS
 from models.quantise import (
     Operation,
     Pixels,

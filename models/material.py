@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from models.corruption import Floats, Rng
+from models.defects import Floats, Rng
 
 GREY_SHARE = 0.5  # of the materials; the others have colours
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.episode import PICTURES, Episode
-from models.networks import FINE_DIM, Trunk
+from models.inspection.network import FINE_DIM, Trunk
 from models.prior import PRIOR_WIDTH
 from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior
 

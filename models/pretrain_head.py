@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.episode import PICTURES, Episode
-from models.losses import dice, focal_bce
-from models.networks import RESIDUALS, InspectionNetwork, nearness
+from models.inspection.losses import dice, focal_bce
+from models.inspection.network import RESIDUALS, InspectionNetwork, nearness
 from models.pretrain import USABLE
 from models.prior import start_from_prior
 from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior

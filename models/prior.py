@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from models.networks import Head, Trunk
+from models.inspection.network import Head, Trunk
 
 PRIOR = Path(__file__).with_name("prior.safetensors")
 HEAD_PRIOR = Path(__file__).with_name("prior_head.safetensors")

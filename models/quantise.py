@@ -30,7 +30,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import add_infer_metadata
 
-from models.corruption import corrupt
+from models.defects import corrupt
 
 SHARE_WORTH_ROUNDING = 0.002  # of all multiplications; an operation of fewer gains nothing
 GROUPS = 16  # neighbours are tried together, because each trial takes time

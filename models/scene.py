@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corruption import Floats, Rng
+from models.defects import Floats, Rng
 from models.material import Material
 
 CANVAS = 176  # px; crops of 128 px are cut from it

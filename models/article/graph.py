@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inspector.bundle.records import Column
 from inspector.scoring.detector import RawScores
 from models.article.network import AutoEncoder
-from models.assembly import LOOKED_AT, Graphs
+from models.inspection.build import LOOKED_AT, Graphs
 from models.mmd import IMQ_SCALES, squared_distances
 
 SMALL, WHOLE = 0.02, 1.0  # of the error map: a small defect, and all of it as in the article
@@ -155,7 +155,7 @@ def assemble(
     rows : int (n,)
         The training pictures; 500 of them, evenly spread, are looked at.
     labels : int (N,)
-        Pictures that share one do not vouch for each other: `models.data.look_alikes`.
+        Pictures that share one do not vouch for each other: `models.dataset.look_alikes`.
     """
     network = network.cpu().eval()
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]

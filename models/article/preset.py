@@ -7,8 +7,8 @@ from typing import Any
 
 from inspector.errors import UsageError
 from models.cost import COSTS
+from models.options import PRESET_SECONDS, CommonOptions, FitOptions, one_of, out_of_range
 from models.penalty import PENALTIES
-from models.preset import PRESET_SECONDS, CommonOptions, FitOptions, one_of, out_of_range
 
 ARTICLE = "article"
 ARTICLE_SECONDS = 900.0

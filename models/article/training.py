@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import data, loop
+from models import dataset
 from models.article.figure import LEAST_SPREAD, copies, figures, one_of_each, spread
 from models.article.graph import COLUMNS, FUSION, assemble
 from models.article.network import BETAS, LEARNING_RATE, ArticleLearner, AutoEncoder, LearnerOptions
 from models.article.panel import Panel
 from models.article.preset import ArticleOptions
 from models.article.sampler import PictureSampler, to_tensor
-from models.board import Board
 from models.filling import Learned, Pictures
-from models.loop import Plan, Progress
 from models.pretraining import match_moments, whiten
+from models.training import loop
+from models.training.loop import Plan, Progress
+from models.training.tensorboard import Board
 
 MATCHED = ("mmd", "gan")  # penalties on codes; what a VAE encodes begins near the prior by itself
 WHITENED = 500  # pictures whose features are whitened
@@ -47,7 +48,7 @@ def learn(
     plan : callable
         Asked for the plan once the encoder is prepared, which takes some of the time.
     checkpoint, threads, resume, progress
-        As for `models.loop.run`.
+        As for `models.training.loop.run`.
     board : Board, optional
         Shows the training; the outcome is the same with and without.
 
@@ -56,7 +57,7 @@ def learn(
     BudgetError, DivergedError, ResumeError
     """
     rows, groups = pictures.training, pictures.groups
-    mirrored = data.valid_flips(pictures.known.thumbnails[rows], groups[rows])[0]
+    mirrored = dataset.valid_flips(pictures.known.thumbnails[rows], groups[rows])[0]
     sampler = PictureSampler(pictures.pixels, rows, flip=mirrored, seed=options.seed, groups=groups)
     learner = ArticleLearner(learner_options(options, sampler.steps_per_epoch))
     if not resume and options.regularizer in MATCHED:
@@ -77,7 +78,7 @@ def learn(
     scaled = options.regularizer in MATCHED
     if scaled:
         spread_like_prior(network, pictures)
-    labels = data.look_alikes(groups, rows, pictures.heldout)
+    labels = dataset.look_alikes(groups, rows, pictures.heldout)
     measured = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
     if board is not None:
         board.graph(network, sampler.some(1))

@@ -45,9 +45,12 @@ PARTS = {
     "no push": Part(constants={"models.fit.PUSH_WEIGHT": 0.0}),
     "no prior, no MMD": Part({"prior": False, "regularizer": "none"}),
     "no prior, no push": Part({"prior": False}, {"models.fit.PUSH_WEIGHT": 0.0}),
-    "no corruption": Part(constants={"models.corruption.CORRUPTED_SHARE": 0.0}),
+    "no corruption": Part(constants={"models.defects.CORRUPTED_SHARE": 0.0}),
     "no gain": Part(
-        constants={"models.crops.GAIN_LIMITS": (1.0, 1.0), "models.graph.GAIN_LIMITS": (1.0, 1.0)}
+        constants={
+            "models.inspection.batches.GAIN_LIMITS": (1.0, 1.0),
+            "models.inspection.detector.GAIN_LIMITS": (1.0, 1.0),
+        }
     ),
     "no head": _without("head"),
     "no layout": _without("layout"),

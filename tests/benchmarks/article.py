@@ -11,7 +11,7 @@ from models.article.preset import PENALTY_WEIGHTS, SMALL_WIDTH
 from models.article.sampler import PictureSampler, to_tensor
 from models.article.training import prepare
 from models.dcgan import SIDE
-from models.loop import kept_threads
+from models.training.loop import kept_threads
 from tests.benchmarks.baseline import Pixels, Scored, Scorer
 
 WIDTH = SMALL_WIDTH  # a quarter of the article's channels: it had a GPU

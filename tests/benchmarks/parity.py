@@ -19,29 +19,30 @@ from calibration.thresholds import make_calibration
 from inspector.commands.fit import seconds
 from inspector.commands.progress import shown_progress
 from inspector.scoring.detector import Graph
-from models import assembly, data, export
-from models.crops import CropSampler
+from models import dataset, export
 from models.fit import BATCH, CROP
-from models.graph import COLUMNS
-from models.loop import Plan
-from models.preset import FitOptions
-from models.train import TrainOptions, train
+from models.inspection import build
+from models.inspection.batches import CropSampler
+from models.inspection.detector import COLUMNS
+from models.inspection.train import TrainOptions, train
+from models.options import FitOptions
+from models.training.loop import Plan
 
 
 def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     """Train on `train/good`, score everything under `test` twice, and say how far apart the scores are."""
     options = FitOptions()
     learned = _read(folder / "train" / "good", work / "train", options)
-    groups = data.near_duplicate_groups(learned.thumbnails)
+    groups = dataset.near_duplicate_groups(learned.thumbnails)
     count = heldout_count(len(learned), options.max_false_reject)
-    training, heldout = data.split(learned.digests, groups, count)
-    flips = data.valid_flips(learned.thumbnails[training], groups[training])
+    training, heldout = dataset.split(learned.digests, groups, count)
+    flips = dataset.valid_flips(learned.thumbnails[training], groups[training])
     sampler = CropSampler(learned.pixels, training, crop=CROP, batch=BATCH, flips=flips, seed=0)
     with shown_progress() as progress:
         trained = train(
             sampler, TrainOptions(), Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
-    graphs = assembly.assemble(
+    graphs = build.assemble(
         trained.network, sampler.target_mean, learned.pixels, training, groups, 0, heldout
     )
     export.write_graphs(graphs, work, options.image_size)
@@ -68,9 +69,9 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     )
 
 
-def _read(folder: Path, work: Path, options: FitOptions) -> data.PictureSet:
+def _read(folder: Path, work: Path, options: FitOptions) -> dataset.PictureSet:
     work.mkdir()
-    return data.read_folder(folder, work, options.image_size, strict=True)
+    return dataset.read_folder(folder, work, options.image_size, strict=True)
 
 
 def main() -> int:

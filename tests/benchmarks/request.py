@@ -10,7 +10,7 @@ from typing import Any
 
 from inspector.commands.fit import seconds
 from inspector.errors import UsageError
-from models.preset import PRESET_SECONDS
+from models.options import PRESET_SECONDS
 from tests.benchmarks.result import Content, place, rounded
 from tests.benchmarks.source import ROOT
 

@@ -18,10 +18,10 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import loop
 from models.article.sampler import Batch, PictureSampler, to_tensor
 from models.dcgan import DcganDecoder, DcganEncoder
-from models.loop import Plan
+from models.training import loop
+from models.training.loop import Plan
 from tests.benchmarks.baseline import Pixels
 
 RATE, BETAS = 2e-4, (0.5, 0.999)  # of both networks, as for DCGAN

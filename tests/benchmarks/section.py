@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from models.preset import PRESET_SECONDS
+from models.options import PRESET_SECONDS
 from tests.benchmarks.chart import Line
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.result import Content, Stored

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from models.preset import PRESET_SECONDS
+from models.options import PRESET_SECONDS
 from tests.benchmarks.result import Content, Stored
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from calibration.thresholds import FUSED, WEIGHTS
 from inspector.errors import UsageError
-from models.preset import FitOptions
+from models.options import FitOptions
 from tests.benchmarks import ablation, detection, penalties
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.measurement import code

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from calibration.conformal import beta_binomial_interval
-from models import corruption
+from models import defects
 from tests.benchmarks.measurement import code, measure, measured
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Stored, timing_place
@@ -90,12 +90,12 @@ def test_a_timing_holds_what_differs(stored: Stored) -> None:
 
 def test_constants_are_changed_for_the_time_of_a_fit(request_: Request, tmp_path: Path) -> None:
     """A part may change what no option changes: without synthetic defects there is nothing to point at."""
-    before = corruption.CORRUPTED_SHARE
-    changed = replace(request_, constants={"models.corruption.CORRUPTED_SHARE": 0.0})
+    before = defects.CORRUPTED_SHARE
+    changed = replace(request_, constants={"models.defects.CORRUPTED_SHARE": 0.0})
     assert changed.asked("code") != request_.asked("code")
     found = measure(changed, tmp_path)[0]
-    assert before == corruption.CORRUPTED_SHARE
+    assert before == defects.CORRUPTED_SHARE
     assert found["steps"] == request_.effort.steps
-    same = replace(request_, constants={"models.corruption.CORRUPTED_SHARE": before})
+    same = replace(request_, constants={"models.defects.CORRUPTED_SHARE": before})
     with pytest.raises(AssertionError, match=r"is 0\.8 already"):
         measure(same, tmp_path / "again")

@@ -10,7 +10,7 @@ import torch
 
 from inspector.demo.dataset import render
 from models.article.sampler import PictureSampler
-from models.loop import Plan
+from models.training.loop import Plan
 from tests.benchmarks.baseline import Pixels
 from tests.benchmarks.searched import SearchedGan, searched_gan
 

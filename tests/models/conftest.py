@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inspector.demo.dataset import render
-from models.crops import CropSampler
+from models.inspection.batches import CropSampler
 
 
 @pytest.fixture(scope="session")

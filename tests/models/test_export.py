@@ -14,10 +14,10 @@ from inspector.bundle.records import Calibration
 from inspector.errors import ParityError
 from inspector.scoring.detector import Graph
 from models import export
-from models.assembly import Graphs, assemble, folded
-from models.graph import COLUMNS, Normalise, pooled
-from models.landmarks import KernelDistance
-from models.networks import InspectionNetwork
+from models.inspection.build import Graphs, assemble, folded
+from models.inspection.detector import COLUMNS, Normalise, pooled
+from models.inspection.memory_bank import KernelDistance
+from models.inspection.network import InspectionNetwork
 
 
 def calibration(threshold: float = 1.0) -> Calibration:

@@ -21,9 +21,9 @@ from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 from models import export, int8
-from models.assembly import assemble
-from models.graph import COLUMNS
-from models.networks import InspectionNetwork
+from models.inspection.build import assemble
+from models.inspection.detector import COLUMNS
+from models.inspection.network import InspectionNetwork
 from models.prior import start_from_prior, start_head_from_prior
 from models.quantise import Operation
 

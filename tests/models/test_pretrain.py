@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.episode import PICTURES, Episode
-from models.networks import InspectionNetwork, Trunk
+from models.inspection.network import InspectionNetwork, Trunk
 from models.pretrain import (
     Pretraining,
     detail,

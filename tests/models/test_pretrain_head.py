@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from models.episode import PICTURES, Episode
-from models.networks import InspectionNetwork
+from models.inspection.network import InspectionNetwork
 from models.pretrain_head import HeadPretraining, scene_distances
 from models.prior import HEAD_PRIOR, start_head_from_prior
 

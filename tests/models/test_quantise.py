@@ -16,9 +16,9 @@ from onnx import numpy_helper
 
 from inspector.scoring.detector import Graph
 from models import export, quantise
-from models.assembly import assemble
-from models.graph import COLUMNS, DISTANCES
-from models.networks import InspectionNetwork
+from models.inspection.build import assemble
+from models.inspection.detector import COLUMNS, DISTANCES
+from models.inspection.network import InspectionNetwork
 from models.quantise import Operation, Quantiser
 
 ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}

@@ -16,7 +16,7 @@ from models.article.graph import COLUMNS, KernelDensity, assemble, errors
 from models.article.network import ArticleLearner
 from models.article.sampler import PictureSampler
 from models.article.training import prepare
-from models.assembly import Graphs
+from models.inspection.build import Graphs
 from models.mmd import imq_witness
 from tests.models.article.conftest import TINY
 

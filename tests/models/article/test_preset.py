@@ -8,8 +8,8 @@ import pytest
 
 from inspector.errors import UsageError
 from models.article.preset import ArticleOptions, choose
+from models.options import FitOptions
 from models.penalty import PENALTIES
-from models.preset import FitOptions
 
 
 def test_the_preset_decides_which_options_there_are() -> None:

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
-from models.crops import CropSampler
-from models.loop import MIN_STEPS, RECENT_STEPS, Course, Plan, slowed
-from models.preset import FitOptions
-from models.train import Trained, TrainOptions, multiplies_16_bits, train
+from models.inspection.batches import CropSampler
+from models.inspection.train import Trained, TrainOptions, multiplies_16_bits, train
+from models.options import FitOptions
+from models.training.loop import MIN_STEPS, RECENT_STEPS, Course, Plan, slowed
 
 OPTIONS = TrainOptions(width=4, latent_dim=8, threads=1)
 

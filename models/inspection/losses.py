@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.crops import Batch
+from models.inspection.batches import Batch
+from models.inspection.network import Distances, InspectionNetwork
 from models.mmd import imq_mmd
-from models.networks import Distances, InspectionNetwork
 
 MMD_PLACES = 384  # codes compared with the prior in one step
 CLEAN_PLACE = 0.05  # a place whose label stays below counts as uncorrupted

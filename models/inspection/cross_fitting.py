@@ -26,9 +26,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from models.graph import DISTANCES, LAYOUTS, Maps
-from models.landmarks import BLOCK, without
-from models.layout import Gaussians
+from models.inspection.context import Gaussians
+from models.inspection.detector import DISTANCES, LAYOUTS, Maps
+from models.inspection.memory_bank import BLOCK, without
 
 PARTS = 4
 NO_PART = -1
@@ -43,9 +43,9 @@ class Parts:
     pictures : int (h,)
         0 to `PARTS` − 1, in the order of the held-out rows.
     landmarks : tuple of int (m,)
-        For each of `models.graph.DISTANCES`; −1 for those of training pictures.
+        For each of `models.inspection.detector.DISTANCES`; −1 for those of training pictures.
     layouts : dict of int to tuple of tuple of Gaussian
-        For each part what each of `models.graph.LAYOUTS` is without it.
+        For each part what each of `models.inspection.detector.LAYOUTS` is without it.
     """
 
     pictures: NDArray[np.intp]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models import landmarks
-from models.crops import CropSampler
-from models.landmarks import KernelDistance
-from models.networks import Distances, InspectionNetwork, nearness
+from models.inspection import memory_bank
+from models.inspection.batches import CropSampler
+from models.inspection.memory_bank import KernelDistance
+from models.inspection.network import Distances, InspectionNetwork, nearness
 
 CROPS, AT_ONCE = 480, 16  # good crops that landmarks are chosen from
 LANDMARKS = (1024, 512)  # of the fine codes, and of those at half the size
@@ -39,7 +39,7 @@ class Neighbours:
                     (network.encoder.trunk(x)[3].float().cpu(), network.encoder.wide(x).float().cpu())
                 )
         chosen = [
-            landmarks.choose(torch.cat(codes), rows, count, seed)
+            memory_bank.choose(torch.cat(codes), rows, count, seed)
             for codes, count in zip(zip(*seen, strict=True), LANDMARKS, strict=True)
         ]
         self._distances = [KernelDistance(each.codes, each.reach).to(device) for each in chosen]

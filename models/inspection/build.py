@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inspector.scoring.detector import RawScores
-from models import landmarks
-from models.data import look_alikes
-from models.graph import (
+from models.dataset import look_alikes
+from models.inspection import memory_bank
+from models.inspection.context import GoodLayouts
+from models.inspection.cross_fitting import NO_PART, Parts, divide
+from models.inspection.detector import (
     LAYOUTS,
     DecoderGraph,
     DetectorGraph,
@@ -28,12 +30,10 @@ from models.graph import (
     RawMaps,
     Rows,
 )
-from models.heldout import NO_PART, Parts, divide
-from models.landmarks import KernelDistance
-from models.layout import GoodLayouts
-from models.light import refocused, relit
-from models.networks import InspectionNetwork
-from models.places import CODES, LIGHT, CodeNumbers, light
+from models.inspection.memory_bank import KernelDistance
+from models.inspection.network import InspectionNetwork
+from models.inspection.patches import CODES, LIGHT, CodeNumbers, light
+from models.lighting import refocused, relit
 
 LANDMARKS = (2048, 2048, 1024)  # of the fine codes, of those at half the size, of the latent
 LOOKED_AT = 500  # pictures that landmarks and units are taken from
@@ -105,7 +105,7 @@ def assemble(
     known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
     seen = _seen(network, (normalise(batch) for batch in batches(pixels, known)))
     found = [
-        landmarks.choose(codes, _tensor(owners[known]), count, seed)
+        memory_bank.choose(codes, _tensor(owners[known]), count, seed)
         for codes, count in zip((seen.fine, seen.wide, seen.coarse), LANDMARKS, strict=True)
     ]
     numbers = CodeNumbers(seen.fine, seen.wide)
@@ -170,7 +170,7 @@ def _judged(raw: RawMaps, maps: list[Tensor]) -> RawMaps:
 
 
 def _parts(
-    owners: NDArray[np.int64], found: list[landmarks.Landmarks], layouts: Sequence[GoodLayouts]
+    owners: NDArray[np.int64], found: list[memory_bank.Landmarks], layouts: Sequence[GoodLayouts]
 ) -> Parts | None:
     """Divide held-out pictures with these owners, and tell which landmarks are theirs."""
     if not len(owners):

@@ -14,11 +14,11 @@ from onnx import numpy_helper
 from inspector.demo.dataset import render
 from inspector.scoring.detector import Graph
 from models import export
-from models.assembly import Graphs, assemble
-from models.graph import COLUMNS, DISTANCES, Maps
-from models.heldout import NO_PART, PARTS, divide, graph_without, left_out
-from models.landmarks import BLOCK
-from models.networks import InspectionNetwork
+from models.inspection.build import Graphs, assemble
+from models.inspection.cross_fitting import NO_PART, PARTS, divide, graph_without, left_out
+from models.inspection.detector import COLUMNS, DISTANCES, Maps
+from models.inspection.memory_bank import BLOCK
+from models.inspection.network import InspectionNetwork
 
 TRAINING, HELDOUT = np.arange(7), np.arange(7, 12)
 # Two held-out pictures look alike; the others are alone.

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.losses import Objective, Push, box_mean, dice, focal_bce, reconstruction_loss, ssim
-from models.networks import FINE_DIM, InspectionNetwork, cells_of, residual_means
+from models.inspection.losses import Objective, Push, box_mean, dice, focal_bce, reconstruction_loss, ssim
+from models.inspection.network import FINE_DIM, InspectionNetwork, cells_of, residual_means
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -98,7 +98,7 @@ def test_push_wants_corrupted_codes_far_from_the_prior() -> None:
 
 def test_without_its_weight_the_penalty_is_not_computed() -> None:
     """`mmd_weight=0` gives a penalty of exactly zero."""
-    from models.crops import Batch
+    from models.inspection.batches import Batch
 
     torch.manual_seed(0)
     picture = torch.rand(4, 3, 64, 64)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inspector import extras
-from models.places import Shape, sizes
+from models.inspection.patches import Shape, sizes
 
 DIRECTIONS = 128  # in which good pictures vary at most; what is left of them is noise
 FOLDS = 5

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.corruption import Floats, Rng, corrupt
-from models.light import refocused, relit
+from models.defects import Floats, Rng, corrupt
+from models.lighting import refocused, relit
 
 LIGHT_STRENGTH = 0.6  # of the changes in light that a good part must survive
 GAIN_LIMITS = (0.4, 2.5)  # a picture is never brightened or darkened by more than this

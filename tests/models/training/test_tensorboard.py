@@ -20,11 +20,11 @@ from inspector.errors import UsageError
 from models.article.network import ArticleLearner
 from models.article.panel import ACROSS, SHOWN, Panel
 from models.article.sampler import PictureSampler
-from models.board import Board, due, fixed_noise, grid, rows_of_pairs
-from models.crops import CropSampler
-from models.loop import Plan, run
-from models.panel import InspectionPanel
-from models.train import InspectionLearner, TrainOptions, train
+from models.inspection.batches import CropSampler
+from models.inspection.panel import InspectionPanel
+from models.inspection.train import InspectionLearner, TrainOptions, train
+from models.training.loop import Plan, run
+from models.training.tensorboard import Board, due, fixed_noise, grid, rows_of_pairs
 from tests.models.article.conftest import TINY
 
 STEPS = 6

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.landmarks import widest
+from models.inspection.memory_bank import widest
 
 # Of a row, grid after grid: places along each side, and numbers for each place.
 Shape = tuple[tuple[int, int], ...]

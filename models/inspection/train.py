@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models import loop
-from models.crops import Batch, CropSampler
-from models.loop import Course, Plan, Progress, Watch
-from models.losses import Objective
-from models.neighbours import Neighbours
-from models.networks import InspectionNetwork
+from models.inspection.batches import Batch, CropSampler
+from models.inspection.losses import Objective
+from models.inspection.neighbours import Neighbours
+from models.inspection.network import InspectionNetwork
 from models.prior import PRIOR_WIDTH, start_from_prior, start_head_from_prior
+from models.training import loop
+from models.training.loop import Course, Plan, Progress, Watch
 
 WARMUP_STEPS = 50
 EMA_DECAY = 0.99
@@ -142,7 +142,7 @@ def train(
     sampler : CropSampler
     options : TrainOptions
     plan, checkpoint, resume, progress
-        As for `models.loop.run`.
+        As for `models.training.loop.run`.
     watcher : callable, optional
         Given the learner, returns what watches its training, and leaves it as it was.
 

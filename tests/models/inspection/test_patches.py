@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.places import CODES, LIGHT, CodeNumbers, light, sizes
+from models.inspection.patches import CODES, LIGHT, CodeNumbers, light, sizes
 
 SIDE = 128
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.corruption import Floats, Rng
+from models.defects import Floats, Rng
 
 UNEVEN_SHARE = 0.5  # of the pictures get light that differs over the picture
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inspector.demo.dataset import render
 from inspector.errors import BadImagesError, NoImagesError, TooFewImagesError
 from inspector.imaging import images
-from models.data import look_alikes, near_duplicate_groups, read_folder, split, valid_flips
+from models.dataset import look_alikes, near_duplicate_groups, read_folder, split, valid_flips
 
 
 def write_parts(folder: Path, count: int) -> None:

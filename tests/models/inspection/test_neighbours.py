@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from models.crops import CropSampler
-from models.loop import Plan
-from models.neighbours import Neighbours
+from models.inspection.batches import CropSampler
+from models.inspection.neighbours import Neighbours
+from models.inspection.train import TrainOptions, share_of_looks, start, train
 from models.prior import PRIOR
-from models.train import TrainOptions, share_of_looks, start, train
+from models.training.loop import Plan
 
 OPTIONS = TrainOptions(latent_dim=8, threads=1)
 

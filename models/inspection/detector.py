@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inspector.bundle.records import Column
-from models.crops import GAIN_LIMITS
-from models.landmarks import KernelDistance
-from models.layout import Layout, relative
-from models.networks import InspectionNetwork, cells_of, nearness, residual_means
-from models.places import CodeNumbers, light
+from models.inspection.batches import GAIN_LIMITS
+from models.inspection.context import Layout, relative
+from models.inspection.memory_bank import KernelDistance
+from models.inspection.network import InspectionNetwork, cells_of, nearness, residual_means
+from models.inspection.patches import CodeNumbers, light
 
 SHARES = (0.0007, 0.005)  # of a map's places: the largest few, and those of a larger defect
 PLACE_SHARES = (0.004, 0.02)  # likewise, of the few places that are judged by the others
@@ -89,8 +89,8 @@ class RawMaps(NamedTuple):
 class Rows(NamedTuple):
     """What is known of each place of pictures, for what judges it by the others."""
 
-    expected: Tensor  # (N, 8192), `models.places.CODES`
-    layout: Tensor  # (N, 2320), `models.places.LIGHT`
+    expected: Tensor  # (N, 8192), `models.inspection.patches.CODES`
+    layout: Tensor  # (N, 2320), `models.inspection.patches.LIGHT`
 
 
 class Maps(nn.Module):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.layout import DIRECTIONS, Gaussian, GoodLayouts, Layout, misfit
-from models.places import LIGHT, light, sizes
+from models.inspection.context import DIRECTIONS, Gaussian, GoodLayouts, Layout, misfit
+from models.inspection.patches import LIGHT, light, sizes
 
 SIDE = 128
 PLACES = LIGHT[0][0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.corruption import FILLS, MASKS, corrupt, perlin
-from models.crops import CropSampler
+from models.defects import FILLS, MASKS, corrupt, perlin
+from models.inspection.batches import CropSampler
 
 
 def crop_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.corruption import Floats
-from models.light import refocused, relit
+from models.defects import Floats
+from models.lighting import refocused, relit
 
 
 def picture(seed: int = 0) -> Floats:

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.board import CURVE_POINTS, PANELS, Board, due, rows_of_pairs
-from models.graph import Normalise
-from models.train import InspectionLearner, learning_rate
+from models.inspection.detector import Normalise
+from models.inspection.train import InspectionLearner, learning_rate
+from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, rows_of_pairs
 
 SHOWN, ACROSS = 8, 4
 

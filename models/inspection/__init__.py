@@ -1,0 +1,1 @@
+"""The inspection network and everything that it scores with."""
