@@ -31,7 +31,7 @@ from inspector.scoring import decision, heatmap
 from inspector.scoring.detector import Graph, RawScores
 from inspector.settings import Settings
 from models import dataset, export, int8
-from models.article.preset import ArticleOptions
+from models.article.options import ArticleOptions
 from models.defects import corrupt
 from models.inspection.build import Graphs
 from models.options import FitOptions

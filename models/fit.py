@@ -24,7 +24,7 @@ from inspector.imaging.files import printable
 from inspector.settings import Settings
 from models import dataset
 from models.article import training as article
-from models.article.preset import ArticleOptions, choose
+from models.article.options import ArticleOptions, choose
 from models.filling import Learned, Material, Pictures, Progress, fill
 from models.inspection import build
 from models.inspection.batches import CropSampler
@@ -78,7 +78,7 @@ def fit(
         Called with one line for each file that was left out, and why.
     **options
         The fields of `models.options.FitOptions`, or with `preset="article"` those of
-        `models.article.preset.ArticleOptions`.
+        `models.article.options.ArticleOptions`.
 
     Returns
     -------

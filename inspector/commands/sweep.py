@@ -173,7 +173,7 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
 
     models = extras.models("inspector sweep")
     for latent_dim, width, weight in grid:  # all of them are allowed, or none is fitted
-        models.article.preset.choose(
+        models.article.options.choose(
             preset="article", latent_dim=latent_dim, width=width, penalty_weight=weight, device=request.device
         )
     trial_of: Callable[..., Trial] = extras.room("calibration.sweep", "inspector sweep").Trial

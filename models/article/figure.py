@@ -11,9 +11,9 @@ from torch import Tensor
 
 from inspector.drift import mmd_test
 from inspector.imaging.sharpness import sharpness
+from models.article.batches import to_pixels, to_tensor
+from models.article.costs import squared_error
 from models.article.network import AutoEncoder
-from models.article.sampler import to_pixels, to_tensor
-from models.cost import squared_error
 from models.training.tensorboard import fixed_noise
 
 PRIOR_DRAWS = 500  # against which the held-out codes are tested: far more than they are, so that they decide

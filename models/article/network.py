@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.article.sampler import Batch
-from models.cost import COSTS
-from models.dcgan import DcganDecoder, DcganEncoder
-from models.penalty import Penalty, make_penalty
+from models.article.batches import Batch
+from models.article.costs import COSTS
+from models.article.dcgan import DcganDecoder, DcganEncoder
+from models.article.regularizers import Penalty, make_penalty
 
 LEARNING_RATE, BETAS = 5e-4, (0.5, 0.999)
 DECAY = 100.0  # by which the learning rate falls over the training

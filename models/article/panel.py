@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.article.batches import to_pixels, to_tensor
+from models.article.costs import squared_error
 from models.article.figure import copies, decoded, least_sharpness
 from models.article.network import ArticleLearner, learning_rate
-from models.article.sampler import to_pixels, to_tensor
-from models.cost import squared_error
-from models.scatter import draw, least_gaussian
+from models.article.scatter import draw, least_gaussian
 from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, fixed_noise, grid, rows_of_pairs
 
 LOOKED_AT = 200  # held-out pictures, and as many training pictures

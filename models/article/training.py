@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from models import dataset
+from models.article.batches import PictureSampler, to_tensor
+from models.article.detector import COLUMNS, FUSION, assemble
 from models.article.figure import LEAST_SPREAD, copies, figures, one_of_each, spread
-from models.article.graph import COLUMNS, FUSION, assemble
 from models.article.network import BETAS, LEARNING_RATE, ArticleLearner, AutoEncoder, LearnerOptions
+from models.article.options import ArticleOptions
 from models.article.panel import Panel
-from models.article.preset import ArticleOptions
-from models.article.sampler import PictureSampler, to_tensor
+from models.article.warm_start import match_moments, whiten
 from models.filling import Learned, Pictures
-from models.pretraining import match_moments, whiten
 from models.training import loop
 from models.training.loop import Plan, Progress
 from models.training.tensorboard import Board

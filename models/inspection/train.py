@@ -17,7 +17,7 @@ from models.inspection.batches import Batch, CropSampler
 from models.inspection.losses import Objective
 from models.inspection.neighbours import Neighbours
 from models.inspection.network import InspectionNetwork
-from models.prior import PRIOR_WIDTH, start_from_prior, start_head_from_prior
+from models.pretrained.weights import PRIOR_WIDTH, start_from_prior, start_head_from_prior
 from models.training import loop
 from models.training.loop import Course, Plan, Progress, Watch
 

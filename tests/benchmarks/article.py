@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.imaging.images import fit_to
+from models.article.batches import PictureSampler, to_tensor
+from models.article.dcgan import SIDE
 from models.article.figure import copies
 from models.article.network import ArticleLearner, LearnerOptions
-from models.article.preset import PENALTY_WEIGHTS, SMALL_WIDTH
-from models.article.sampler import PictureSampler, to_tensor
+from models.article.options import PENALTY_WEIGHTS, SMALL_WIDTH
 from models.article.training import prepare
-from models.dcgan import SIDE
 from models.training.loop import kept_threads
 from tests.benchmarks.baseline import Pixels, Scored, Scorer
 

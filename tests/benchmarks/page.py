@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inspector.bundle.atomic import write_bytes
-from models.dcgan import SIDE
+from models.article.dcgan import SIDE
 from tests.benchmarks.article import MMD_WEIGHT, STEPS, WIDTH
 from tests.benchmarks.baseline import COMPONENTS, THUMBNAIL
 from tests.benchmarks.chart import draw

@@ -23,7 +23,7 @@ from calibration.labelled import GOOD, labelled_pictures
 from inspector.errors import NoImagesError
 from inspector.imaging import images
 from inspector.imaging.files import list_images
-from models.dcgan import SIDE
+from models.article.dcgan import SIDE
 from models.fit import ARTICLE_FINISH_SECONDS
 from models.training.loop import Plan
 from tests.benchmarks import machine

@@ -18,8 +18,8 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.article.sampler import Batch, PictureSampler, to_tensor
-from models.dcgan import DcganDecoder, DcganEncoder
+from models.article.batches import Batch, PictureSampler, to_tensor
+from models.article.dcgan import DcganDecoder, DcganEncoder
 from models.training import loop
 from models.training.loop import Plan
 from tests.benchmarks.baseline import Pixels

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from inspector.demo.dataset import render
-from models.article.sampler import PictureSampler
+from models.article.batches import PictureSampler
 from models.training.loop import Plan
 from tests.benchmarks.baseline import Pixels
 from tests.benchmarks.searched import SearchedGan, searched_gan

@@ -24,7 +24,7 @@ from models import export, int8
 from models.inspection.build import assemble
 from models.inspection.detector import COLUMNS
 from models.inspection.network import InspectionNetwork
-from models.prior import start_from_prior, start_head_from_prior
+from models.pretrained.weights import start_from_prior, start_head_from_prior
 from models.quantise import Operation
 
 GOOD = {"images": 20, "score_correlation": 0.9999, "largest_relative_difference": 0.01, "verdict_flips": 0}

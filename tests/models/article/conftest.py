@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.article.batches import PictureSampler
 from models.article.network import LearnerOptions
-from models.article.sampler import PictureSampler
 
 TINY = LearnerOptions(latent_dim=3, width=8)
 

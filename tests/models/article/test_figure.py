@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from inspector.imaging.sharpness import sharpness
+from models.article.batches import PictureSampler, to_tensor
 from models.article.figure import copies, crossed, figures, one_of_each, prior_match, spread
 from models.article.network import ArticleLearner
-from models.article.sampler import PictureSampler, to_tensor
 from tests.models.article.conftest import TINY
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models.article.batches import PictureSampler
+from models.article.costs import COSTS
 from models.article.network import LEARNING_RATE, ArticleLearner, LearnerOptions, learning_rate
-from models.article.sampler import PictureSampler
-from models.cost import COSTS
+from models.article.regularizers import PENALTIES
 from models.mmd import imq_mmd
-from models.penalty import PENALTIES
 from tests.models.article.conftest import TINY
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from models.inspection.batches import CropSampler
 from models.inspection.neighbours import Neighbours
 from models.inspection.train import TrainOptions, share_of_looks, start, train
-from models.prior import PRIOR
+from models.pretrained.weights import PRIOR
 from models.training.loop import Plan
 
 OPTIONS = TrainOptions(latent_dim=8, threads=1)

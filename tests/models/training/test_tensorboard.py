@@ -17,9 +17,9 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 import models
 from inspector.demo.dataset import render
 from inspector.errors import UsageError
+from models.article.batches import PictureSampler
 from models.article.network import ArticleLearner
 from models.article.panel import ACROSS, SHOWN, Panel
-from models.article.sampler import PictureSampler
 from models.inspection.batches import CropSampler
 from models.inspection.panel import InspectionPanel
 from models.inspection.train import InspectionLearner, TrainOptions, train

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from models import pretrain, schooling
+from models.pretrained import schooling, trunk
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
         output = tmp_path / f"{work}.safetensors"
         words = ["--scenes", "8", "--threads", "1", "--steps", "4", "--stop", str(stop)]
         monkeypatch.setattr("sys.argv", ["", str(tmp_path / work), "--output", str(output), *words])
-        assert pretrain.main() == 0
+        assert trunk.main() == 0
         return load_file(output)
 
     whole = trained("whole", 2)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.defects import Floats, Rng
-from models.material import Material
+from models.pretrained.textures import Material
 
 CANVAS = 176  # px; crops of 128 px are cut from it
 PART_SHARE = 0.6  # of the scenes; the others are plain surfaces

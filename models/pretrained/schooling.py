@@ -16,7 +16,7 @@ from rich.progress import Progress
 from safetensors.torch import save_file
 from torch import nn
 
-from models.episode import Episode, EpisodeSampler, render_bank
+from models.pretrained.episodes import Episode, EpisodeSampler, render_bank
 
 LEARNING_RATE, WEIGHT_DECAY, WARMUP_STEPS, CLIP = 2e-3, 1e-2, 100, 5.0
 CHECKPOINT_STEPS = 100
@@ -96,7 +96,7 @@ def run(make: Callable[[], Pupil], options: argparse.Namespace, stop: int, check
 def card(options: argparse.Namespace, steps: str) -> dict[str, str]:
     """Say what weights were made from."""
     return {
-        "made from": f"{options.scenes} invented scenes of models/scene.py, no photographs, no other weights",
+        "made from": f"{options.scenes} invented scenes of models/pretrained/scenes.py, no photographs, no other weights",
         "steps": steps,
         "seed": str(options.seed),
     }

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.defects import Floats, Rng, corrupt
 from models.lighting import relit
-from models.scene import Scene
+from models.pretrained.scenes import Scene
 
 PICTURES = 4  # of each scene
 SIDE = 128  # px

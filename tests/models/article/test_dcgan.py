@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.dcgan import DcganDecoder, DcganEncoder
+from models.article.dcgan import DcganDecoder, DcganEncoder
 
 
 def trainable(module: nn.Module) -> int:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.episode import PICTURES, SIDE, EpisodeSampler, render_bank
-from models.material import KINDS, Ingredient, Material
-from models.scene import Scene
+from models.pretrained.episodes import PICTURES, SIDE, EpisodeSampler, render_bank
+from models.pretrained.scenes import Scene
+from models.pretrained.textures import KINDS, Ingredient, Material
 
 
 @pytest.mark.parametrize("kind", KINDS)

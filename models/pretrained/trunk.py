@@ -1,4 +1,4 @@
-"""Trains the prior on invented scenes: `python -m models.pretrain WORK --output models/prior.safetensors`.
+"""Trains the prior on invented scenes: `python -m models.pretrained.trunk WORK --output models/prior.safetensors`.
 
 The trunk learns to find what does not fit: a place with a defect must be farther from the good places of
 the scene's other pictures than good places are (the ranking), and a good place must find its nearest
@@ -17,10 +17,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.episode import PICTURES, Episode
 from models.inspection.network import FINE_DIM, Trunk
-from models.prior import PRIOR_WIDTH
-from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior
+from models.pretrained.episodes import PICTURES, Episode
+from models.pretrained.schooling import (
+    CLIP,
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    Schooling,
+    arguments,
+    card,
+    run,
+    write_prior,
+)
+from models.pretrained.weights import PRIOR_WIDTH
 
 EMA_DECAY = 0.998
 DEEP_WEIGHT, IDENTITY_WEIGHT, DETAIL_WEIGHT, PLACE_WEIGHT = 0.5, 0.3, 0.5, 0.1

@@ -8,18 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.episode import PICTURES, Episode
 from models.inspection.network import InspectionNetwork, Trunk
-from models.pretrain import (
-    Pretraining,
-    detail,
-    identity,
-    place,
-    ranking,
-    second_look,
-)
-from models.prior import PRIOR, PRIOR_WIDTH, start_from_prior
-from models.schooling import write_prior
+from models.pretrained.episodes import PICTURES, Episode
+from models.pretrained.schooling import write_prior
+from models.pretrained.trunk import Pretraining, detail, identity, place, ranking, second_look
+from models.pretrained.weights import PRIOR, PRIOR_WIDTH, start_from_prior
 
 
 def generator() -> torch.Generator:
@@ -108,7 +101,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A trunk that starts from a written prior is that trunk."""
     trunk = Trunk(PRIOR_WIDTH)
     write_prior(trunk, tmp_path / "prior.safetensors", {"seed": "0"})
-    monkeypatch.setattr("models.prior.PRIOR", tmp_path / "prior.safetensors")
+    monkeypatch.setattr("models.pretrained.weights.PRIOR", tmp_path / "prior.safetensors")
     started = Trunk(PRIOR_WIDTH)
     start_from_prior(started)
     assert all(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.scatter import draw, least_gaussian, non_gaussianity
+from models.article.scatter import draw, least_gaussian, non_gaussianity
 
 
 def normal(n: int = 2000, d: int = 6, seed: int = 0) -> NDArray[np.float64]:

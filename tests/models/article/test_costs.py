@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.cost import COSTS, squared_error
+from models.article.costs import COSTS, squared_error
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.dcgan import DcganEncoder
-from models.pretraining import ENOUGH, STEPS, match_moments, moment_loss, whiten
+from models.article.dcgan import DcganEncoder
+from models.article.warm_start import ENOUGH, STEPS, match_moments, moment_loss, whiten
 
 
 def test_the_moment_loss_is_the_references() -> None:

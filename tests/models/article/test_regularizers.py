@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.functional import softplus
 
-from models.mmd import imq_mmd, rbf_mmd
-from models.penalty import (
+from models.article.regularizers import (
     PENALTIES,
     AdversarialPenalty,
     Adversary,
@@ -26,6 +25,7 @@ from models.penalty import (
     log_prior,
     make_penalty,
 )
+from models.mmd import imq_mmd, rbf_mmd
 
 
 def generator(seed: int = 0) -> torch.Generator:

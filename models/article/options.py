@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from inspector.errors import UsageError
-from models.cost import COSTS
+from models.article.costs import COSTS
+from models.article.regularizers import PENALTIES
 from models.options import PRESET_SECONDS, CommonOptions, FitOptions, one_of, out_of_range
-from models.penalty import PENALTIES
 
 ARTICLE = "article"
 ARTICLE_SECONDS = 900.0

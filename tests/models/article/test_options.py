@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from inspector.errors import UsageError
-from models.article.preset import ArticleOptions, choose
+from models.article.options import ArticleOptions, choose
+from models.article.regularizers import PENALTIES
 from models.options import FitOptions
-from models.penalty import PENALTIES
 
 
 def test_the_preset_decides_which_options_there_are() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.article.sampler import BATCH, NOISE, PictureSampler, to_pixels, to_tensor
+from models.article.batches import BATCH, NOISE, PictureSampler, to_pixels, to_tensor
 
 
 def test_a_batch_depends_on_seed_and_step_alone(pixels: NDArray[np.uint8], pictures: PictureSampler) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from inspector.scoring.detector import Graph
 from models import export
-from models.article.graph import COLUMNS, KernelDensity, assemble, errors
+from models.article.batches import PictureSampler
+from models.article.detector import COLUMNS, KernelDensity, assemble, errors
 from models.article.network import ArticleLearner
-from models.article.sampler import PictureSampler
 from models.article.training import prepare
 from models.inspection.build import Graphs
 from models.mmd import imq_witness

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from models.episode import PICTURES, Episode
 from models.inspection.network import InspectionNetwork
-from models.pretrain_head import HeadPretraining, scene_distances
-from models.prior import HEAD_PRIOR, start_head_from_prior
+from models.pretrained.episodes import PICTURES, Episode
+from models.pretrained.head import HeadPretraining, scene_distances
+from models.pretrained.weights import HEAD_PRIOR, start_head_from_prior
 
 
 def test_distances_are_to_good_places_of_the_scenes_other_pictures() -> None:

@@ -1,4 +1,4 @@
-"""Trains the head's prior on invented scenes: `python -m models.pretrain_head WORK --output FILE`.
+"""Trains the head's prior on invented scenes: `python -m models.pretrained.head WORK --output FILE`.
 
 The head must weigh two kinds of evidence: what a place looks like, and how far its code is from those of
 other good pictures.  Within one fit it cannot learn that well, because it has seen the features of all its
@@ -16,12 +16,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.episode import PICTURES, Episode
 from models.inspection.losses import dice, focal_bce
 from models.inspection.network import RESIDUALS, InspectionNetwork, nearness
-from models.pretrain import USABLE
-from models.prior import start_from_prior
-from models.schooling import CLIP, LEARNING_RATE, WEIGHT_DECAY, Schooling, arguments, card, run, write_prior
+from models.pretrained.episodes import PICTURES, Episode
+from models.pretrained.schooling import (
+    CLIP,
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    Schooling,
+    arguments,
+    card,
+    run,
+    write_prior,
+)
+from models.pretrained.trunk import USABLE
+from models.pretrained.weights import start_from_prior
 
 EMA_DECAY = 0.995
 LEAST_REACH = 1e-3

@@ -1,0 +1,1 @@
+"""The pretrained weights, and how they are made."""
