@@ -121,7 +121,7 @@ def render_report(content: ReportContent) -> str:
     )
     return (
         _environment()
-        .get_template("report.html.j2")
+        .get_template("page.html.j2")
         .render(
             manifest=manifest,
             calibration=calibration,

@@ -198,10 +198,10 @@ def _outcome(compared: _Comparison | None) -> dict[str, Any]:
     training, copies, limits = compared.training, compared.resemblance.copies, compared.resemblance.limits
     return {
         "training": {
-            "folder": str(training_images.folder),
-            "images": len(training_images.files),
-            "recognised": training_images.recognised,
-            "learned": training_images.learned,
+            "folder": str(training.folder),
+            "images": len(training.files),
+            "recognised": training.recognised,
+            "learned": training.learned,
         },
         "copies": None if copies is None else int(copies.sum()),
         "copy_rate": None if copies is None else float(copies.mean()),

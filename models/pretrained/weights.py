@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from models.inspection.network import Head, Trunk
 
-PRIOR = Path(__file__).with_name("prior.safetensors")
-HEAD_PRIOR = Path(__file__).with_name("prior_head.safetensors")
+PRIOR = Path(__file__).with_name("trunk.safetensors")
+HEAD_PRIOR = Path(__file__).with_name("head.safetensors")
 PRIOR_WIDTH = 32
 
 
