@@ -25,7 +25,7 @@ from inspector.settings import Settings
 from models import dataset
 from models.article import training as article
 from models.article.options import ArticleOptions, choose
-from models.filling import Learned, Material, Pictures, Progress, fill
+from models.export.bundle_writer import Learned, Material, Pictures, Progress, fill
 from models.inspection import build
 from models.inspection.batches import CropSampler
 from models.inspection.detector import COLUMNS

@@ -92,8 +92,8 @@ class Arrivals:
     Parameters
     ----------
     folder : Path
-        Searched below, too; what counts as a picture is what `inspector.imaging.files.list_images` lists, links
-        to files and files alike.
+        Searched recursively, for the files that `inspector.imaging.files.list_images` lists; links to files
+        count as files.
     settle_seconds : float
         For how long a picture must stay as it is.
     """

@@ -51,7 +51,7 @@ def decoded(network: AutoEncoder, z: Tensor) -> Tensor:
 
 
 def least_sharpness(x: Tensor) -> float:
-    """Return the sharpness of the least sharp of pictures (n, 3, 64, 64), by `inspector.imaging.sharpness`."""
+    """Return the least `inspector.imaging.sharpness` of pictures (n, 3, 64, 64)."""
     return min(sharpness(pixels) for pixels in to_pixels(x))
 
 

@@ -17,7 +17,7 @@ from models.article.network import BETAS, LEARNING_RATE, ArticleLearner, AutoEnc
 from models.article.options import ArticleOptions
 from models.article.panel import Panel
 from models.article.warm_start import match_moments, whiten
-from models.filling import Learned, Pictures
+from models.export.bundle_writer import Learned, Pictures
 from models.training import loop
 from models.training.loop import Plan, Progress
 from models.training.tensorboard import Board

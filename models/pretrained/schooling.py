@@ -96,7 +96,7 @@ def run(make: Callable[[], Pupil], options: argparse.Namespace, stop: int, check
 def card(options: argparse.Namespace, steps: str) -> dict[str, str]:
     """Say what weights were made from."""
     return {
-        "made from": f"{options.scenes} invented scenes of models/pretrained/scenes.py, no photographs, no other weights",
+        "made from": f"{options.scenes} invented scenes, no photographs, no other weights",
         "steps": steps,
         "seed": str(options.seed),
     }

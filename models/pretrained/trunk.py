@@ -1,4 +1,6 @@
-"""Trains the prior on invented scenes: `python -m models.pretrained.trunk WORK --output models/prior.safetensors`.
+"""Trains the pretrained trunk on invented scenes.
+
+Usage: `python -m models.pretrained.trunk WORK --output models/pretrained/trunk.safetensors`.
 
 The trunk learns to find what does not fit: a place with a defect must be farther from the good places of
 the scene's other pictures than good places are (the ranking), and a good place must find its nearest

@@ -19,7 +19,8 @@ from calibration.thresholds import make_calibration
 from inspector.commands.fit import seconds
 from inspector.commands.progress import shown_progress
 from inspector.scoring.detector import Graph
-from models import dataset, export
+from models import dataset
+from models.export import onnx_graphs
 from models.fit import BATCH, CROP
 from models.inspection import build
 from models.inspection.batches import CropSampler
@@ -45,9 +46,9 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     graphs = build.assemble(
         trained.network, sampler.target_mean, learned.pixels, training, groups, 0, heldout
     )
-    export.write_graphs(graphs, work, options.image_size)
+    onnx_graphs.write_graphs(graphs, work, options.image_size)
     graph = Graph(work / "detector.onnx", 0)
-    fresh = export.score_heldout(work / "detector.onnx", 0, learned.pixels, heldout, graphs.parts)
+    fresh = onnx_graphs.score_heldout(work / "detector.onnx", 0, learned.pixels, heldout, graphs.parts)
     calibration = make_calibration(
         graphs.training.statistics,
         fresh.statistics,
@@ -60,9 +61,9 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     )
     unseen = _read(folder / "test", work / "test", options)
     rows = np.arange(len(unseen))
-    exported = export.score_rows(graph, unseen.pixels, rows)
+    exported = onnx_graphs.score_rows(graph, unseen.pixels, rows)
     graphs = replace(graphs, parts=None)  # none of these is a landmark
-    found = export.check_parity(graphs, exported, unseen.pixels, rows, calibration)
+    found = onnx_graphs.check_parity(graphs, exported, unseen.pixels, rows, calibration)
     return (
         f"{found.images} test pictures after {trained.course.step} steps: largest relative difference "
         f"{found.largest_relative_difference:.2g}, at most {found.tolerance:g}; {found.verdict_flips} flips"

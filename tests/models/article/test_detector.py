@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from inspector.scoring.detector import Graph
-from models import export
 from models.article.batches import PictureSampler
 from models.article.detector import COLUMNS, KernelDensity, assemble, errors
 from models.article.network import ArticleLearner
 from models.article.training import prepare
+from models.export import onnx_graphs
 from models.inspection.build import Graphs
 from models.mmd import imq_witness
 from tests.models.article.conftest import TINY
@@ -43,7 +43,7 @@ def graphs(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> Graphs:
 def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the three graphs were written to."""
     target = tmp_path_factory.mktemp("graphs")
-    export.write_graphs(graphs, target, 64)
+    onnx_graphs.write_graphs(graphs, target, 64)
     return target
 
 

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from inspector.demo.dataset import render
 from inspector.scoring.detector import Graph
-from models import export
+from models.export import onnx_graphs
 from models.inspection.build import Graphs, assemble
 from models.inspection.cross_fitting import NO_PART, PARTS, divide, graph_without, left_out
 from models.inspection.detector import COLUMNS, DISTANCES, Maps
@@ -44,7 +44,7 @@ def graphs(network: InspectionNetwork, pixels: NDArray[np.uint8]) -> Graphs:
 def path(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Their `detector.onnx`."""
     folder = tmp_path_factory.mktemp("both")
-    export.write_graphs(graphs, folder, 64)
+    onnx_graphs.write_graphs(graphs, folder, 64)
     return folder / "detector.onnx"
 
 
@@ -76,8 +76,8 @@ def test_a_heldout_picture_is_as_far_as_without_its_part(
 ) -> None:
     """With all landmarks a held-out picture lies on its own; scored as one, it does not."""
     assert graphs.parts is not None
-    everything = export.score_rows(Graph(path, 1), pixels, HELDOUT).statistics
-    apart = export.score_heldout(path, 1, pixels, HELDOUT, graphs.parts).statistics
+    everything = onnx_graphs.score_rows(Graph(path, 1), pixels, HELDOUT).statistics
+    apart = onnx_graphs.score_heldout(path, 1, pixels, HELDOUT, graphs.parts).statistics
     distances = slice(2, 8)
     assert (everything[:, distances] < apart[:, distances]).all()
     np.testing.assert_allclose(everything[:, :2], apart[:, :2], rtol=1e-4, atol=1e-4)
@@ -97,10 +97,10 @@ def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
     """
     assert graphs.parts is not None
     later, rows = np.stack([render(seed, size=64).picture for seed in range(30, 35)]), np.arange(5)
-    everything = export.score_rows(Graph(path, 1), later, rows).statistics
+    everything = onnx_graphs.score_rows(Graph(path, 1), later, rows).statistics
     for part, _ in graphs.parts.each():
         with graph_without(path, graphs.parts, part) as fewer:
-            found = export.score_rows(Graph(fewer, 1), later, rows).statistics
+            found = onnx_graphs.score_rows(Graph(fewer, 1), later, rows).statistics
             constants = {value.name: value for value in onnx.load(fewer).graph.initializer}
         latent = [i for i, column in enumerate(COLUMNS) if column.component == "latent_mmd_coarse"]
         assert (everything[:, latent] <= found[:, latent] + 1e-4).all()

@@ -30,9 +30,10 @@ from inspector.imaging import images
 from inspector.scoring import decision, heatmap
 from inspector.scoring.detector import Graph, RawScores
 from inspector.settings import Settings
-from models import dataset, export, int8
+from models import dataset
 from models.article.options import ArticleOptions
 from models.defects import corrupt
+from models.export import int8, onnx_graphs
 from models.inspection.build import Graphs
 from models.options import FitOptions
 from models.training.loop import Course
@@ -131,13 +132,13 @@ def fill(material: Material, target: Path) -> Manifest:
     options, pixels, columns = material.options, material.pictures.pixels, material.learned.columns
     material.progress("exporting", 0, 5)
     graphs = material.learned.assemble()
-    export.write_graphs(graphs, target, options.image_size)
+    onnx_graphs.write_graphs(graphs, target, options.image_size)
     material.progress("exporting", 2, 5)
     threads = material.settings.threads
-    heldout = export.score_heldout(target / GRAPH, threads, pixels, material.heldout, graphs.parts)
+    heldout = onnx_graphs.score_heldout(target / GRAPH, threads, pixels, material.heldout, graphs.parts)
     calibration = _calibrate(material, graphs, heldout)
     material.progress("exporting", 3, 5)
-    parity = export.check_parity(graphs, heldout, pixels, material.heldout, calibration, columns)
+    parity = onnx_graphs.check_parity(graphs, heldout, pixels, material.heldout, calibration, columns)
     _write_probes(target, Graph(target / GRAPH, threads), pixels, material.heldout, options.seed)
     trial = _try_int8(material, target, graphs, heldout, calibration) if material.learned.rounds else None
     if trial is not None and trial.heldout is not None:  # what decides is what the thresholds belong to

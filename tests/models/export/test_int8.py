@@ -20,12 +20,12 @@ from inspector.errors import GoldenMismatchError
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
-from models import export, int8
+from models.export import int8, onnx_graphs
+from models.export.quantise import Operation
 from models.inspection.build import assemble
 from models.inspection.detector import COLUMNS
 from models.inspection.network import InspectionNetwork
 from models.pretrained.weights import start_from_prior, start_head_from_prior
-from models.quantise import Operation
 
 GOOD = {"images": 20, "score_correlation": 0.9999, "largest_relative_difference": 0.01, "verdict_flips": 0}
 
@@ -48,8 +48,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
     start_head_from_prior(network.head)
     training, heldout = np.arange(20), np.arange(20, 36)
     graphs = assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0, heldout=heldout)
-    export.write_graphs(graphs, folder, 64)
-    scored = export.score_heldout(folder / GRAPH, 1, pixels, heldout, graphs.parts)
+    onnx_graphs.write_graphs(graphs, folder, 64)
+    scored = onnx_graphs.score_heldout(folder / GRAPH, 1, pixels, heldout, graphs.parts)
     calibration = make_calibration(
         graphs.training.statistics,
         scored.statistics,
@@ -80,7 +80,7 @@ def test_what_agrees_is_shipped(material: int8.Material, monkeypatch: pytest.Mon
     assert (summary.images, summary.verdict_flips) == (32, 0)
     assert (summary.convolutions or 0) > 3
     assert summary.calibration_images == 20
-    again = export.score_heldout(
+    again = onnx_graphs.score_heldout(
         material.folder / INT8_GRAPH, 1, material.pixels, material.heldout, material.parts
     )
     assert trial.heldout is not None

@@ -8,7 +8,7 @@ import numpy as np
 
 from inspector.imaging import images
 from inspector.settings import Settings
-from models.filling import SHOWN_SIDE, original
+from models.export.bundle_writer import SHOWN_SIDE, original
 
 
 def test_a_report_shows_what_is_left_of_a_picture(tmp_path: Path) -> None:

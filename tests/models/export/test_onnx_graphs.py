@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inspector.bundle.records import Calibration
 from inspector.errors import ParityError
 from inspector.scoring.detector import Graph
-from models import export
+from models.export import onnx_graphs
 from models.inspection.build import Graphs, assemble, folded
 from models.inspection.detector import COLUMNS, Normalise, pooled
 from models.inspection.memory_bank import KernelDistance
@@ -54,7 +54,7 @@ def graphs(pixels: NDArray[np.uint8]) -> Graphs:
 def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the three graphs were written to."""
     target = tmp_path_factory.mktemp("graphs")
-    export.write_graphs(graphs, target, 64)
+    onnx_graphs.write_graphs(graphs, target, 64)
     return target
 
 
@@ -151,8 +151,8 @@ def test_pooling_is_the_mean_of_the_largest_places() -> None:
 def test_parity_passes_on_held_out_pictures(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """What was written is what was trained, with no flipped verdict."""
     rows = np.arange(10, 12)
-    raw = export.score_rows(Graph(folder / "detector.onnx", 1), pixels, rows)
-    found = export.check_parity(graphs, raw, pixels, rows, calibration())
+    raw = onnx_graphs.score_rows(Graph(folder / "detector.onnx", 1), pixels, rows)
+    found = onnx_graphs.check_parity(graphs, raw, pixels, rows, calibration())
     assert found.images == 2
     assert found.verdict_flips == 0
     assert found.largest_relative_difference <= 1e-3
@@ -164,7 +164,7 @@ def test_a_flip_refuses_the_export() -> None:
     exported = trained.copy()
     exported[1, 0] = 4.0
     with pytest.raises(ParityError, match="flips 1 of 3"):
-        export.compare(trained, exported, calibration())
+        onnx_graphs.compare(trained, exported, calibration())
 
 
 def test_a_difference_beyond_the_tolerance_refuses_the_export() -> None:
@@ -174,4 +174,4 @@ def test_a_difference_beyond_the_tolerance_refuses_the_export() -> None:
         exported = trained.copy()
         exported[2, 5] = wrong
         with pytest.raises(ParityError):
-            export.compare(trained, exported, calibration())
+            onnx_graphs.compare(trained, exported, calibration())

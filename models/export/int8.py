@@ -14,10 +14,8 @@ from inspector.bundle.folder import GRAPH, INT8_GRAPH
 from inspector.bundle.records import Calibration, Int8Summary
 from inspector.scoring import decision
 from inspector.scoring.detector import Graph, RawScores
-from models.export import score_heldout, score_rows
-from models.inspection.cross_fitting import Parts
-from models.inspection.detector import COLUMNS
-from models.quantise import (
+from models.export.onnx_graphs import score_heldout, score_rows
+from models.export.quantise import (
     Operation,
     Pixels,
     Quantiser,
@@ -26,6 +24,8 @@ from models.quantise import (
     speedup,
     with_defects,
 )
+from models.inspection.cross_fitting import Parts
+from models.inspection.detector import COLUMNS
 
 TOLERANCE = 0.1  # of a score, relative to the larger of the score and 1
 LEAST_CORRELATION = 0.999

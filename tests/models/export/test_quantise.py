@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from inspector.scoring.detector import Graph
-from models import export, quantise
+from models.export import onnx_graphs, quantise
+from models.export.quantise import Operation, Quantiser
 from models.inspection.build import assemble
 from models.inspection.detector import COLUMNS, DISTANCES
 from models.inspection.network import InspectionNetwork
-from models.quantise import Operation, Quantiser
 
 ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
 
@@ -34,7 +34,7 @@ def graph(pixels: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -
     graphs = assemble(
         network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0, heldout=np.array([], np.intp)
     )
-    export.write_graphs(graphs, folder, 64)
+    onnx_graphs.write_graphs(graphs, folder, 64)
     return folder / "detector.onnx"
 
 
