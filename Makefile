@@ -18,7 +18,7 @@ JOBS ?= 2
 TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help venv system demo test check bench bench-report soak fuzz format docs wheel clean
+.PHONY: help venv system demo test system-test check bench bench-report soak fuzz format docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,15 +46,13 @@ system: ## install the programs that tests start, where they are missing (Debian
 demo: $(STAMP) ## render parts, learn the good ones, find the defects
 	@$(BIN)/inspector demo --output demo-output
 
-# Tests of these are run with coverage, which makes them half as slow again; whole fits are run without it.
-COVERED := tests/inspector tests/calibration tests/contract tests/deploy inspector calibration
 PYTEST = $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips $(PYTEST_OPTIONS)
 
-test: $(STAMP) system ## run every test, some with coverage; a skipped test is a failure
-	@rm -f .coverage .coverage.*
-	$(PYTEST) --cov --cov-report= $(COVERED)
-	@$(BIN)/coverage report --include='inspector/*,calibration/*' --fail-under=90
-	$(PYTEST) tests models $(addprefix --ignore=,$(COVERED))
+test: $(STAMP) ## run every test that needs neither root nor a program beside Python
+	$(PYTEST) -m "not system"
+
+system-test: $(STAMP) system ## run the other tests: browser, Prometheus, systemd, full disks (Debian, as root)
+	$(PYTEST) -m system
 
 check: $(STAMP) ## format, lint, types and the import rule
 	$(BIN)/ruff format --check .

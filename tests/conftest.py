@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+Mount = Callable[[str], Path]
 
 # Shared machines are slow at times: a deadline would report the machine, not the code.
 settings.register_profile("inspector", deadline=None, derandomize=True)
@@ -14,6 +18,9 @@ settings.load_profile("inspector")
 
 # A shell makes jobs in the background ignore Ctrl-C, and whatever they start; these tests are about Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Fixtures that need root or a program beside Python; their tests are marked `system`.
+SYSTEM_FIXTURES = {"browser", "mount"}
 
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 
@@ -23,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--no-skips", action="store_true", help="fail if any test is skipped or expected to fail"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests `system` whose fixtures need root or a program beside Python."""
+    for item in items:
+        if SYSTEM_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("system")
 
 
 @pytest.hookimpl(trylast=True)
@@ -49,6 +64,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's models out of every test, and the tests out of the user's models."""
     monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path_factory.mktemp("store") / "inspector"))
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Make a small disk in memory, or mount that disk again with other options; needs root."""
+    disk = tmp_path / "disk"
+
+    def make(options: str) -> Path:
+        if disk.exists():
+            options = f"remount,{options}"
+        disk.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=True)
+        return disk
+
+    yield make
+    if disk.exists():
+        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.fixture(scope="session")

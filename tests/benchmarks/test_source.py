@@ -43,6 +43,7 @@ def commit(folder: Path) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
+@pytest.mark.system
 def test_the_commit_is_the_last_one_that_changed_what_is_measured(checkout: Path) -> None:
     """A commit of results or documentation leaves the measured commit as it is."""
     before = source.commit(checkout)
@@ -53,6 +54,7 @@ def test_the_commit_is_the_last_one_that_changed_what_is_measured(checkout: Path
     assert source.commit(checkout) == before
 
 
+@pytest.mark.system
 def test_a_change_makes_the_code_dirty_until_it_is_committed(checkout: Path) -> None:
     """A new file that is measured is said to be there; once committed, that commit is the measured one."""
     before = source.commit(checkout)
@@ -62,6 +64,7 @@ def test_a_change_makes_the_code_dirty_until_it_is_committed(checkout: Path) -> 
     assert source.commit(checkout) == {"id": after, "dirty": False}
 
 
+@pytest.mark.system
 def test_the_digest_follows_the_bytes(checkout: Path) -> None:
     """The digest changes with a measured file and with nothing else, committed or not."""
     before = source.digest(checkout)

@@ -29,6 +29,7 @@ VARIABLES = {"$__rate_interval": "10s", "$model": ".*", "[1h]": "[30s]"}
 Query = Callable[[str], list[dict[str, Any]]]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "words",
     [
@@ -92,6 +93,7 @@ def _send(daemon: Daemon, pictures: list[bytes]) -> bool:
     return True
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("text", QUERIES)
 def test_every_panel_has_data(query: Query, text: str) -> None:
     """Each query of the dashboard gives numbers."""
@@ -102,6 +104,7 @@ def test_every_panel_has_data(query: Query, text: str) -> None:
     assert all(row["value"][1] != "NaN" for row in rows) or "queue" in text or "quantile" in text, rows
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_every_alert_asks_for_series_that_exist(query: Query, rule: dict[str, Any]) -> None:
     """The series that an alert is made of are scraped from the daemon, with the labels that it asks for."""

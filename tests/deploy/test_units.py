@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 LARGEST_EXPOSURE = 2.0  # of 10; systemd calls that OK
 
@@ -23,6 +25,7 @@ def _run(*words: str | Path, **environment: str) -> str:
     return ended.stdout + ended.stderr
 
 
+@pytest.mark.system
 def test_the_unit_is_right_and_hardened(tmp_path: Path) -> None:
     """systemd-analyze has nothing to say against it, and rates it OK."""
     program = tmp_path / "inspector"
@@ -40,6 +43,7 @@ def test_the_unit_is_right_and_hardened(tmp_path: Path) -> None:
     assert found[2] == "OK"
 
 
+@pytest.mark.system
 def test_compose_is_right() -> None:
     """docker-compose reads the file, and what it mounts is there."""
     _run("docker-compose", "--file", DEPLOY / "compose.yaml", "config", "--quiet")

@@ -1,12 +1,11 @@
-"""A tiny model, a store that holds it, small disks, and the command line in this very process."""
+"""A tiny model, a store that holds it, and the command line in this very process."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.commands.main import main
 from tests.inspector.tiny_bundle import tiny_bundle
-
-Mount = Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
@@ -38,22 +35,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("INSPECTOR_THREADS", "1")
     return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Make a small disk in memory, or mount it again with other options."""
-    place = tmp_path / "disk"
-
-    def make(options: str) -> Path:
-        again = "" if not place.exists() else "remount,"
-        place.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", again + options, "tmpfs", place], check=True)
-        return place
-
-    yield make
-    if place.exists():
-        subprocess.run(["umount", place], check=True)
 
 
 @dataclass(frozen=True)

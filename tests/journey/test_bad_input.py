@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from inspector.demo.dataset import render, write_dataset
+from tests.conftest import Mount
 from tests.inspector.tiny_bundle import write_picture
 from tests.journey.program import FIT, SIDE, Fitted, Run, complaint, listing, rows, run, without_privileges
 
@@ -394,28 +394,6 @@ def test_score_needs_nothing_of_the_workshop(fitted: Fitted) -> None:
 
 
 # --- full and read-only disks ---------------------------------------------------------------
-
-Mount = Callable[[str], Path]
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Make a small disk in memory; the function takes mount options."""
-    made: list[Path] = []
-
-    def make(options: str) -> Path:
-        place = tmp_path / "disk"
-        if place not in made:
-            place.mkdir()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
-            made.append(place)
-        else:
-            subprocess.run(["mount", "-o", f"remount,{options}", place], check=True)
-        return place
-
-    yield make
-    for place in made:
-        subprocess.run(["umount", place], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from inspector.errors import (
     StorageError,
     UsageError,
 )
-from tests.inspector.conftest import Mount
+from tests.conftest import Mount
 from tests.inspector.tiny_bundle import tiny_fill
 
 

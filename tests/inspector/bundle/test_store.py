@@ -30,7 +30,7 @@ from inspector.errors import (
     StoreError,
     UsageError,
 )
-from tests.inspector.conftest import Mount
+from tests.conftest import Mount
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.journey.program import without_privileges
 

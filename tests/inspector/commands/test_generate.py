@@ -22,7 +22,8 @@ from inspector.bundle.store import Store
 from inspector.demo.dataset import render
 from inspector.generation.training_images import content_digest
 from inspector.imaging import montage
-from tests.inspector.conftest import Command, Ended, Mount
+from tests.conftest import Mount
+from tests.inspector.conftest import Command, Ended
 from tests.inspector.tiny_bundle import SIDE, good_picture, tiny_fill, vector_fill, write_picture
 
 SPATIAL, VECTOR, BLURRED = "spatial", "vector", "blurred"

@@ -20,7 +20,8 @@ from inspector.imaging import images, montage
 from inspector.imaging.sharpness import sharpness
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.detector import Detector
-from tests.inspector.conftest import Command, Ended, Mount
+from tests.conftest import Mount
+from tests.inspector.conftest import Command, Ended
 from tests.inspector.tiny_bundle import SIDE, bad_picture, good_picture, tiny_fill, vector_fill, write_picture
 
 SPATIAL, VECTOR, BLURRED = "spatial", "vector", "blurred"

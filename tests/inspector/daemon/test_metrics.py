@@ -32,6 +32,7 @@ def inspected(store: Store) -> Daemon:
     return daemon
 
 
+@pytest.mark.system
 def test_promtool_has_nothing_to_say(inspected: Daemon) -> None:
     """Names, units and help texts are by the book."""
     with inspected as daemon:
@@ -45,6 +46,7 @@ def test_promtool_has_nothing_to_say(inspected: Daemon) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
+@pytest.mark.system
 def test_prometheus_counts_what_was_sent(inspected: Daemon, tmp_path: Path) -> None:
     """A real one scrapes the daemon, and a query gives the number of pictures."""
     (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=inspected.port))

@@ -25,8 +25,9 @@ from inspector.imaging import images
 from inspector.watch.arrivals import Arrival, Arrivals
 from inspector.watch.journal import Journal, Printout
 from inspector.watch.sorter import Trays
+from tests.conftest import Mount
 from tests.inspector.commands.test_score import on_terminal
-from tests.inspector.conftest import Command, Mount
+from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.journey.program import without_privileges
 
@@ -425,7 +426,7 @@ def other_disk(place: Path) -> Iterator[Path]:
         subprocess.run(["umount", place], check=True)
 
 
-@pytest.fixture(params=["the same disk", "another disk"])
+@pytest.fixture(params=["the same disk", pytest.param("another disk", marks=pytest.mark.system)])
 def trays(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trays]:
     """Trays beside the watched folder, on its disk or on another one."""
     (tmp_path / "in").mkdir()
@@ -944,6 +945,7 @@ def test_a_folder_that_vanishes(folder: Path) -> None:
     ]
 
 
+@pytest.mark.system
 def test_a_share_that_is_unmounted_under_load(folder: Path) -> None:
     """Whenever the disk under the folder goes and comes back, each picture on it has one line at the end."""
     disk = folder.parent / "disk"
