@@ -37,6 +37,20 @@ next.  The tree knows neither exit codes nor HTTP: `inspector.commands.exits` ma
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import ClassVar, TypeVar
+
+
+class InvalidReason(StrEnum):
+    """The reasons for the verdict `invalid`; each is carried by one leaf below `ImageError`."""
+
+    EMPTY = "empty"
+    UNKNOWN_FORMAT = "unknown_format"
+    TRUNCATED = "truncated"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    UNREADABLE = "unreadable"
+
 
 class InspectorError(Exception):
     """Root of the tree.
@@ -55,50 +69,53 @@ class InspectorError(Exception):
         self.hint = hint
 
 
+Branch = TypeVar("Branch", bound=InspectorError)
+
+
 class UsageError(InspectorError):
     """An option or argument is out of its range."""
 
 
 class ImageError(InspectorError):
-    """The picture is at fault; such a picture gets the verdict `invalid`."""
+    """The picture is at fault; such a picture gets the verdict `invalid`.  Only its leaves are raised."""
 
-    reason = "invalid"
+    reason: ClassVar[InvalidReason]
 
 
 class EmptyImageError(ImageError):
     """The file has 0 bytes."""
 
-    reason = "empty"
+    reason = InvalidReason.EMPTY
 
 
 class UnknownFormatError(ImageError):
     """The bytes are not of an image type that is read."""
 
-    reason = "unknown_format"
+    reason = InvalidReason.UNKNOWN_FORMAT
 
 
 class TruncatedImageError(ImageError):
     """The picture ends too early or is damaged."""
 
-    reason = "truncated"
+    reason = InvalidReason.TRUNCATED
 
 
 class ImageTooSmallError(ImageError):
     """A side is shorter than 32 pixels."""
 
-    reason = "too_small"
+    reason = InvalidReason.TOO_SMALL
 
 
 class ImageTooLargeError(ImageError):
     """More pixels or bytes than the limits allow; found before decoding."""
 
-    reason = "too_large"
+    reason = InvalidReason.TOO_LARGE
 
 
 class UnreadableImageError(ImageError):
     """The file cannot be opened: missing, a folder, or not permitted."""
 
-    reason = "unreadable"
+    reason = InvalidReason.UNREADABLE
 
 
 class DatasetError(InspectorError):
@@ -183,3 +200,14 @@ class ResumeError(TrainingError):
 
 class ParityError(TrainingError):
     """The exported graphs do not score as the trained networks do."""
+
+
+def error_classes(branch: type[Branch]) -> list[type[Branch]]:
+    """List a branch of the tree: the class itself, then every class below it, as drawn above.
+
+    Examples
+    --------
+    >>> [kind.__name__ for kind in error_classes(StoreError)][:3]
+    ['StoreError', 'ModelNotFoundError', 'NoCurrentModelError']
+    """
+    return [branch, *(kind for below in branch.__subclasses__() for kind in error_classes(below))]

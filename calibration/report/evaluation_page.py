@@ -95,7 +95,12 @@ def _shown(scores: Iterable[LabelledScore], detector: Detector) -> list[dict[str
 def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
     inspection = detector.score(score.path)
     label = score.path.name if score.kind == GOOD else f"{score.kind}/{score.path.name}"
-    shown: dict[str, Any] = {"label": label, "score": score.score, "reason": inspection.reason, "images": []}
+    shown: dict[str, Any] = {
+        "label": label,
+        "score": score.score,
+        "reason": inspection.record().reason,
+        "images": [],
+    }
     if inspection.picture is not None and inspection.anomaly_map is not None:
         overlay = heatmap.overlay(
             inspection.picture,

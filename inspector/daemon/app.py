@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from inspector import __version__
 from inspector.daemon.access import allowed
-from inspector.daemon.errors import Problem, code_of, problem_of, reason_status
+from inspector.daemon.errors import INVALID_STATUS, Problem, code_of, problem_of
 from inspector.daemon.metrics import CONTENT_TYPE, Metrics
 from inspector.daemon.middleware import INTERNAL, Edge
 from inspector.daemon.openapi import (
@@ -32,7 +32,7 @@ from inspector.daemon.openapi import (
 from inspector.daemon.routes.console import add_console
 from inspector.daemon.service import Answer, MapFormat, Service
 from inspector.daemon.workers import FullError
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, error_classes
 from inspector.scoring.detector import Inspection
 
 TITLE = "inspector"
@@ -74,17 +74,13 @@ def create_app(service: Service) -> FastAPI:
     _add_state(app, service)
     add_console(app, service)
     routes = [str(getattr(route, "path", "")) for route in app.routes]
-    codes = sorted({code_of(kind) for kind in _leaves(InspectorError)} | set(ERRORS))
+    codes = sorted({code_of(kind) for kind in error_classes(InspectorError)} | set(ERRORS))
     service.metrics = Metrics(codes, routes, lambda: service.engine.waiting)
     requests, failed = service.metrics.requests, service.metrics.errors.labels(INTERNAL)
     app.add_middleware(
         Edge, count=lambda route, status: requests.labels(route, str(status)).inc(), failed=failed.inc
     )
     return app
-
-
-def _leaves(kind: type[InspectorError]) -> list[type[InspectorError]]:
-    return [kind, *(leaf for below in kind.__subclasses__() for leaf in _leaves(below))]
 
 
 def _add_errors(app: FastAPI, service: Service) -> None:
@@ -174,13 +170,15 @@ def _note(request: Request, answers: list[Answer]) -> None:
 
 
 def _raise_if_unreadable(inspection: Inspection) -> None:
-    """What cannot be decoded is an error of the request; what can, but is at fault, has a verdict."""
-    if inspection.verdict != "invalid":
+    """Refuse a request whose picture cannot be decoded; every other picture gets a verdict."""
+    if inspection.reason is None or INVALID_STATUS[inspection.reason] == 200:
         return
-    reason, _, message = (inspection.reason or "").partition(": ")
-    status = reason_status(reason)
-    if status != 200:
-        raise Problem(status, reason, message, "send a PNG, JPEG, WebP, BMP or TIFF file as it was written")
+    raise Problem(
+        INVALID_STATUS[inspection.reason],
+        inspection.reason,
+        inspection.message or "",
+        "send a PNG, JPEG, WebP, BMP or TIFF file as it was written",
+    )
 
 
 def _add_state(app: FastAPI, service: Service) -> None:

@@ -16,6 +16,7 @@ from inspector.errors import (
     ImageTooLargeError,
     ImageTooSmallError,
     InspectorError,
+    InvalidReason,
     MissingExtraError,
     ModelNotFoundError,
     NoCurrentModelError,
@@ -23,6 +24,7 @@ from inspector.errors import (
     TrainingError,
     UnknownFormatError,
     UsageError,
+    error_classes,
 )
 
 STATUS: dict[type[InspectorError], int] = {
@@ -101,7 +103,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
 
 
 def code_of(kind: type[InspectorError]) -> str:
-    """One word for a class of the error tree: for pictures the reason that a verdict gives, too.
+    """Return the code of an error class: the reason of an `invalid` picture, else the name of the class.
 
     Examples
     --------
@@ -110,9 +112,8 @@ def code_of(kind: type[InspectorError]) -> str:
     >>> code_of(ImageTooLargeError)
     'too_large'
     """
-    if issubclass(kind, ImageError):
-        return kind.reason
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
+    words = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
+    return str(getattr(kind, "reason", words))
 
 
 def status_of(kind: type[InspectorError]) -> int:
@@ -126,7 +127,7 @@ def problem_of(error: InspectorError) -> Problem:
     return Problem(status_of(kind), code_of(kind), error.message, error.hint)
 
 
-def reason_status(reason: str) -> int:
-    """Return the status for a picture that is at fault, by the word that its reason begins with."""
-    kinds = {kind.reason: kind for kind in ImageError.__subclasses__()}
-    return status_of(kinds[reason]) if reason in kinds else 422
+INVALID_STATUS: dict[InvalidReason, int] = {
+    kind.reason: status_of(kind) for kind in error_classes(ImageError) if kind is not ImageError
+}
+"""HTTP status of a single picture with the verdict `invalid`, by its reason."""

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from inspector.bundle.records import Verdict
-from inspector.errors import ImageError
+from inspector.errors import InvalidReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,8 +109,8 @@ class Metrics:
         self._shown: dict[str, str] = {}  # name -> digest of the model that its gauges tell of
         for stage in STAGES:
             self.stage.labels(stage)
-        for kind in ImageError.__subclasses__():
-            self.invalid.labels(kind.reason)
+        for reason in InvalidReason:
+            self.invalid.labels(reason)
         for result in RELOADS:
             self.reloads.labels(result)
         for code in codes:
@@ -162,8 +162,8 @@ class Metrics:
         self._shown.setdefault(name, "")  # a picture may come before, or after, the model is known here
         self.stage.labels("decode").observe(took.decode / 1e3)
         self.stage.labels("queue").observe(waited_seconds)
-        if inspection.verdict == "invalid":
-            self.invalid.labels((inspection.reason or "").partition(":")[0]).inc()
+        if inspection.reason is not None:
+            self.invalid.labels(inspection.reason).inc()
             return
         self.stage.labels("infer").observe(took.infer / 1e3)
         self.stage.labels("decide").observe(took.decide / 1e3)

@@ -25,7 +25,7 @@ from inspector.bundle.records import (
     ScoredImage,
     Verdict,
 )
-from inspector.errors import BundleError, ImageError
+from inspector.errors import BundleError, ImageError, InvalidReason
 from inspector.imaging import images
 from inspector.scoring import decision, heatmap
 from inspector.settings import Settings
@@ -94,9 +94,10 @@ class Graph:
 class Inspection:
     """One inspected picture: its verdict, the numbers behind it, and where to look.
 
-    The fields are those of the JSON object.  `picture` (uint8 (H, W, 3)) and `anomaly_map` (float32
-    (H, W)) are in the picture's own pixels, `coarse_map` (float32 (h, w)) is the same as the graph gives
-    it, `latent` (float32 (d,)) is the code averaged over places; all are None when the verdict is `invalid`.
+    The fields are those of the JSON object, in which `reason` and `message` are one string.  `picture`
+    (uint8 (H, W, 3)) and `anomaly_map` (float32 (H, W)) are in the picture's own pixels, `coarse_map`
+    (float32 (h, w)) is the same as the graph gives it, `latent` (float32 (d,)) is the code averaged over
+    places; all are None when the verdict is `invalid`.
     """
 
     path: str | None
@@ -109,7 +110,8 @@ class Inspection:
     model: ModelId
     image: ImageSize | None
     milliseconds: Milliseconds
-    reason: str | None
+    reason: InvalidReason | None
+    message: str | None
     _pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
     coarse_map: NDArray[np.float32] | None = field(default=None, repr=False)
     latent: NDArray[np.float32] | None = field(default=None, repr=False)
@@ -130,7 +132,10 @@ class Inspection:
 
     def record(self) -> ScoredImage:
         """Return the record that JSON and HTTP carry."""
-        return ScoredImage(**{name: getattr(self, name) for name in ScoredImage.model_fields})
+        fields = {name: getattr(self, name) for name in ScoredImage.model_fields}
+        if self.reason is not None:
+            fields["reason"] = f"{self.reason}: {self.message}"
+        return ScoredImage(**fields)
 
 
 class Detector:
@@ -250,7 +255,8 @@ class Detector:
             model=self.model,
             image=None,
             milliseconds=Milliseconds(decode=round(seconds * 1e3, 3), infer=0.0, decide=0.0),
-            reason=f"{error.reason}: {error.message}",
+            reason=error.reason,
+            message=error.message,
         )
 
     def draw(self, inspection: Inspection) -> NDArray[np.uint8] | None:
@@ -307,6 +313,7 @@ class Detector:
                 decide=round((perf_counter() - started) * 1e3, 3),
             ),
             reason=None,
+            message=None,
             _pixels=picture.pixels,
             coarse_map=raw.anomaly_map[0],
             latent=raw.latent[0],
