@@ -24,14 +24,16 @@ from inspector.imaging.files import printable
 from inspector.settings import Settings
 from models import dataset
 from models.article import training as article
-from models.article.options import ArticleOptions, choose
+from models.article.options import ArticleOptions
 from models.export.bundle_writer import Learned, Material, Pictures, Progress, fill
+from models.fit_options import FitOptions
 from models.inspection import build
 from models.inspection.batches import CropSampler
 from models.inspection.detector import COLUMNS
+from models.inspection.options import InspectionOptions
 from models.inspection.panel import InspectionPanel
 from models.inspection.train import InspectionLearner, TrainOptions, train
-from models.options import FitOptions
+from models.options import choose
 from models.training.loop import Plan, Watch
 from models.training.tensorboard import Board
 
@@ -77,7 +79,7 @@ def fit(
     note : callable, optional
         Called with one line for each file that was left out, and why.
     **options
-        The fields of `models.options.FitOptions`, or with `preset="article"` those of
+        The fields of `models.inspection.options.InspectionOptions`, or with `preset="article"` those of
         `models.article.options.ArticleOptions`.
 
     Returns
@@ -180,7 +182,7 @@ class _Run:
 
     folder: Path
     name: str
-    options: FitOptions | ArticleOptions
+    options: FitOptions
     settings: Settings
     workspace: Path
     resume: bool
@@ -213,6 +215,7 @@ class _Run:
             self.options = options = replace(options, width=options.width_for(len(known)))
             learned = self._learn_article(options, pictures)
         else:
+            assert isinstance(options, InspectionOptions)
             learned = self._learn(options, pictures)
         material = Material(
             self.folder,
@@ -226,7 +229,7 @@ class _Run:
         )
         return lambda target: fill(material, target)
 
-    def _learn(self, options: FitOptions, pictures: Pictures) -> Learned:
+    def _learn(self, options: InspectionOptions, pictures: Pictures) -> Learned:
         """Train the inspection network."""
         thumbnails, training = pictures.known.thumbnails, pictures.training
         sampler = CropSampler(
@@ -299,13 +302,13 @@ class _Run:
         left = options.budget_seconds - finish_seconds - (time.monotonic() - self.started)
         return Plan(seconds=left, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
 
-    def _train_options(self, options: FitOptions) -> TrainOptions:
+    def _train_options(self, options: InspectionOptions) -> TrainOptions:
         return TrainOptions(
             width=options.width,
             latent_dim=options.latent_dim,
             mmd_weight=MMD_WEIGHT if options.regularizer == "mmd" else 0.0,
             push_weight=PUSH_WEIGHT,
-            prior=options.prior,
+            pretrained=options.pretrained,
             seed=options.seed,
             threads=self.settings.threads,
             device=options.resolved_device(),

@@ -173,8 +173,12 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
 
     models = extras.models("inspector sweep")
     for latent_dim, width, weight in grid:  # all of them are allowed, or none is fitted
-        models.article.options.choose(
-            preset="article", latent_dim=latent_dim, width=width, penalty_weight=weight, device=request.device
+        models.options.choose(
+            preset="article",
+            latent_dim=latent_dim,
+            width=width,
+            regularizer_weight=weight,
+            device=request.device,
         )
     trial_of: Callable[..., Trial] = extras.room("calibration.sweep", "inspector sweep").Trial
     known = _known(request, output)
@@ -203,7 +207,7 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
                     preset="article",
                     latent_dim=latent_dim,
                     width=width,
-                    penalty_weight=weight,
+                    regularizer_weight=weight,
                     time_budget_seconds=request.time_budget_seconds,
                     steps=request.steps,
                     seed=request.seed,

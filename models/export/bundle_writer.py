@@ -31,11 +31,10 @@ from inspector.scoring import decision, heatmap
 from inspector.scoring.detector import Graph, RawScores
 from inspector.settings import Settings
 from models import dataset
-from models.article.options import ArticleOptions
 from models.defects import corrupt
 from models.export import int8, onnx_graphs
+from models.fit_options import FitOptions
 from models.inspection.build import Graphs
-from models.options import FitOptions
 from models.training.loop import Course
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
@@ -108,7 +107,7 @@ class Material:
 
     folder: Path
     name: str
-    options: FitOptions | ArticleOptions
+    options: FitOptions
     settings: Settings
     device: str
     pictures: Pictures

@@ -38,7 +38,7 @@ class TrainOptions:
     weight_decay: float = 1e-2
     mmd_weight: float = 1.0
     push_weight: float = 0.5
-    prior: bool = True
+    pretrained: bool = True
     trunk_rate: float = 0.0
     seed: int = 0
     threads: int = 0
@@ -47,7 +47,7 @@ class TrainOptions:
     @property
     def from_prior(self) -> bool:
         """Whether the trunk is the prior's; a trunk of another width cannot be."""
-        return self.prior and self.width == PRIOR_WIDTH
+        return self.pretrained and self.width == PRIOR_WIDTH
 
     @property
     def frozen(self) -> bool:

@@ -9,13 +9,13 @@ from models.article.batches import PictureSampler, to_tensor
 from models.article.dcgan import SIDE
 from models.article.figure import copies
 from models.article.network import ArticleLearner, LearnerOptions
-from models.article.options import PENALTY_WEIGHTS, SMALL_WIDTH
+from models.article.options import REGULARIZER_WEIGHTS, SMALL_WIDTH
 from models.article.training import prepare
 from models.training.loop import kept_threads
 from tests.benchmarks.baseline import Pixels, Scored, Scorer
 
 WIDTH = SMALL_WIDTH  # a quarter of the article's channels: it had a GPU
-MMD_WEIGHT = PENALTY_WEIGHTS["mmd"]
+MMD_WEIGHT = REGULARIZER_WEIGHTS["mmd"]
 STEPS = 150  # a CPU minute
 
 

@@ -25,14 +25,14 @@ from models.fit import BATCH, CROP
 from models.inspection import build
 from models.inspection.batches import CropSampler
 from models.inspection.detector import COLUMNS
+from models.inspection.options import InspectionOptions
 from models.inspection.train import TrainOptions, train
-from models.options import FitOptions
 from models.training.loop import Plan
 
 
 def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     """Train on `train/good`, score everything under `test` twice, and say how far apart the scores are."""
-    options = FitOptions()
+    options = InspectionOptions()
     learned = _read(folder / "train" / "good", work / "train", options)
     groups = dataset.near_duplicate_groups(learned.thumbnails)
     count = heldout_count(len(learned), options.max_false_reject)
@@ -70,7 +70,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     )
 
 
-def _read(folder: Path, work: Path, options: FitOptions) -> dataset.PictureSet:
+def _read(folder: Path, work: Path, options: InspectionOptions) -> dataset.PictureSet:
     work.mkdir()
     return dataset.read_folder(folder, work, options.image_size, strict=True)
 

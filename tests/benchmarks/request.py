@@ -10,7 +10,7 @@ from typing import Any
 
 from inspector.commands.fit import seconds
 from inspector.errors import UsageError
-from models.options import PRESET_SECONDS
+from models.inspection.options import InspectionOptions
 from tests.benchmarks.result import Content, place, rounded
 from tests.benchmarks.source import ROOT
 
@@ -128,7 +128,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("data", type=Path, help="a folder of sets: train/good, test/good, test/KIND")
     parser.add_argument("--sets", nargs="*", default=[], metavar="NAME", help="only these")
-    parser.add_argument("--preset", choices=tuple(PRESET_SECONDS), default="standard")
+    parser.add_argument("--preset", choices=tuple(InspectionOptions.PRESET_SECONDS), default="standard")
     parser.add_argument("--budget", metavar="TIME", help="such as 90s or 5m, instead of a preset")
     parser.add_argument("--steps", type=int, metavar="N", help="train so many steps, whatever time they take")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")

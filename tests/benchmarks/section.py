@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from models.options import PRESET_SECONDS
+from models.inspection.options import InspectionOptions
 from tests.benchmarks.chart import Line
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.result import Content, Stored
@@ -111,8 +111,8 @@ def middle(spread: Spread | None) -> float | None:
 
 
 def _meaning(effort: str) -> str:
-    if effort in PRESET_SECONDS:
-        return f"{PRESET_SECONDS[effort] / 60:g} minutes for each fit"
+    if effort in InspectionOptions.PRESET_SECONDS:
+        return f"{InspectionOptions.PRESET_SECONDS[effort] / 60:g} minutes for each fit"
     kind, _, amount = effort.partition("-")
     return f"a budget of {amount} for each fit" if kind == "budget" else f"{amount} steps in each fit"
 
@@ -198,7 +198,7 @@ def _origin(effort: str, sets: Sequence[SetSummary]) -> str:
 
 def _command_of_changes(effort: str, names: Sequence[str], fits: Sequence[Stored]) -> str:
     kind, _, amount = effort.partition("-")
-    choice = f"--preset {effort}" if effort in PRESET_SECONDS else f"--{kind} {amount}"
+    choice = f"--preset {effort}" if effort in InspectionOptions.PRESET_SECONDS else f"--{kind} {amount}"
     sets, seeds = " ".join(names), " ".join(map(str, _seeds(fits)))
     return f"python -m tests.benchmarks.ablation DATA --sets {sets} {choice} --seeds {seeds}"
 
@@ -210,7 +210,7 @@ def _seeds(fits: Iterable[Stored]) -> list[int]:
 def _command(effort: str, sets: Sequence[SetSummary]) -> str:
     seeds = _seeds(stored for one in sets for stored in one.fits)
     kind, _, amount = effort.partition("-")
-    choice = f"PRESET={effort}" if effort in PRESET_SECONDS else f"{kind.upper()}={amount}"
+    choice = f"PRESET={effort}" if effort in InspectionOptions.PRESET_SECONDS else f"{kind.upper()}={amount}"
     names = " ".join(one.name for one in sets)
     return f'make bench DATA=FOLDER {choice} SEEDS="{" ".join(map(str, seeds))}" SETS="{names}"'
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from models.options import PRESET_SECONDS
+from models.inspection.options import InspectionOptions
 from tests.benchmarks.result import Content, Stored
 
 
@@ -65,7 +65,7 @@ def component_names(sets: Sequence[SetSummary]) -> list[str]:
 def efforts(found: Iterable[Stored]) -> list[str]:
     """Return the efforts that were measured: presets as they rise, then the others."""
     names = {stored.result["request"]["effort"] for stored in found}
-    presets = [name for name in PRESET_SECONDS if name in names]
+    presets = [name for name in InspectionOptions.PRESET_SECONDS if name in names]
     return presets + sorted(names - set(presets))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from calibration.thresholds import FUSED, WEIGHTS
 from inspector.errors import UsageError
-from models.options import FitOptions
+from models.inspection.options import InspectionOptions
 from tests.benchmarks import ablation, detection, penalties
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.measurement import code
@@ -58,7 +58,7 @@ def test_what_a_part_changes_is_there_to_be_changed(part: str) -> None:
     """A constant that has another name, or the part's value already, shows now, not after an hour of fits."""
     changes, constants = ablation.PARTS[part]
     assert changes or constants
-    assert all(getattr(FitOptions(), name) != value for name, value in changes.items())
+    assert all(getattr(InspectionOptions(), name) != value for name, value in changes.items())
     for name, value in constants.items():
         module, _, constant = name.rpartition(".")
         assert getattr(importlib.import_module(module), constant) != value

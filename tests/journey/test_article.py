@@ -42,7 +42,7 @@ def test_a_fit_prints_its_figures_and_scores(parts: Path, store: Path) -> None:
     ("words", "named"),
     [
         (["--preset", "article", "--image-size", "256"], "--image-size is 256"),
-        (["--preset", "article", "--no-prior"], "--no-prior belongs to"),
+        (["--preset", "article", "--no-prior"], "--no-pretrained belongs to"),
         (["--preset", "article", "--lambda", "-1"], "--lambda is -1"),
         (["--preset", "article", "--width", "12"], "--width is 12"),
         (["--preset", "article", "--regularizer", "none", "--lambda", "3"], "--regularizer none"),

@@ -27,7 +27,7 @@ def test_the_priors_trunk_stays_as_it_is(sampler: CropSampler, tmp_path: Path) -
 
 def test_a_trunk_that_learns_has_no_neighbours(sampler: CropSampler) -> None:
     """Its codes would leave the landmarks behind, so the head does without distances."""
-    learner = start(TrainOptions(latent_dim=8, prior=False), sampler)
+    learner = start(TrainOptions(latent_dim=8, pretrained=False), sampler)
     assert learner.neighbours is None
     assert learner.network.head.from_distances is None
     assert start(OPTIONS, sampler).network.head.from_distances is not None

@@ -13,8 +13,8 @@ import torch
 
 from inspector.errors import BudgetError, DivergedError, ResumeError, UsageError
 from models.inspection.batches import CropSampler
+from models.inspection.options import InspectionOptions
 from models.inspection.train import Trained, TrainOptions, multiplies_16_bits, train
-from models.options import FitOptions
 from models.training.loop import MIN_STEPS, RECENT_STEPS, Course, Plan, slowed
 
 OPTIONS = TrainOptions(width=4, latent_dim=8, threads=1)
@@ -157,4 +157,4 @@ def test_a_loss_that_is_no_number_ends_the_training(sampler: CropSampler, tmp_pa
 def test_unknown_values_are_refused(changes: dict[str, object], words: str) -> None:
     """Each option's message names the value and what is allowed."""
     with pytest.raises(UsageError, match=words):
-        FitOptions(**changes)  # type: ignore[arg-type]
+        InspectionOptions(**changes)  # type: ignore[arg-type]

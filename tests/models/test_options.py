@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from inspector.errors import UsageError
-from models.article.options import ArticleOptions, choose
+from models.article.options import ArticleOptions
 from models.article.regularizers import PENALTIES
-from models.options import FitOptions
+from models.inspection.options import InspectionOptions
+from models.options import choose
 
 
 def test_the_preset_decides_which_options_there_are() -> None:
     """What is not given is the preset's own choice."""
     article, standard = choose(preset="article", latent_dim=None), choose(latent_dim=None)
     assert isinstance(article, ArticleOptions)
-    assert isinstance(standard, FitOptions)
+    assert isinstance(standard, InspectionOptions)
     assert (article.latent_dim, article.image_size, article.budget_seconds) == (64, 64, 900)
     assert (standard.preset, standard.latent_dim, standard.image_size) == ("standard", 32, 256)
     assert choose(preset="article", background=(0, 0, 0)).as_dict()["background"] == [0, 0, 0]
@@ -28,7 +29,7 @@ def test_each_penalty_has_a_weight(regularizer: str) -> None:
     expected = {"mmd": 100.0, "gan": 10.0, "kl": 0.03, "none": 0.0}
     assert ArticleOptions(regularizer=regularizer).weight == expected[regularizer]
     if regularizer != "none":
-        assert ArticleOptions(regularizer=regularizer, penalty_weight=3.0).weight == 3
+        assert ArticleOptions(regularizer=regularizer, regularizer_weight=3.0).weight == 3
 
 
 def test_small_folders_are_learned_with_a_quarter_of_the_width() -> None:
@@ -41,17 +42,17 @@ def test_small_folders_are_learned_with_a_quarter_of_the_width() -> None:
     ("given", "message"),
     [
         ({"preset": "fast"}, "--preset is 'fast'; allowed are quick, standard, thorough, article"),
-        ({"preset": "article", "prior": False}, "--no-prior belongs to --preset quick, standard, thorough"),
+        ({"preset": "article", "pretrained": False}, "--no-pretrained belongs to --preset quick, standard"),
         ({"preset": "article", "image_size": 256}, "--image-size is 256; allowed: 64 with --preset article"),
         ({"preset": "article", "latent_dim": 1}, "--latent-dim is 1; allowed: 2 to 512"),
         ({"preset": "article", "width": 20}, "--width is 20; allowed: multiples of 8"),
         ({"preset": "article", "cost": "l3"}, "--cost is 'l3'; allowed are l2sq, l2, l1"),
         ({"preset": "article", "regularizer": "wgan"}, "allowed are mmd, gan, kl, none"),
-        ({"preset": "article", "penalty_weight": -1.0}, "--lambda is -1; allowed: 0 to"),
-        ({"preset": "article", "penalty_weight": float("nan")}, "--lambda is nan; allowed: 0 to"),
-        ({"preset": "article", "penalty_weight": 1.0, "regularizer": "none"}, "has nothing to weigh"),
+        ({"preset": "article", "regularizer_weight": -1.0}, "--lambda is -1; allowed: 0 to"),
+        ({"preset": "article", "regularizer_weight": float("nan")}, "--lambda is nan; allowed: 0 to"),
+        ({"preset": "article", "regularizer_weight": 1.0, "regularizer": "none"}, "has nothing to weigh"),
         ({"preset": "article", "kernel": "rbf", "regularizer": "gan"}, "--kernel rbf belongs to --reg"),
-        ({"preset": "quick", "penalty_weight": 1.0}, "--lambda belongs to --preset article"),
+        ({"preset": "quick", "regularizer_weight": 1.0}, "--lambda belongs to --preset article"),
         ({"decoder": "dcgan"}, "--decoder belongs to --preset article, not to --preset standard"),
         ({"cost": "l1"}, "--cost belongs to --preset article"),
         ({"kernel": "imq"}, "--kernel belongs to --preset article"),
