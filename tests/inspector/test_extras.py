@@ -19,10 +19,10 @@ class Missing:
         if name.partition(".")[0] == {package!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Missing())
-from inspector import workshop
+from inspector import extras
 from inspector.errors import MissingExtraError
 try:
-    workshop.{room}("inspector fit")
+    extras.{room}("inspector fit")
 except MissingExtraError as error:
     print(error.message)
     print(error.hint)

@@ -168,7 +168,7 @@ def test_pillows_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 LITTLE_MEMORY = """
     import pathlib, resource, sys
-    from inspector import images
+    from inspector.imaging import images
     from inspector.errors import ImageTooLargeError
     images.decode(sys.argv[1], max_pixels=10**9)
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])

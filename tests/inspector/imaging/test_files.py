@@ -53,7 +53,7 @@ def shared_folder() -> Iterator[Path]:
 
 UNPRIVILEGED = """
     import os, pathlib, sys
-    from inspector import images
+    from inspector.imaging import images
     from inspector.errors import InspectorError
     allowed, forbidden, folder = map(pathlib.Path, sys.argv[1:])
     images.decode(allowed)  # imports what it needs while it still may

@@ -1,0 +1,128 @@
+"""Pictures are taken once they have settled, in exactly that state."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from inspector.bundle.records import Modification
+from inspector.errors import DatasetError
+from inspector.watch.arrivals import Arrival, Arrivals
+from tests.inspector.watch.watching import SETTLE, arrived, until, write
+from tests.journey.program import without_privileges
+
+
+def test_a_picture_settles_before_it_is_returned(tmp_path: Path) -> None:
+    """Looks that lie far enough apart must have seen the same size and time; each change begins anew."""
+    arrivals = Arrivals(tmp_path, SETTLE)
+    path = write(tmp_path / "a.png", b"1")
+    assert arrivals.look() == []
+    assert arrivals.unsettled == 1
+    time.sleep(SETTLE)
+    write(path, b"12")
+    assert arrivals.look() == []
+    os.utime(path, ns=(1, 1))
+    time.sleep(SETTLE)
+    assert arrivals.look() == []
+    time.sleep(SETTLE)
+    (settled,) = arrivals.look()
+    assert settled == Arrival(str(path), Modification(1, 2))
+    assert arrivals.unsettled == 0
+
+
+def test_what_was_taken_is_not_returned_until_it_changes(tmp_path: Path) -> None:
+    """A taken picture comes again in another state only, or after everything was forgotten."""
+    arrivals = Arrivals(tmp_path, 0)
+    path = write(tmp_path / "a.png", b"1")
+    (first,) = arrivals.look()
+    arrivals.take(first)
+    assert arrivals.look() == []
+    write(path, b"12")
+    (second,) = arrivals.look()
+    assert second.modified.size_bytes == 2
+    arrivals.take(first)  # of a state that is no longer
+    assert arrivals.look() == [second]
+    arrivals.take(second)
+    arrivals.forget()
+    assert arrivals.look() == [second]
+
+
+def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
+    """The rule is that of `list_images`, without what is left out and what is no file; oldest come first."""
+    for number, name in enumerate(("deep/er/b.JPG", "a.tiff", "results.png", "sorted/pass/c.png", "z.bmp")):
+        os.utime(write(tmp_path / name, b"1"), ns=(number, number))
+    for name in (".hidden.png", ".dot/d.png", "notes.txt", "folder.png/notes.txt", "half.png.part"):
+        write(tmp_path / name, b"1")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link").symlink_to(tmp_path / "deep")
+    (tmp_path / "nowhere.png").symlink_to("nothing")
+    elsewhere = tmp_path.with_name("alias")
+    elsewhere.symlink_to(tmp_path)
+    arrivals = Arrivals(elsewhere, 0)
+    arrivals.leave_out([tmp_path / "sorted" / "pass", tmp_path / "results.png", tmp_path.parent])
+    found = [Path(arrival.path).relative_to(elsewhere).as_posix() for arrival in arrivals.look()]
+    assert found == ["deep/er/b.JPG", "a.tiff", "z.bmp"]
+    assert arrivals.problems == []
+
+
+def test_a_state_that_has_gone_is_not_read(tmp_path: Path) -> None:
+    """Bytes are those of the state that settled: not of a later one, nor of a pipe in its place."""
+    path = write(tmp_path / "a.png", b"123")
+    (arrival,) = Arrivals(tmp_path, 0).look()
+    assert arrival.read(100) == b"123"
+    refused = arrival.read(2)
+    assert "at most 2 are read" in str(refused)
+    os.utime(path, ns=(1, 1))
+    assert arrival.read(100) is None
+    path.unlink()
+    assert arrival.read(100) is None
+    os.mkfifo(path)
+    assert arrival.read(100) is None
+
+
+def test_a_picture_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """A writer that comes in between makes it another state, and what was read is not used."""
+    path = write(tmp_path / "a.png", b"")
+    os.truncate(path, 300_000_000)
+    (arrival,) = Arrivals(tmp_path, 0).look()
+
+    def write_when_opened() -> None:
+        until(lambda: any(os.path.realpath(place) == str(path) for place in Path("/proc/self/fd").iterdir()))
+        with path.open("r+b") as stream:
+            stream.write(b"1")
+
+    writer = threading.Thread(target=write_when_opened)
+    writer.start()
+    content = arrival.read(10**9)
+    writer.join()
+    assert content is None
+    assert arrival.modified != arrived(path).modified
+
+
+def test_a_folder_below_that_may_not_be_listed(tmp_path: Path) -> None:
+    """It is a problem, and hides nothing else; the folder itself being gone is an error."""
+    write(tmp_path / "in" / "shut" / "b.png", b"1")
+    write(tmp_path / "in" / "a.png", b"1")
+    (tmp_path / "in" / "shut").chmod(0)
+    script = (
+        "import sys; from pathlib import Path; from inspector.watch.arrivals import Arrivals\n"
+        "arrivals = Arrivals(Path(sys.argv[1]), 0)\n"
+        "print([Path(one.path).name for one in arrivals.look()], *arrivals.problems)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "in")],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=without_privileges,
+    )
+    assert done.stdout.startswith("['a.png'] ")
+    assert "shut is out of reach: Permission denied" in done.stdout
+    with pytest.raises(DatasetError, match="nothing is out of reach: No such file"):
+        Arrivals(tmp_path / "nothing", 0).look()

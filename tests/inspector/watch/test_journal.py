@@ -1,0 +1,169 @@
+"""Each picture has one whole line in the results, whatever happens to the file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from inspector.bundle.records import WatchedImage
+from inspector.errors import StorageError, StoreBusyError, UsageError
+from inspector.watch.arrivals import Arrival
+from inspector.watch.journal import Journal, Printout
+from tests.conftest import Mount
+from tests.inspector.watch.watching import fill, line_of, refusal, rows, told
+
+
+def arrival_of(row: WatchedImage) -> Arrival:
+    """The picture that a line is of."""
+    return Arrival(str(row.path), row.modified)
+
+
+@contextmanager
+def journal(path: Path, warnings: list[str] | None = None) -> Iterator[Journal]:
+    """An open journal."""
+    opened = Journal(path, (warnings if warnings is not None else []).append)
+    opened.open()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def test_a_journal_remembers(tmp_path: Path) -> None:
+    """Lines are there when `append` returns, are known to the next one, and are written once."""
+    odd = os.fsdecode(b"/in/broken\xff.png")
+    lines = [line_of("/in/a.png"), line_of("/in/a.png", "fail", 2), line_of(odd, "invalid")]
+    results = tmp_path / "results.jsonl"
+    with journal(results) as first:
+        for line in lines:
+            first.append(line)
+        assert [WatchedImage.model_validate(row) for row in rows(results)] == lines
+    with journal(results) as second:
+        assert [second.verdict(arrival_of(line)) for line in lines] == ["pass", "fail", "invalid"]
+        assert second.verdict(arrival_of(line_of("/in/a.png", mtime_ns=3))) is None
+        assert not second.refresh()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, -1])
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, kept: int) -> None:
+    """Whatever is left of a last line without an end goes, the lines before it stay as they are."""
+    results = tmp_path / "results.jsonl"
+    with journal(results) as first:
+        first.append(line_of("/in/a.png"))
+        whole = results.read_bytes()
+        first.append(line_of("/in/b.png"))
+    last = results.read_bytes()[len(whole) :]
+    results.write_bytes(whole + last[:kept])
+    with journal(results) as second:
+        assert results.read_bytes() == whole
+        assert second.verdict(arrival_of(line_of("/in/b.png"))) is None
+        second.append(line_of("/in/b.png"))
+        assert results.read_bytes() == whole + last
+
+
+@pytest.mark.parametrize("content", [b'{"threshold": 3}', b"a\nb", b"\x89PNG\r\n\x1a\n\0\0"])
+def test_half_a_line_of_others_is_not_cut_off(tmp_path: Path, content: bytes) -> None:
+    """A file in which nothing is of a watch is somebody else's."""
+    results = tmp_path / "settings.json"
+    results.write_bytes(content)
+    with pytest.raises(UsageError, match="half a line that inspector watch did not write"), journal(results):
+        pass
+    assert results.read_bytes() == content
+
+
+def test_lines_of_others_are_kept_and_told(tmp_path: Path) -> None:
+    """A whole line that no watch wrote stays, whatever it is, and is warned of in one line."""
+    results = tmp_path / "results.jsonl"
+    with journal(results) as first:
+        first.append(line_of("/in/a.png"))
+    scored = line_of("/in/a.png").model_dump(exclude={"modified", "heatmap"})
+    foreign = [b"a note", b"", b"[]", b'{"path": 3}', b"\xff\x00", json.dumps(scored).encode()]
+    foreign.append(json.dumps(line_of("/in/a.png").model_dump() | {"verdict": ["pass"]}).encode())
+    foreign.append(json.dumps(line_of("/in/a.png").model_dump() | {"modified": [1, 2]}).encode())
+    results.write_bytes(results.read_bytes() + b"\n".join(foreign) + b"\n")
+    content = results.read_bytes()
+    warnings: list[str] = []
+    with journal(results, warnings) as second:
+        assert second.verdict(arrival_of(line_of("/in/a.png"))) == "pass"
+        second.append(line_of("/in/b.png"))
+    assert results.read_bytes().startswith(content)
+    assert warnings == [f"{results}: 8 lines not written by inspector watch, kept as they are"]
+
+
+def test_a_journal_has_one_writer(tmp_path: Path) -> None:
+    """While one is open, another is refused; its folder is never made, and it must be a file."""
+    results = tmp_path / "results.jsonl"
+    with journal(results), pytest.raises(StoreBusyError, match=r"results\.jsonl is being written to"):
+        Journal(results, print).open()
+    with journal(results):
+        pass
+    with pytest.raises(StorageError, match="no such folder"):
+        Journal(tmp_path / "none" / "results.jsonl", print).open()
+    assert not (tmp_path / "none").exists()
+    assert "not a regular file" in refusal(lambda: Journal(Path(os.devnull), print).open())
+
+
+@pytest.mark.parametrize("change", ["removed", "emptied", "renamed", "longer"])
+def test_a_journal_that_somebody_changed_is_read_anew(tmp_path: Path, change: str) -> None:
+    """Rotated, shortened or lengthened by others, it is what it says now that counts."""
+    results = tmp_path / "results.jsonl"
+    with journal(results) as opened:
+        opened.append(line_of("/in/a.png"))
+        whole = results.read_bytes()
+        if change == "removed":
+            results.unlink()
+        elif change == "emptied":
+            results.write_bytes(b"")
+        elif change == "renamed":
+            results.rename(tmp_path / "yesterday.jsonl")
+        else:
+            results.write_bytes(whole + b"{torn")
+        if change != "longer":
+            opened.append(line_of("/in/b.png"))
+            assert told(results) == [("b.png", "pass")]
+            assert opened.verdict(arrival_of(line_of("/in/a.png"))) is None
+        else:
+            opened.append(line_of("/in/a.png"))
+            assert results.read_bytes() == whole
+            assert opened.refresh() is True  # told once
+            assert opened.refresh() is False
+
+
+def test_a_full_disk_leaves_no_half_line(mount: Mount) -> None:
+    """What does not fit leaves nothing, and is written when there is room."""
+    disk = mount("size=64k")
+    results = disk / "results.jsonl"
+    with journal(results) as opened:
+        opened.append(line_of("/in/first.png"))
+        filler = disk / "filler"
+        fill(filler)
+        lines = (line_of(f"/in/{number}.png") for number in range(50))
+
+        def append() -> None:  # some still fit into the last block
+            for line in lines:
+                opened.append(line)
+
+        assert f"no space left for {results}" in refusal(append)
+        names = [name for name, _ in told(results)]
+        assert names == ["first.png", *(f"{number}.png" for number in range(len(names) - 1))]
+        assert 1 < len(names) < 50
+        filler.unlink()
+        opened.append(line_of("/in/last.png"))
+        assert [name for name, _ in told(results)] == [*names, "last.png"]
+
+
+def test_printed_results_are_remembered() -> None:
+    """Within one process a printed picture is known."""
+    lines: list[str] = []
+    printout = Printout(lines.append)
+    row = line_of("/in/a.png", "fail")
+    assert printout.verdict(arrival_of(row)) is None
+    printout.append(row)
+    assert printout.verdict(arrival_of(row)) == "fail"
+    assert printout.refresh() is False
+    assert WatchedImage.model_validate_json(lines[0]) == row

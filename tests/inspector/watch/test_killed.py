@@ -1,0 +1,82 @@
+"""A watch that was killed at any moment is completed by the next one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from inspector.imaging import images
+from tests.inspector.tiny_bundle import good_picture
+from tests.inspector.watch.watching import (
+    BAD,
+    GOOD,
+    QUICK,
+    Watcher,
+    contents,
+    names,
+    other_disk,
+    pictures,
+    rows,
+    rows_so_far,
+    told,
+    until,
+    write,
+)
+
+
+def test_killed_and_torn(folder: Path) -> None:
+    """After a kill in the middle of a line the next one cuts it off, and every picture has one line."""
+    results = folder / "inspections.jsonl"
+    for name in ("a.png", "b.png"):
+        write(folder / name, GOOD)
+    with Watcher(folder) as watcher:
+        until(lambda: len(rows(results)) == 2)
+        watcher.kill()
+    results.write_bytes(results.read_bytes()[:-200])
+    write(folder / "c.png", BAD)
+    with Watcher(folder):
+        until(lambda: len(rows_so_far(results)) == 3)
+    assert sorted(told(results)) == [("a.png", "pass"), ("b.png", "pass"), ("c.png", "fail")]
+
+
+KILLS = {
+    "before it is held": "sorter.Trays._hold = lambda *_: die()",
+    "before it is placed": "sorter._place = lambda *_, **__: die()",
+    "while it has both names": "link = os.link; os.link = lambda *paths: (link(*paths), die())",
+    "while there is a copy": "sorter._name = lambda *_, **__: die()",
+}
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=pytest.mark.system if "copy" in moment else ()) for moment in KILLS]
+)
+def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str) -> None:
+    """Killed at any point of a move, the next one completes it: one line, and one file in the tray."""
+    results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
+    content = {f"{number}.png": images.encode_png(good_picture(number)) for number in range(40)}
+    for name, picture in content.items():
+        write(folder / name, picture)
+    script = (
+        "import os, signal, sys\n"
+        "from inspector.watch import sorter\n"
+        "from inspector.commands.main import main\n"
+        "die = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"{KILLS[moment]}\n"
+        f"sys.argv = ['inspector', 'watch', {str(folder)!r}, '--move', {str(sorted_)!r}, *{QUICK!r}]\n"
+        "main()\n"
+    )
+    with other_disk(sorted_) if "copy" in moment else nullcontext():
+        killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=60)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert len(rows(results)) == 1
+        with Watcher(folder, "--move", sorted_) as watcher:
+            until(lambda: len(names(sorted_)) == 40 and not pictures(folder))
+        assert contents(sorted_ / "pass") == content
+    assert len({name for name, _ in told(results)}) == len(rows(results)) == 40
+    assert not (folder / ".moving").exists()
+    assert watcher.said == []

@@ -1,0 +1,204 @@
+"""`inspector watch --once` scores the pictures that are there, and ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from inspector.bundle.records import ScoredImage
+from inspector.bundle.store import Store
+from inspector.imaging import images
+from tests.conftest import Mount
+from tests.inspector.conftest import Command
+from tests.inspector.watch.watching import BAD, GOOD, QUICK, contents, rows, write
+
+
+def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
+    """Each picture gets a line like that of `score`, and its state; a second run adds none."""
+    for name, content in (("a.png", GOOD), ("deep/b.png", BAD), ("c.jpg", GOOD[:-40]), ("d.tif", b"")):
+        write(folder / name, content)
+    ended = command("watch", folder, "--once", *QUICK)
+    assert (ended.code, ended.out, ended.err) == (1, "", "")
+    results = folder / "inspections.jsonl"
+    found = {Path(row["path"]).name: row for row in rows(results)}
+    assert {name: row["verdict"] for name, row in found.items()} == {
+        "a.png": "pass",
+        "b.png": "fail",
+        "c.jpg": "invalid",
+        "d.tif": "invalid",
+    }
+    assert list(found["a.png"]) == [*ScoredImage.model_fields, "modified", "heatmap"]
+    status = (folder / "a.png").stat()
+    assert found["a.png"]["modified"] == {"mtime_ns": status.st_mtime_ns, "size_bytes": status.st_size}
+    assert found["c.jpg"]["reason"].startswith("truncated: ")
+    assert found["d.tif"]["reason"].startswith("empty: ")
+    scored = {
+        Path(row["path"]).name: row
+        for row in map(json.loads, command("score", folder, "--format", "jsonl").out.splitlines())
+    }
+    for name, row in found.items():
+        for other in ({"milliseconds", "reason"}, {"modified", "heatmap"}):
+            for field in other:
+                row.pop(field)
+                scored[name].pop(field, None)
+        assert row == scored[name]
+    before = results.read_bytes()
+    assert command("watch", folder, "--once", *QUICK).code == 0
+    assert results.read_bytes() == before
+
+
+def test_a_heatmap_that_cannot_be_written(command: Command, folder: Path, mount: Mount) -> None:
+    """It is told in one line; every picture has its own all the same."""
+    disk = mount("size=16k")
+    (disk / "filler").write_bytes(bytes(12_288))
+    for name, content in (("a.png", BAD), ("b.png", GOOD)):
+        write(folder / name, content)
+    ended = command("watch", folder, "--once", "--heatmaps", disk, *QUICK)
+    assert ended.code == 6
+    assert ended.err.startswith("error: no space left")
+    found = {Path(row["path"]).name: row for row in rows(folder / "inspections.jsonl")}
+    assert {name: (row["verdict"], row["heatmap"]) for name, row in found.items()} == {
+        "a.png": ("fail", None),
+        "b.png": ("pass", None),
+    }
+
+
+def test_once_ends_like_score(command: Command, folder: Path) -> None:
+    """0 when all passed or nothing was there, 3 when one is invalid and none failed, 1 when one failed."""
+    assert command("watch", folder, "--once", *QUICK).code == 0
+    for name, content, code in (("a.png", GOOD, 0), ("b.png", b"no picture", 3), ("c.png", BAD, 1)):
+        write(folder / name, content)
+        assert command("watch", folder, "--once", *QUICK).code == code
+
+
+def test_once_leaves_what_is_being_written(command: Command, folder: Path) -> None:
+    """A picture that grows while it looks is left for the next time, and that is said."""
+    stop = threading.Event()
+    path = write(folder / "a.png", GOOD[:100])
+
+    def grow() -> None:
+        while not stop.wait(0.02):
+            with path.open("ab") as stream:
+                stream.write(b"0")
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    try:
+        ended = command("watch", folder, "--once", *QUICK)
+    finally:
+        stop.set()
+        growing.join()
+    assert (ended.code, ended.err) == (0, "1 still being written and left for the next time\n")
+    assert rows(folder / "inspections.jsonl") == []
+
+
+def test_relative_and_absolute_names_are_the_same_folder(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines name pictures by absolute paths, so a watch goes on wherever it is started from."""
+    write(folder / "a.png", GOOD)
+    monkeypatch.chdir(folder.parent)
+    assert command("watch", "incoming", "--once", *QUICK).code == 0
+    monkeypatch.chdir(folder)
+    assert command("watch", ".", "--once", *QUICK).code == 0
+    (row,) = rows(folder / "inspections.jsonl")
+    assert row["path"] == str(folder / "a.png")
+
+
+def test_results_on_stdout(command: Command, folder: Path) -> None:
+    """With `--output -` the lines are printed, and no file is written."""
+    write(folder / "a.png", GOOD)
+    ended = command("watch", folder, "--once", "--output", "-", *QUICK)
+    (row,) = map(json.loads, ended.out.splitlines())
+    assert (row["path"], row["verdict"], ended.err) == (str(folder / "a.png"), "pass", "")
+    assert set(contents(folder)) == {"a.png"}
+
+
+def test_heatmaps_and_trays_inside_the_folder(command: Command, folder: Path) -> None:
+    """What the watch itself puts below the folder is never taken for an arrival."""
+    for name in ("a.png", "deep/a.png"):
+        write(folder / name, BAD)
+    options = (
+        "--once",
+        "--move",
+        folder,
+        "--heatmaps",
+        folder / "maps",
+        "--output",
+        folder / "out" / "r.png",
+    )
+    (folder / "out").mkdir()
+    for code in (1, 0):
+        assert command("watch", folder, *options, *QUICK).code == code
+    lines = rows(folder / "out" / "r.png")
+    assert len(lines) == 2
+    for row in lines:
+        assert Path(row["heatmap"]).name.startswith("a_")
+        assert images.decode(Path(row["heatmap"])).pixels.shape == (64, 64, 3)
+    left = {name for name in contents(folder) if not name.startswith(("maps", "out"))}
+    assert left == {"fail/a.png", "fail/a_2.png"}
+
+
+def test_trays_given_by_another_name_of_the_folder(command: Command, folder: Path) -> None:
+    """A link to the watched folder does not make the trays below it arrive."""
+    (folder.parent / "alias").symlink_to(folder)
+    write(folder / "a.png", GOOD)
+    for _ in range(2):
+        assert command("watch", folder.parent / "alias", "--once", "--move", folder, *QUICK).code == 0
+    assert len(rows(folder / "inspections.jsonl")) == 1
+    assert {name for name in contents(folder) if name.endswith(".png")} == {"pass/a.png"}
+
+
+def test_moves_are_caught_up_with(command: Command, folder: Path, tmp_path: Path) -> None:
+    """Pictures that have lines from before are moved by the verdict of their line, without another one."""
+    write(folder / "a.png", GOOD)
+    write(folder / "b.png", BAD)
+    assert command("watch", folder, "--once", *QUICK).code == 1
+    assert command("watch", folder, "--once", "--move", tmp_path / "sorted", *QUICK).code == 0
+    assert contents(tmp_path / "sorted") == {"pass/a.png": GOOD, "fail/b.png": BAD}
+    assert len(rows(folder / "inspections.jsonl")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nothing"], 2, "nothing does not exist"),
+        (["file"], 2, "file is not a folder"),
+        (["incoming", "--model", "nothing"], 6, "no model 'nothing'"),
+        (["incoming", "--heatmaps", "incoming"], 2, "is the folder that is watched"),
+        (["incoming", "--heatmaps", "file/maps"], 6, "file"),
+        (["incoming", "--move", "file/sorted"], 6, "file"),
+        (["incoming", "--output", "none/results.jsonl"], 6, "no such folder"),
+        (["incoming", "--output", "incoming"], 6, "Is a directory"),
+        (["incoming", "--settle", "-1"], 2, "-1"),
+        (["incoming", "--interval", "0"], 2, "0"),
+    ],
+)
+def test_what_cannot_begin_is_an_error(
+    command: Command,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    """A wrong folder, model, place or number ends the command before anything is written."""
+    monkeypatch.chdir(folder.parent)
+    write(folder / "a.png", GOOD)
+    write(folder.parent / "file", b"")
+    ended = command("watch", *arguments)
+    assert (ended.code, ended.out) == (code, "")
+    assert message in ended.err
+    assert len(ended.err.splitlines()) == 2
+    assert {name for name in contents(folder) if not name.startswith(".")} == {"a.png"}
+
+
+def test_a_broken_model_is_an_error_at_the_start(command: Command, folder: Path, model: Store) -> None:
+    """Where there is no model to go on with, a damaged one ends the command, in one line and a hint."""
+    (model.path("tiny") / "detector.onnx").write_bytes(b"damaged")
+    ended = command("watch", folder)
+    assert ended.code == 5
+    assert len(ended.err.splitlines()) == 2

@@ -1,0 +1,60 @@
+"""A running watch follows the promoted model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from inspector.bundle.store import Store
+from tests.inspector.tiny_bundle import tiny_fill
+from tests.inspector.watch.watching import GOOD, SETTLE, Watcher, rows, until, write
+
+
+def test_promotions_are_followed(folder: Path, model: Store) -> None:
+    """A new version scores what comes next; a broken one is refused in one line, and the old one goes on."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder) as watcher:
+        write(folder / "a.png", GOOD)
+        until(lambda: len(rows(results)) == 1)
+        model.publish("tiny", tiny_fill(threshold=30.0))
+        time.sleep(1)
+        write(folder / "b.png", GOOD)
+        until(lambda: len(rows(results)) == 2)
+        third = model.publish("tiny", tiny_fill(threshold=40.0))
+        model.rollback("tiny")
+        time.sleep(1)
+        (third.path / "detector.onnx").write_bytes(b"damaged")
+        (model.root / "tiny" / "promoted").write_text("3\n")
+        until(lambda: any("detector.onnx" in line for line in watcher.said))
+        write(folder / "c.png", GOOD)
+        until(lambda: len(rows(results)) == 3)
+    assert [row["model"]["version"] for row in rows(results)] == [1, 2, 2]
+    assert len(watcher.said) == 1
+    assert watcher.said[0].startswith("a new model cannot be used, tiny@2 goes on: ")
+
+
+def test_a_named_version_stays(folder: Path, model: Store) -> None:
+    """With `--model NAME@VERSION` promotions change nothing."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder, "--model", "tiny@1"):
+        until(results.exists)
+        model.publish("tiny", tiny_fill(threshold=30.0))
+        time.sleep(0.5)
+        write(folder / "a.png", GOOD)
+        until(lambda: len(rows(results)) == 1)
+    assert rows(results)[0]["model"]["version"] == 1
+
+
+def test_pictures_wait_for_a_model(folder: Path, model: Store) -> None:
+    """Where the model is removed, that is told in one line, and pictures wait for the next one."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder) as watcher:
+        until(results.exists)
+        model.remove("tiny")
+        until(lambda: len(watcher.said) == 1)
+        write(folder / "a.png", GOOD)
+        time.sleep(3 * SETTLE)
+        assert rows(results) == []
+        model.publish("tiny", tiny_fill(threshold=30.0))
+        until(lambda: len(rows(results)) == 1)
+    assert watcher.said[0].startswith("error: there is no model in ")

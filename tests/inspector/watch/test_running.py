@@ -1,0 +1,143 @@
+"""A running watch gives each state of each picture one line, and ends when it is told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from inspector.imaging import images
+from tests.inspector.tiny_bundle import good_picture
+from tests.inspector.watch.watching import (
+    BAD,
+    GOOD,
+    SETTLE,
+    Watcher,
+    rows,
+    rows_so_far,
+    told,
+    until,
+    write,
+)
+from tests.journey.program import without_privileges
+
+
+def test_slow_writers_and_renames(folder: Path) -> None:
+    """A picture is taken once it is whole, however slowly it is written, and at once when renamed in."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder) as watcher:
+        with (folder / "slow.png").open("wb", buffering=0) as stream:
+            for start in range(0, len(BAD), len(BAD) // 12):
+                stream.write(BAD[start : start + len(BAD) // 12])
+                time.sleep(SETTLE / 5)
+        staged = write(folder.parent / "old.png", GOOD)
+        os.utime(staged, (1e9, 1e9))
+        staged.rename(folder / "renamed.png")
+        began = time.monotonic()
+        until(lambda: ("renamed.png", "pass") in told(results))
+        assert time.monotonic() - began < SETTLE + 5
+        until(lambda: len(rows(results)) == 2)
+        time.sleep(3 * SETTLE)
+    assert sorted(told(results)) == [("renamed.png", "pass"), ("slow.png", "fail")]
+    assert (watcher.said, watcher.printed) == ([], [])
+
+
+def test_each_state_has_its_line(folder: Path) -> None:
+    """A picture that is written again has another line; one that is removed early has none."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder) as watcher:
+        path = write(folder / "a.png", GOOD)
+        until(lambda: len(rows(results)) == 1)
+        write(folder / "early.png", GOOD).unlink()
+        write(path, BAD)
+        until(lambda: len(rows(results)) == 2)
+        os.utime(path, ns=(5, 5))
+        until(lambda: len(rows(results)) == 3)
+        path.unlink()
+        time.sleep(3 * SETTLE)
+    assert told(results) == [("a.png", "pass"), ("a.png", "fail"), ("a.png", "fail")]
+    assert rows(results)[2]["modified"] == {"mtime_ns": 5, "size_bytes": len(BAD)}
+    assert watcher.said == []
+
+
+def test_unreadable_pictures_are_invalid(folder: Path) -> None:
+    """A picture that may not be read, or is too large to be, is invalid, and the others go on."""
+    for name in ("a.png", "b.png", "c.png"):
+        write(folder / name, GOOD)
+    (folder / "a.png").chmod(0)
+    (folder / "b.png").write_bytes(BAD + b"0" * 9000)
+    results = folder / "inspections.jsonl"
+    limits = {**os.environ, "INSPECTOR_MAX_BYTES": "9000"}
+    with Watcher(folder, env=limits, preexec_fn=without_privileges) as watcher:
+        until(lambda: len(rows(results)) == 3)
+    found = {Path(row["path"]).name: row["reason"] for row in rows(results)}
+    assert found["a.png"].startswith(f"unreadable: {folder}/a.png cannot be opened: Permission denied")
+    assert found["b.png"].startswith("too_large: ")
+    assert found["c.png"] is None
+    assert watcher.said == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_it_is_asked_to(folder: Path, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it with 0 after the picture at hand, whatever else is waiting."""
+    results = folder / "inspections.jsonl"
+    for count in range(300):
+        write(folder / f"{count}.png", images.encode_png(good_picture(count, 400, 400)))
+    with Watcher(folder) as watcher:
+        until(lambda: len(rows_so_far(results)) > 3)
+        watcher.process.send_signal(number)
+        assert watcher.ended() == 0
+    assert 3 < len(rows(results)) < 300
+    assert (watcher.said, watcher.printed) == ([], [])
+
+
+def test_a_second_watcher_is_refused(folder: Path) -> None:
+    """Two on the same results would write lines twice: the second ends with one line, the first goes on."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder) as first:
+        until(results.exists)
+        second = Watcher(folder)
+        assert second.ended() == 6
+        error, _hint = second.said
+        assert error.startswith(f"error: {results} is being written to by another process")
+        write(folder / "a.png", GOOD)
+        until(lambda: len(rows(results)) == 1)
+        first.kill()
+    with Watcher(folder) as third:  # the lock died with its process
+        write(folder / "b.png", GOOD)
+        until(lambda: len(rows(results)) == 2)
+    assert third.said == []
+
+
+def test_results_that_are_taken_away_begin_anew(folder: Path) -> None:
+    """Where the results were rotated, pictures that still lie in the folder have lines in the new file."""
+    results = folder / "inspections.jsonl"
+    write(folder / "a.png", GOOD)
+    with Watcher(folder) as watcher:
+        until(lambda: len(rows(results)) == 1)
+        results.rename(folder / "yesterday.jsonl")
+        write(folder / "b.png", BAD)
+        until(lambda: len(rows_so_far(results)) == 2)
+    assert sorted(told(results)) == [("a.png", "pass"), ("b.png", "fail")]
+    assert told(folder / "yesterday.jsonl") == [("a.png", "pass")]
+    assert watcher.said == []
+
+
+def test_it_loads_neither_server_nor_workshop(folder: Path) -> None:
+    """A station needs what scoring needs: no web server, no torch."""
+    script = (
+        "import sys\n"
+        "from inspector.commands.main import main\n"
+        f"sys.argv = ['inspector', 'watch', {str(folder)!r}, '--once', '--settle', '0']\n"
+        "code = main()\n"
+        "assert not {'fastapi', 'uvicorn', 'torch', 'onnx', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(code)\n"
+    )
+    write(folder / "a.png", GOOD)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    assert told(folder / "inspections.jsonl") == [("a.png", "pass")]

@@ -1,0 +1,42 @@
+"""What people and pipes see of a watch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.inspector.commands.test_score import on_terminal
+from tests.inspector.watch.watching import BAD, GOOD, QUICK, write
+
+
+def test_a_reader_that_goes_away_ends_it(folder: Path) -> None:
+    """Where nobody reads the lines any more, it ends as programs in pipes do."""
+    script = f"{sys.executable} -m inspector watch {folder} --output - {' '.join(QUICK)} | head -n 1"
+    for number in range(3):
+        write(folder / f"{number}.png", GOOD)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (141, "")
+    assert json.loads(done.stdout)["verdict"] == "pass"
+
+
+def test_a_terminal_sees_how_it_goes(folder: Path) -> None:
+    """At a terminal one line counts the verdicts, and problems stay legible above it."""
+    write(folder / "a [1].png", GOOD)
+    write(folder / "b.png", BAD)
+    results = folder / "inspections.jsonl"
+    results.write_text("a note\n")
+    seen = on_terminal("watch", folder, "--once", *QUICK, TERM="xterm", COLUMNS="200")
+    assert "incoming: 2 images: 1 pass, 1 fail, 2 in the last minute; last b.png fail" in seen
+    assert "1 line not written by inspector watch" in seen
+    assert seen.rstrip().endswith("2 images: 1 pass, 1 fail")
+
+
+def test_printed_lines_are_not_mixed_with_the_status(folder: Path) -> None:
+    """Where the lines themselves appear on the terminal, nothing else does."""
+    write(folder / "a.png", GOOD)
+    seen = on_terminal("watch", folder, "--once", "--output", "-", *QUICK, TERM="xterm")
+    assert json.loads(seen)["verdict"] == "pass"

@@ -1,0 +1,170 @@
+"""A running `inspector watch`, and how tests read the files that it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Self
+
+import pytest
+
+import inspector
+from inspector.bundle.records import Modification, Verdict, WatchedImage
+from inspector.imaging import images
+from inspector.watch.arrivals import Arrival
+from tests.inspector.tiny_bundle import bad_picture, good_picture
+
+SETTLE = 0.3
+QUICK = ("--settle", str(SETTLE), "--interval", "0.05")
+
+GOOD = images.encode_png(good_picture(101))
+BAD = images.encode_png(bad_picture(102))
+
+
+def write(path: Path, content: bytes) -> Path:
+    """Write a file, and the folders that it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def rows(results: Path) -> list[dict[str, Any]]:
+    """Every line of a results file, each of which must be whole."""
+    text = results.read_text() if results.exists() else ""
+    assert not text or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def rows_so_far(results: Path) -> list[str]:
+    """Lines that are whole at the moment."""
+    return results.read_text().split("\n")[:-1] if results.exists() else []
+
+
+def told(results: Path) -> list[tuple[str, str]]:
+    """Name and verdict of each line, in order."""
+    return [(Path(row["path"]).name, row["verdict"]) for row in rows(results)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below, hidden ones included, by its relative path."""
+    return {name: (folder / name).read_bytes() for name in names(folder)}
+
+
+def names(folder: Path) -> set[str]:
+    """Relative paths of all files below, some of which may be on their way to another name."""
+    found = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
+    return {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+
+
+def pictures(folder: Path) -> set[str]:
+    """Names of the pictures that lie in a folder."""
+    return {name for name in names(folder) if name.endswith(".png")}
+
+
+def fill(filler: Path) -> None:
+    """Write until a disk is full."""
+    with suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while stream.write(b"0" * 1024):
+            pass
+
+
+@contextmanager
+def other_disk(place: Path) -> Iterator[Path]:
+    """A small disk in memory at `place`."""
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not become true"
+        time.sleep(0.005)
+
+
+class Watcher:
+    """A running `inspector watch`; it ends with the `with` block, by SIGTERM and with 0."""
+
+    def __init__(self, *arguments: str | Path, **options: Any) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inspector", "watch", *map(str, arguments), *QUICK],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        self.said: list[str] = []
+        self.printed: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, lines))
+            for stream, lines in ((self.process.stderr, self.said), (self.process.stdout, self.printed))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(20) == 0, self.said
+        self._join()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+        self._join()
+
+    def ended(self) -> int:
+        """Wait until it has ended by itself."""
+        code = self.process.wait(30)
+        self._join()
+        return code
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join()
+
+    def _read(self, stream: IO[str], lines: list[str]) -> None:
+        with stream:
+            lines.extend(line.rstrip("\n") for line in iter(stream.readline, ""))
+
+
+def line_of(path: Path | str, verdict: Verdict = "pass", mtime_ns: int = 1) -> WatchedImage:
+    """A line as a watch writes it."""
+    example = {
+        "threshold": 3.0,
+        "regions": (),
+        "model": {"name": "tiny", "version": 1, "digest": "sha256:0"},
+        "milliseconds": {"decode": 1, "infer": 1, "decide": 1},
+    }
+    empty = dict.fromkeys(("score", "p_value", "components", "image", "reason", "heatmap"))
+    state = Modification(mtime_ns, 5)
+    return WatchedImage(**example, **empty, path=str(path), verdict=verdict, modified=state)
+
+
+def arrived(path: Path) -> Arrival:
+    """A file as it is now."""
+    return Arrival(str(path), Modification.of(path.stat()))
+
+
+def refusal(work: Callable[[], object]) -> str:
+    """What an `InspectorError` says."""
+    with pytest.raises(inspector.InspectorError) as caught:
+        work()
+    return caught.value.message
