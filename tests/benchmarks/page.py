@@ -36,7 +36,7 @@ measuring only.
 QUESTION = """## The article's question: do its auto-encoders find defects?
 
 The same networks at 64 px with one code for each picture, 64 dimensions, 64 channels and the same time on one
-thread, see [the article's preset](article.md).
+thread, see [the article's preset](guides/article.md).
 
 ```
 python -m tests.benchmarks.penalties DATA --sets tiles screw cubes --budget 60s --seeds 0 1 2
