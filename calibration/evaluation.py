@@ -18,7 +18,8 @@ from calibration.metrics import PixelScores
 from inspector.bundle.records import ModelId, Verdict
 
 if TYPE_CHECKING:
-    from inspector.scoring.detector import Detector, Inspection
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.inspection import Inspection
     from inspector.settings import Settings
 
 Floats = NDArray[np.float64]

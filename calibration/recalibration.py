@@ -26,7 +26,7 @@ from inspector.bundle.store import Store, slug
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
 from inspector.generation.training_images import content_digest, known_digests, landmark_digests
 from inspector.imaging.files import list_images, printable
-from inspector.scoring import decision, heatmap
+from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 
@@ -244,7 +244,7 @@ def _filler(
         content = ReportContent(
             manifest=manifest,
             calibration=calibration,
-            unusual=_unusual(detector, calibration, normals.paths, scores, normal_dir),
+            unusual=_unusual(detector.with_calibration(calibration), normals.paths, scores, normal_dir),
             reconstructions=_reconstructions(detector, normals.paths),
             notes=_notes(bundle, normals),
         )
@@ -269,7 +269,6 @@ def _next_version(bundle: Bundle, target: Store | Path) -> int:
 
 def _unusual(
     detector: Detector,
-    calibration: Calibration,
     paths: Sequence[Path],
     scores: NDArray[np.float64],
     normal_dir: Path,
@@ -277,15 +276,9 @@ def _unusual(
     found = []
     for i in np.argsort(-scores, kind="stable")[:SHOWN_PICTURES]:
         inspection = detector.score(paths[i])
-        if inspection.picture is None or inspection.anomaly_map is None or inspection.components is None:
-            continue  # the file was changed or removed meanwhile
-        overlay = heatmap.overlay(
-            inspection.picture,
-            inspection.anomaly_map,
-            limit=calibration.map_limit,
-            ceiling=calibration.map_ceiling,
-            regions=heatmap.regions(inspection.anomaly_map, calibration.map_limit),
-        )
+        overlay = detector.draw(inspection)
+        if overlay is None or inspection.picture is None or inspection.components is None:
+            continue  # the file changed or disappeared meanwhile
         name = paths[i].relative_to(normal_dir).as_posix()
         found.append(
             UnusualPicture(name, overlay, inspection.picture, float(scores[i]), inspection.components)

@@ -15,7 +15,8 @@ from inspector.errors import InspectorError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inspector.scoring.detector import Detector, Inspection
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.inspection import Inspection
 
 __all__ = ["Detector", "Inspection", "InspectorError", "__version__", "open_model"]
 
@@ -63,5 +64,5 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("wae-inspector")
     if name in {"Detector", "Inspection"}:
-        return getattr(import_module("inspector.scoring.detector"), name)
+        return getattr(import_module(f"inspector.scoring.{name.lower()}"), name)
     raise AttributeError(f"module 'inspector' has no attribute {name!r}")

@@ -16,7 +16,8 @@ from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
 from inspector.errors import BundleError, ImageError, TooFewImagesError
 
 if TYPE_CHECKING:
-    from inspector.scoring.detector import Detector, Source
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.preparation import Source
 
 Floats = NDArray[np.float64]
 

@@ -17,7 +17,6 @@ from calibration.report.page import show_component, show_count, show_number, sho
 from inspector.bundle.atomic import write_bytes
 from inspector.imaging import images
 from inspector.imaging.files import printable
-from inspector.scoring import heatmap
 
 if TYPE_CHECKING:
     from inspector.scoring.detector import Detector
@@ -101,15 +100,9 @@ def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
         "reason": inspection.record().reason,
         "images": [],
     }
-    if inspection.picture is not None and inspection.anomaly_map is not None:
-        overlay = heatmap.overlay(
-            inspection.picture,
-            inspection.anomaly_map,
-            limit=detector.calibration.map_limit,
-            ceiling=detector.calibration.map_ceiling,
-            regions=inspection.regions,
-        )
-        shown["images"] = [_data_address(inspection.picture), _data_address(overlay)]
+    drawn = detector.draw(inspection)
+    if inspection.picture is not None and drawn is not None:
+        shown["images"] = [_data_address(inspection.picture), _data_address(drawn)]
     return shown
 
 

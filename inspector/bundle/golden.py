@@ -17,7 +17,8 @@ from inspector.imaging import images
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
-    from inspector.scoring.detector import Detector, RawScores
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.runtime import RawScores
 
 FOLDER = "golden"
 RECORD = "golden/golden.json"

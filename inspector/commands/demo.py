@@ -230,19 +230,10 @@ def _strip(path: Path, truth: Path, detector: Detector) -> Pixels:
     import numpy as np
 
     from inspector.imaging import images
-    from inspector.scoring import heatmap
 
-    inspection = detector.score(path)
     picture = images.decode(path).pixels
-    found = picture
-    if inspection.anomaly_map is not None:
-        found = heatmap.overlay(
-            picture,
-            inspection.anomaly_map,
-            limit=detector.calibration.map_limit,
-            ceiling=detector.calibration.map_ceiling,
-            regions=inspection.regions,
-        )
+    drawn = detector.draw(detector.score(path), picture)
+    found = picture if drawn is None else drawn
     mask_file = truth / f"{path.stem}_mask.png"
     real = picture
     if mask_file.is_file():

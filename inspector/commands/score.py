@@ -152,10 +152,9 @@ def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Sc
     """Score a picture, and let go of its pixels; a heatmap is drawn unless the picture is invalid."""
     from inspector.imaging import images
 
-    inspection = detector.score(source.read(detector.settings.max_bytes))
+    inspection = detector.score(source.read(detector.settings.max_bytes), source.name)
     drawn = detector.draw(inspection) if with_heatmap else None
-    row = inspection.record().model_copy(update={"path": source.name})
-    return _Scored(row, None if drawn is None else images.encode_png(drawn))
+    return _Scored(inspection.record(), None if drawn is None else images.encode_png(drawn))
 
 
 class HeatmapFolder:

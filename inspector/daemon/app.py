@@ -33,7 +33,7 @@ from inspector.daemon.routes.console import add_console
 from inspector.daemon.service import Answer, MapFormat, Service
 from inspector.daemon.workers import FullError
 from inspector.errors import InspectorError, error_classes
-from inspector.scoring.detector import Inspection
+from inspector.scoring.inspection import Inspection
 
 TITLE = "inspector"
 

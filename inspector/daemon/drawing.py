@@ -1,24 +1,22 @@
-"""What the console shows of an inspection: the picture, its heatmap, its reconstruction, a thumbnail."""
+"""Draws an inspection for the console: picture, heatmap, reconstruction or thumbnail, as JPEG."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inspector.imaging import images
-from inspector.scoring import heatmap
 from inspector.scoring.detector import Detector
-from inspector.settings import Settings
+from inspector.scoring.inspection import Inspection
 
-LARGEST_SIDE = 1600  # pixels; a screen shows no more
-THUMBNAIL_SIDE = 160
-QUALITY = 88
+LARGEST_SIDE_PIXELS = 1600  # as much as a screen shows
+THUMBNAIL_SIDE_PIXELS = 160
+JPEG_QUALITY = 88
 
 
 class View(StrEnum):
-    """Last part of `/v1/inspections/{number}/views/{view}`."""
+    """The last part of `/v1/inspections/{number}/views/{view}`."""
 
     PICTURE = "picture"
     HEATMAP = "heatmap"
@@ -26,46 +24,35 @@ class View(StrEnum):
     THUMBNAIL = "thumbnail"
 
 
-def render(
-    view: View, data: bytes, coarse_map: NDArray[np.float32], detector: Detector, settings: Settings
-) -> bytes:
-    """Draw one view as JPEG, at most `LARGEST_SIDE` pixels on a side, upright.
+def render(view: View, data: bytes, inspection: Inspection, detector: Detector) -> bytes:
+    """Draw one view as JPEG, upright, at most `LARGEST_SIDE_PIXELS` on a side.
 
     Parameters
     ----------
     view : View
     data : bytes
         The image file as it was sent.
-    coarse_map : float32 (h, w)
-        As the detector gave it; higher is more anomalous.
+    inspection : Inspection
+        The result for this file; not invalid.
     detector : Detector
         The model that inspected it.
-    settings : Settings
-        Limits on the picture.
     """
-    most = THUMBNAIL_SIDE if view is View.THUMBNAIL else LARGEST_SIDE
-    background = detector.manifest.image.background
+    side = THUMBNAIL_SIDE_PIXELS if view is View.THUMBNAIL else LARGEST_SIDE_PIXELS
+    settings = detector.settings
     picture = images.decode(
         data,
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
-        reduce_to=(most, most),
-        background=background,
+        reduce_to=(side, side),
+        background=detector.manifest.image.background,
     )
-    scale = min(1.0, most / max(picture.height, picture.width))
-    height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))
-    pixels = images.fit_to(picture.pixels, height, width)
+    scale = min(1.0, side / max(picture.height, picture.width))
+    size = (max(1, round(picture.height * scale)), max(1, round(picture.width * scale)))
+    pixels = images.fit_to(picture.pixels, *size)
     if view is View.HEATMAP:
-        calibration = detector.calibration
-        anomaly_map = heatmap.upsample(coarse_map, height, width)
-        pixels = heatmap.overlay(
-            pixels,
-            anomaly_map,
-            limit=calibration.map_limit,
-            ceiling=calibration.map_ceiling,
-            regions=heatmap.regions(anomaly_map, calibration.map_limit),
-        )
+        drawn = detector.draw(inspection, pixels)
+        pixels = pixels if drawn is None else drawn
     elif view is View.RECONSTRUCTION:
         _, prepared = detector.prepare(data)
-        pixels = images.fit_to(detector.reconstruct(prepared[np.newaxis])[0], height, width)
-    return images.encode_jpeg(pixels, QUALITY)
+        pixels = images.fit_to(detector.reconstruct(prepared[np.newaxis])[0], *size)
+    return images.encode_jpeg(pixels, JPEG_QUALITY)

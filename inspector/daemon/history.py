@@ -15,13 +15,10 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from inspector.bundle.records import Record, ScoredImage
 from inspector.errors import ImageError
 from inspector.imaging import header
-from inspector.scoring.detector import Inspection
+from inspector.scoring.inspection import Inspection
 
 MOST = 1000
 MOST_BYTES = 256_000_000
@@ -74,9 +71,8 @@ class Entry:
 
     id: int
     time: str
-    record: ScoredImage
+    inspection: Inspection
     data: bytes | None
-    coarse_map: NDArray[np.float32] | None
     revision: int
     judgements: dict[str, Judgement] = field(default_factory=dict)
 
@@ -84,7 +80,7 @@ class Entry:
     def label(self) -> Label | None:
         """What the operators make of the part."""
         found: set[Label] = {
-            "good" if judgement.agrees == (self.record.verdict in {"pass", "review"}) else "defect"
+            "good" if judgement.agrees == (self.inspection.verdict in {"pass", "review"}) else "defect"
             for judgement in self.judgements.values()
         }
         return "disputed" if len(found) == 2 else next(iter(found), None)
@@ -95,10 +91,10 @@ class Entry:
             id=self.id,
             revision=self.revision,
             time=self.time,
-            inspection=self.record,
+            inspection=self.inspection.record(),
             judgements=tuple(self.judgements.values()),
             label=self.label,
-            has_picture=self.data is not None and self.record.verdict != "invalid",
+            has_picture=self.data is not None and self.inspection.verdict != "invalid",
         )
 
 
@@ -128,12 +124,11 @@ class History:
         self._epoch = uuid.uuid4().hex
         self.revision = 0
 
-    def add(self, inspection: Inspection, data: bytes, name: str | None) -> int:
-        """Keep one inspection and its picture; return its number."""
+    def add(self, inspection: Inspection, data: bytes) -> int:
+        """Keep one inspection, without decoded pixels, and its picture as sent; return its number."""
         self._last_id += 1
-        record = inspection.record().model_copy(update={"path": name})
         self._entries[self._last_id] = Entry(
-            self._last_id, _now(), record, data, inspection.coarse_map, self._next_revision()
+            self._last_id, _now(), inspection.without_pixels(), data, self._next_revision()
         )
         self._bytes += len(data)
         self._make_room()
@@ -265,7 +260,7 @@ def _file_name(entry: Entry) -> str | None:
         suffix = header.sniff(entry.data, "picture").lower()
     except ImageError:
         return None
-    stem = PurePosixPath(PureWindowsPath(entry.record.path or "part").name).stem
+    stem = PurePosixPath(PureWindowsPath(entry.inspection.path or "part").name).stem
     harmless = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:60]
     return f"{entry.id:06d}-{harmless or 'part'}.{suffix}"
 

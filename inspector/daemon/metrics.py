@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inspector.bundle.records import ModelId
-    from inspector.scoring.detector import Detector, Inspection
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.inspection import Inspection
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "queue", "infer", "decide")

@@ -27,7 +27,8 @@ from inspector.daemon.workers import Engine, FullError
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
 from inspector.imaging import images
-from inspector.scoring.detector import Detector, Inspection
+from inspector.scoring.detector import Detector
+from inspector.scoring.inspection import Inspection
 from inspector.scoring.registry import Fleet
 from inspector.settings import ServeSettings
 
@@ -173,22 +174,22 @@ class Service:
                     )
                 answer, waited = await self.engine.run(partial(self._score, upload, model, map_))
                 self.metrics.count(answer.inspection, waited)
-                number = self.history.add(answer.inspection, upload.data, upload.name)
+                number = self.history.add(answer.inspection, upload.data)
                 answers.append(replace(answer, number=number))
         return answers
 
     def _score(self, upload: Upload, model: str | None, map_: MapFormat) -> Answer:
         detector = self.fleet.get(model)
-        inspection = detector.score(upload.data)
+        inspection = detector.score(upload.data, upload.name)
         if inspection.latent is not None:
             self.drift.add(detector, inspection.latent)
-        record = inspection.record().model_copy(update={"path": upload.name})
+        record = inspection.record()
         if map_ is MapFormat.NONE:
             content = record.model_dump_json()
         else:
             map_of_it = encoded_map(detector, inspection, map_)
             content = json.dumps(record.model_dump(mode="json") | {"map": map_of_it})
-        return Answer(replace(inspection, _pixels=None), content.encode())  # a batch would hold all of them
+        return Answer(inspection.without_pixels(), content.encode())  # a batch would hold all of them
 
 
 def encoded_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> dict[str, str] | None:

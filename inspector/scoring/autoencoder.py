@@ -1,10 +1,9 @@
-"""The auto-encoder in a bundle: pictures become codes, and codes become pictures."""
+"""The auto-encoder of a model: encodes pictures to latents and decodes latents to pictures."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +12,18 @@ from inspector.bundle.folder import Bundle
 from inspector.bundle.records import ModelId
 from inspector.bundle.store import Store
 from inspector.errors import BundleError
-from inspector.imaging import images
-from inspector.scoring.detector import Source, open_session
+from inspector.scoring.preparation import Source, prepare
+from inspector.scoring.runtime import NetworkSession
 from inspector.settings import Settings
 
-ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
-_HINT = "fit the model again, or take it from its source again"
-
-Session = Any  # of onnxruntime, whose door is `inspector.scoring.detector`
 Pixels = NDArray[np.uint8]
-Code = NDArray[np.float32]
+Latent = NDArray[np.float32]
 
 
 class AutoEncoder:
-    """Encoder and decoder of a model; all shapes are read from their graphs.
+    """Encoder and decoder of a model, each opened when it is first needed.
 
-    Both take one picture at a time, so that what a code becomes depends on nothing beside it.
+    Shapes are read from the graphs.
 
     Parameters
     ----------
@@ -45,66 +40,63 @@ class AutoEncoder:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of its pictures, in pixels."""
+        """Height and width of the model's pictures, in pixels."""
         return self.bundle.manifest.image.height, self.bundle.manifest.image.width
 
     @cached_property
     def latent_shape(self) -> tuple[int, ...]:
-        """Shape of one code: (d,), or (d, h, w) where each place of the picture has a code of its own."""
-        sides = self._decoder.get_inputs()[0].shape[1:]
-        if sides and all(isinstance(side, int) for side in sides):
-            return tuple(sides)
-        return self.encode(np.zeros((*self.size, 3), np.uint8)).shape  # sides that the graph leaves open
+        """Shape of one latent: (d,), or (d, h, w) if the latent is spatial."""
+        shape = self._decoder.input_shape
+        sides = tuple(side for side in shape if isinstance(side, int))
+        if sides and len(sides) == len(shape):
+            return sides
+        return self.encode(np.zeros((*self.size, 3), np.uint8)).shape  # the graph leaves sides open
 
     def prepare(self, source: Source) -> Pixels:
-        """Decode a picture, and bring it to the model's size: uint8 (H, W, 3)."""
-        picture = images.decode(
-            source,
-            max_pixels=self.settings.max_pixels,
-            max_bytes=self.settings.max_bytes,
-            reduce_to=self.size,
-            background=self.bundle.manifest.image.background,
-        )
-        return images.fit_to(picture.pixels, *self.size)
+        """Decode a picture and bring it to the model's size: uint8 (H, W, 3)."""
+        return prepare(source, self.bundle.manifest.image, self.settings)[1]
 
-    def encode(self, pixels: Pixels) -> Code:
-        """Return the code of a prepared picture uint8 (H, W, 3), float32 of `latent_shape`."""
-        code = _run(self._encoder, ENCODER, pixels)
-        return np.asarray(code, np.float32)
+    def encode(self, pixels: Pixels) -> Latent:
+        """Return the latent of a prepared picture uint8 (H, W, 3): float32 of `latent_shape`."""
+        return np.asarray(self._encoder.run(pixels), np.float32)
 
-    def decode(self, code: Code) -> Pixels:
-        """Return the picture of a code, uint8 (H, W, 3).
+    def decode(self, latent: Latent) -> Pixels:
+        """Return the picture of a latent, uint8 (H, W, 3).
 
         Raises
         ------
         BundleError
-            The decoder does not take the code, or makes something that is no picture of the model's size.
+            The decoder does not accept the latent, or its output is not a picture of the model's size.
         """
-        pixels = _run(self._decoder, DECODER, code)
+        pixels = self._decoder.run(latent)
         if pixels.shape != (*self.size, 3) or pixels.dtype != np.uint8:
             raise BundleError(
-                f"{DECODER} makes {pixels.dtype} of shape {pixels.shape}; "
+                f"{self._decoder.path.name} makes {pixels.dtype} of shape {pixels.shape}; "
                 f"pictures of this model are uint8 of shape {(*self.size, 3)}",
-                hint=_HINT,
+                hint="fit the model again, or copy it again from its source",
             )
         return pixels
 
-    @cached_property
-    def _encoder(self) -> Session:
-        return open_session(self.bundle.path / ENCODER, self.settings.threads)
+    def reconstruct(self, batch: Pixels) -> Pixels:
+        """Encode and decode prepared pictures uint8 (N, H, W, 3)."""
+        return np.stack([self.decode(self.encode(pixels)) for pixels in batch])
 
     @cached_property
-    def _decoder(self) -> Session:
-        return open_session(self.bundle.path / DECODER, self.settings.threads)
+    def _encoder(self) -> NetworkSession:
+        return NetworkSession(self.bundle.path / "encoder.onnx", self.settings.threads)
+
+    @cached_property
+    def _decoder(self) -> NetworkSession:
+        return NetworkSession(self.bundle.path / "decoder.onnx", self.settings.threads)
 
 
 def open_autoencoder(reference: str | Path | None = None, *, threads: int | None = None) -> AutoEncoder:
-    """Open the auto-encoder of a model; loads neither torch nor scikit-learn.
+    """Open the auto-encoder of a model; imports neither torch nor scikit-learn.
 
     Parameters
     ----------
     reference : str or Path, optional
-        `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model without it.
+        `NAME`, `NAME@VERSION` or the path of a bundle; default: the store's current model.
     threads : int, optional
         Threads of ONNX Runtime; 0 means one for each core.
 
@@ -113,21 +105,9 @@ def open_autoencoder(reference: str | Path | None = None, *, threads: int | None
     StoreError
         No such model.
     BundleError
-        The model on disk cannot be trusted.
+        The model on disk is damaged or incompatible.
     """
     settings = Settings.from_environment()
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})
     return AutoEncoder(Bundle.open(Store(settings.store).resolve(reference)), settings)
-
-
-def _run(session: Session, name: str, value: NDArray[Any]) -> NDArray[Any]:
-    """Run a graph of one input on one item."""
-    try:
-        outputs = session.run(None, {session.get_inputs()[0].name: value[np.newaxis]})
-    except Exception as exc:  # onnxruntime raises classes of its own without a common root
-        raise BundleError(
-            f"{name} cannot be run on {value.dtype} of shape {value.shape}: {str(exc).splitlines()[0]}",
-            hint=_HINT,
-        ) from exc
-    return np.asarray(outputs[0][0])

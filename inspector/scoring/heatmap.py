@@ -1,12 +1,12 @@
-"""Anomaly maps: brought to the picture's size, cut into regions, and drawn over the picture.
+"""Anomaly maps: resizes them, finds regions in them, draws them over the picture.
 
-The colours mean the same on every picture of a model: they are fixed by the limit and the ceiling
-that calibration found, never by the picture's own minimum and maximum, so that a good part stays as
-it is.
+A colour means the same on every picture of a model.  The limit and the ceiling from calibration fix the
+scale, never the picture's own minimum and maximum, so a good part is drawn without any tint.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.bundle.records import Region
+from inspector.bundle.records import Region, Verdict
 
 Pixels = npt.NDArray[np.uint8]
 AnomalyMap = npt.NDArray[np.float32]
@@ -22,8 +22,8 @@ AnomalyMap = npt.NDArray[np.float32]
 MAX_REGIONS = 20
 MIN_AREA_PIXELS = 4
 
-# The warm scale from the first tint to the ceiling: (level, red, green, blue, opacity); the limit
-# lies at level .3.  The opacity stays low enough for the defect itself to be seen through it.
+# The colour scale, from the first tint at level 0 to the ceiling at level 1: (level, red, green, blue,
+# opacity).  The opacity is low, so that the defect stays visible under the colour.
 _LIMIT_LEVEL = 0.3
 _STOPS = np.array(
     [
@@ -39,12 +39,12 @@ _OUTLINE, _RIM = (255, 255, 255), (20, 20, 28)
 
 
 def upsample(anomaly_map: AnomalyMap, height: int, width: int) -> AnomalyMap:
-    """Bring a map to the picture's size: linearly where a side grows, by area where it shrinks.
+    """Resize a map to the picture's size: linearly where a side grows, by area where it shrinks.
 
     Parameters
     ----------
     anomaly_map : ndarray of float32, shape (h, w)
-        As the detector gives it; higher is more anomalous.
+        As the detector graph returns it; higher is more anomalous.
     height, width : int
         The picture's size in pixels.
 
@@ -62,8 +62,36 @@ def upsample(anomaly_map: AnomalyMap, height: int, width: int) -> AnomalyMap:
     return resized
 
 
-def regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
-    """Find the connected parts of the picture whose map exceeds the limit (equal does not).
+def listed_regions(
+    verdict: Verdict, anomaly_map: AnomalyMap, picture_size: tuple[int, int], limit: float
+) -> tuple[Region, ...]:
+    """Decide which regions of a picture are listed and drawn: all of them, unless the picture passed.
+
+    The command line, JSON, the console and reports all show the regions that this function returns.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Of the picture.
+    anomaly_map : ndarray of float32, shape (h, w)
+        As the detector graph returns it; higher is more anomalous.
+    picture_size : tuple of int
+        The picture's height and width in pixels.
+    limit : float
+        The calibrated limit of the map.
+
+    Returns
+    -------
+    tuple of Region
+        In the picture's own pixels, highest peak first; empty for a picture that passed.
+    """
+    if verdict == "pass":
+        return ()
+    return find_regions(upsample(anomaly_map, *picture_size), limit)
+
+
+def find_regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
+    """Find the connected areas of a map that exceed the limit; a value equal to the limit does not.
 
     Parameters
     ----------
@@ -75,11 +103,11 @@ def regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
     Returns
     -------
     tuple of Region
-        8-connected, of at least `MIN_AREA_PIXELS`, the highest peak first, at most `MAX_REGIONS`.
+        8-connected areas of at least `MIN_AREA_PIXELS`, highest peak first, at most `MAX_REGIONS`.
     """
     exceeds = anomaly_map > limit
     left, top, width, height = cv2.boundingRect(exceeds.view(np.uint8))
-    window = np.s_[top : top + height, left : left + width]  # mostly small: a search of all takes longer
+    window = np.s_[top : top + height, left : left + width]  # usually small: faster than all
     exceeds, anomaly_map = exceeds[window], anomaly_map[window]
     if not exceeds.size:
         return ()
@@ -87,7 +115,7 @@ def regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
         exceeds.view(np.uint8),
         8,
         cv2.CV_32S,
-        cv2.CCL_GRANA,  # three times as fast as the default where few pixels exceed
+        cv2.CCL_GRANA,  # the fastest algorithm if few pixels exceed
     )
     peaks = np.full(count, -np.inf, np.float32)
     np.maximum.at(peaks, labels[exceeds].astype(np.intp), anomaly_map[exceeds])
@@ -113,38 +141,40 @@ def overlay(
     limit: float,
     ceiling: float,
     regions: Sequence[Region] = (),
+    picture_size: tuple[int, int] | None = None,
 ) -> Pixels:
-    """Draw a map over its picture.
+    """Draw a map over its picture and outline regions.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (h, w, 3)
-        RGB; stretched to the map's size where it was decoded reduced.
-    anomaly_map : ndarray of float32, shape (H, W)
-        In the picture's own pixels; higher is more anomalous.
+        RGB, in the size to draw.
+    anomaly_map : ndarray of float32, any shape (rows, columns)
+        Higher is more anomalous; resized to the pixels.
     limit, ceiling : float
-        The calibrated scale: the picture shows through untouched up to half the limit, is plainly
-        tinted at the limit, and has the hottest colour at the ceiling.
+        The calibrated scale: no tint up to half the limit, a clear tint at the limit, the hottest colour
+        at the ceiling.
     regions : sequence of Region
-        These are outlined.
+        The regions to outline.
+    picture_size : tuple of int, optional
+        Height and width of the picture in which the regions were found; default: those of `pixels`.
 
     Returns
     -------
-    ndarray of uint8, shape (H, W, 3)
+    ndarray of uint8, shape (h, w, 3)
         RGB, a new array.
     """
-    height, width = anomaly_map.shape
-    if pixels.shape[:2] == (height, width):
-        drawn = np.array(pixels)
-    else:
-        drawn = cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
-    _tint(drawn, anomaly_map, limit, ceiling)
-    _outline(drawn, anomaly_map > limit, regions)
+    drawn = np.array(pixels)
+    height, width = pixels.shape[:2]
+    fine = upsample(anomaly_map, height, width)
+    _tint(drawn, fine, limit, ceiling)
+    rows, columns = picture_size or (height, width)
+    _outline(drawn, fine > limit, [_box(region, height / rows, width / columns) for region in regions])
     return drawn
 
 
 def _tint(drawn: Pixels, anomaly_map: AnomalyMap, limit: float, ceiling: float) -> None:
-    """Mix the warm scale into the picture where the map exceeds half the limit."""
+    """Blend the colour scale into the picture where the map exceeds half the limit."""
     start = limit - abs(limit) / 2
     hot = anomaly_map > start
     knots = (start, limit, max(ceiling, limit + 1e-6))
@@ -156,17 +186,24 @@ def _tint(drawn: Pixels, anomaly_map: AnomalyMap, limit: float, ceiling: float) 
         drawn[..., channel][hot] = np.rint(ground + (colour - ground) * opacity).astype(np.uint8)
 
 
-def _outline(drawn: Pixels, exceeds: npt.NDArray[np.bool_], regions: Sequence[Region]) -> None:
-    """Draw a light line with a dark rim just outside each region, legible on any ground."""
+def _box(region: Region, down: float, across: float) -> tuple[slice, slice]:
+    """Return rows and columns of a region in a picture that is scaled by `down` and `across`."""
+    return (
+        slice(math.floor(region.y * down), math.ceil((region.y + region.height) * down)),
+        slice(math.floor(region.x * across), math.ceil((region.x + region.width) * across)),
+    )
+
+
+def _outline(drawn: Pixels, exceeds: npt.NDArray[np.bool_], boxes: Sequence[tuple[slice, slice]]) -> None:
+    """Draw a light line with a dark rim just outside each region, visible on any background."""
     kept = np.zeros(exceeds.shape, np.uint8)
-    for region in regions:
-        window = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
-        kept[window] = exceeds[window]
+    for box in boxes:
+        kept[box] |= exceeds[box] if exceeds[box].any() else True  # shrinking the map may flatten a peak
     thickness = max(1, round(min(exceeds.shape) / 350))
     rim = max(1, round(thickness / 2))
     reach = thickness + 2 * rim + 2
     around = cv2.dilate(kept, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     contours, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    style = cv2.LINE_AA if thickness > 1 else cv2.LINE_8  # smoothing would widen a line of one pixel
+    style = cv2.LINE_AA if thickness > 1 else cv2.LINE_8  # antialiasing would widen a line of one pixel
     cv2.drawContours(drawn, contours, -1, _RIM, thickness + 2 * rim, style)
     cv2.drawContours(drawn, contours, -1, _OUTLINE, thickness, style)

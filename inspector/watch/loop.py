@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,8 @@ from inspector.bundle.records import Verdict, WatchedImage
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
 from inspector.imaging import images
 from inspector.imaging.files import shortened
-from inspector.scoring.detector import Detector, Inspection
+from inspector.scoring.detector import Detector
+from inspector.scoring.inspection import Inspection
 from inspector.watch.arrivals import Arrival, Arrivals
 from inspector.watch.journal import Journal, Printout
 from inspector.watch.sorter import Trays
@@ -164,7 +164,7 @@ class Watch:
         if isinstance(content, ImageError):
             inspection = detector.refuse(arrival.path, content)
         else:
-            inspection = replace(detector.score(content), path=arrival.path)
+            inspection = detector.score(content, arrival.path)
         heatmap = self._draw(arrival, detector, inspection)
         row = WatchedImage(**dict(inspection.record()), modified=arrival.modified, heatmap=heatmap)
         self._results.append(row)

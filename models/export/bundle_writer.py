@@ -28,7 +28,7 @@ from inspector.errors import ImageError
 from inspector.generation.training_images import DIGESTS, LANDMARK_DIGESTS
 from inspector.imaging import images
 from inspector.scoring import decision, heatmap
-from inspector.scoring.detector import Graph, RawScores
+from inspector.scoring.runtime import DetectorSession, RawScores
 from inspector.settings import Settings
 from models import dataset
 from models.defects import corrupt
@@ -138,12 +138,14 @@ def fill(material: Material, target: Path) -> Manifest:
     calibration = _calibrate(material, graphs, heldout)
     material.progress("exporting", 3, 5)
     parity = onnx_graphs.check_parity(graphs, heldout, pixels, material.heldout, calibration, columns)
-    _write_probes(target, Graph(target / GRAPH, threads), pixels, material.heldout, options.seed)
+    _write_probes(target, DetectorSession(target / GRAPH, threads), pixels, material.heldout, options.seed)
     trial = _try_int8(material, target, graphs, heldout, calibration) if material.learned.rounds else None
     if trial is not None and trial.heldout is not None:  # what decides is what the thresholds belong to
         heldout = trial.heldout
         calibration = _calibrate(material, graphs, heldout)
-        _write_probes(target, Graph(target / INT8_GRAPH, threads), pixels, material.heldout, options.seed)
+        _write_probes(
+            target, DetectorSession(target / INT8_GRAPH, threads), pixels, material.heldout, options.seed
+        )
     material.progress("exporting", 4, 5)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -266,8 +268,15 @@ def _write_report(
         row = int(graphs.rows[i])
         path, prepared = material.folder / pictures.names[row], pictures.pixels[row]
         picture = original(path, prepared, material.settings, manifest.image.background)
-        full = heatmap.upsample(graphs.training.anomaly_map[i], *picture.shape[:2])
-        overlay = heatmap.overlay(picture, full, limit=calibration.map_limit, ceiling=calibration.map_ceiling)
+        verdict = decision.verdict(float(scores[i]), calibration.threshold, calibration.review_threshold)
+        coarse_map, size = graphs.training.anomaly_map[i], (picture.shape[0], picture.shape[1])
+        overlay = heatmap.overlay(
+            picture,
+            coarse_map,
+            limit=calibration.map_limit,
+            ceiling=calibration.map_ceiling,
+            regions=heatmap.listed_regions(verdict, coarse_map, size, calibration.map_limit),
+        )
         parts = {name: float(values[i]) for name, values in components.items()}
         unusual.append(report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts))
     originals = np.array(pictures.pixels[material.heldout[:SHOWN]])
@@ -300,7 +309,7 @@ def original(
 
 
 def _write_probes(
-    target: Path, graph: Graph, pixels: NDArray[np.uint8], heldout: NDArray[np.intp], seed: int
+    target: Path, graph: DetectorSession, pixels: NDArray[np.uint8], heldout: NDArray[np.intp], seed: int
 ) -> None:
     """Two normal pictures and one with synthetic defects, with the scores that they must reproduce."""
     probes = np.array(pixels[heldout[:2]])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inspector.bundle.folder import GRAPH, INT8_GRAPH
 from inspector.bundle.records import Calibration, Int8Summary
 from inspector.scoring import decision
-from inspector.scoring.detector import Graph, RawScores
+from inspector.scoring.runtime import DetectorSession, RawScores
 from models.export.onnx_graphs import score_heldout, score_rows
 from models.export.quantise import (
     Operation,
@@ -124,7 +124,7 @@ def _try(material: Material, quantiser: Quantiser, products: int, figures: dict[
         return Trial(Int8Summary(shipped=False, reason=reason, **figures))
     quantiser.observe(np.concatenate([plain, damaged]))
     figures["calibration_images"] = len(plain) + len(damaged)
-    fp32 = Graph(material.folder / GRAPH, material.threads)
+    fp32 = DetectorSession(material.folder / GRAPH, material.threads)
     each = max(2, len(plain) // PROBE_SHARE)
     noise = _noise(material, quantiser, fp32, np.concatenate([plain[:each], damaged[:each]]))
     judge, reason, raw = _Judge(material, fp32), NOTHING_LEFT, None
@@ -152,7 +152,7 @@ def _range_pictures(material: Material, products: int) -> tuple[Pixels, Pixels]:
 
 
 def _noise(
-    material: Material, quantiser: Quantiser, fp32: Graph, probes: Pixels
+    material: Material, quantiser: Quantiser, fp32: DetectorSession, probes: Pixels
 ) -> list[tuple[float, list[Operation]]]:
     """For each group of convolutions what rounding it alone does to the scores.
 
@@ -169,7 +169,7 @@ def _noise(
         if perf_counter() > ends:  # the machine is busy, and a fit has a budget: the others stay exact
             break
         quantiser.write(target, [one.name for one in group])
-        rounded = material.scores(score_rows(Graph(target, material.threads), probes, rows))
+        rounded = material.scores(score_rows(DetectorSession(target, material.threads), probes, rows))
         found.append((float(np.sqrt(np.mean(((rounded - exact) / unit) ** 2))), group))
     return found
 
@@ -195,14 +195,14 @@ def chosen(noise: list[tuple[float, list[Operation]]], limit: float) -> tuple[st
 class _Judge:
     """Compares graphs on held-out pictures, and on some of them with defects."""
 
-    def __init__(self, material: Material, fp32: Graph) -> None:
+    def __init__(self, material: Material, fp32: DetectorSession) -> None:
         self._material = material
         rows = material.heldout[:DAMAGED_HELDOUT]
         self._damaged = with_defects(np.array(material.pixels[rows]), material.seed + 1)
         self._exact = material.scores(material.scored)
         self._exact_damaged = self._scores_of_damaged(fp32)
 
-    def _scores_of_damaged(self, graph: Graph) -> NDArray[np.float64]:
+    def _scores_of_damaged(self, graph: DetectorSession) -> NDArray[np.float64]:
         return self._material.scores(score_rows(graph, self._damaged, np.arange(len(self._damaged))))
 
     def compare(self, path: Path) -> tuple[RawScores, dict[str, Any]]:
@@ -212,7 +212,7 @@ class _Judge:
         rounded = material.scores(raw)
         both = (
             np.concatenate([self._exact, self._exact_damaged]),
-            np.concatenate([rounded, self._scores_of_damaged(Graph(path, material.threads))]),
+            np.concatenate([rounded, self._scores_of_damaged(DetectorSession(path, material.threads))]),
         )
         figures: dict[str, Any] = compare(*both, material.calibration.threshold)
         return raw, figures | {
@@ -264,5 +264,5 @@ def _slow(times: float) -> str:
 def _speedup(material: Material) -> float:
     """Time both graphs on one picture and one core."""
     picture = np.array(material.pixels[material.heldout[:1]])
-    fp32, int8 = (Graph(material.folder / name, 1) for name in (GRAPH, INT8_GRAPH))
+    fp32, int8 = (DetectorSession(material.folder / name, 1) for name in (GRAPH, INT8_GRAPH))
     return speedup(lambda: fp32.run(picture), lambda: int8.run(picture))

@@ -25,7 +25,7 @@ from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Calibration, Column, ParitySummary
 from inspector.errors import ParityError
 from inspector.scoring import decision
-from inspector.scoring.detector import Graph, RawScores
+from inspector.scoring.runtime import DetectorSession, RawScores
 from models.inspection.build import SCORING_BATCH, Graphs, batches
 from models.inspection.cross_fitting import Parts, graph_without, left_out
 from models.inspection.detector import COLUMNS
@@ -83,7 +83,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def score_rows(graph: Graph, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> RawScores:
+def score_rows(graph: DetectorSession, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> RawScores:
     """Score pictures with the exported graph; the maps are reduced to their peaks, shape (n, 1, 1)."""
     found = []
     for start in range(0, len(rows), SCORING_BATCH):
@@ -101,11 +101,11 @@ def score_heldout(
 ) -> RawScores:
     """Score held-out pictures with the exported graph, none of them by landmarks of its own part."""
     if parts is None:
-        return score_rows(Graph(path, threads), pixels, rows)
+        return score_rows(DetectorSession(path, threads), pixels, rows)
     found = []
     for part, positions in parts.each():
         with graph_without(path, parts, part) as graph:
-            found.append(score_rows(Graph(graph, threads), pixels, rows[positions]))
+            found.append(score_rows(DetectorSession(graph, threads), pixels, rows[positions]))
     order = np.argsort(np.concatenate([positions for _, positions in parts.each()]))
     return RawScores(
         np.concatenate([raw.statistics for raw in found])[order],

@@ -18,7 +18,7 @@ from calibration.conformal import heldout_count
 from calibration.thresholds import make_calibration
 from inspector.commands.fit import seconds
 from inspector.commands.progress import shown_progress
-from inspector.scoring.detector import Graph
+from inspector.scoring.runtime import DetectorSession
 from models import dataset
 from models.export import onnx_graphs
 from models.fit import BATCH, CROP
@@ -47,7 +47,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
         trained.network, sampler.target_mean, learned.pixels, training, groups, 0, heldout
     )
     onnx_graphs.write_graphs(graphs, work, options.image_size)
-    graph = Graph(work / "detector.onnx", 0)
+    graph = DetectorSession(work / "detector.onnx", 0)
     fresh = onnx_graphs.score_heldout(work / "detector.onnx", 0, learned.pixels, heldout, graphs.parts)
     calibration = make_calibration(
         graphs.training.statistics,

@@ -28,7 +28,7 @@ from inspector.bundle.records import (
     TrainingSummary,
 )
 from inspector.imaging import images
-from inspector.scoring.detector import Graph
+from inspector.scoring.runtime import DetectorSession
 
 COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
 SHARES = (0.0007, 0.005, 0.03, 0.15)
@@ -85,7 +85,7 @@ def tiny_fill(
         onnx.save(_detector(), folder / "detector.onnx")
         onnx.save(_encoder(), folder / "encoder.onnx")
         onnx.save(_decoder(), folder / "decoder.onnx")
-        graph = Graph(folder / "detector.onnx", threads=1)
+        graph = DetectorSession(folder / "detector.onnx", threads=1)
         heldout = np.stack([good_picture(seed) for seed in range(19)])
         raw = graph.run(heldout)
         arrays: dict[str, Any] = {"heldout_latents": raw.latent}
@@ -102,7 +102,7 @@ def tiny_fill(
         if not int8:
             return manifest
         onnx.save(_detector(rounded=True), folder / INT8_GRAPH)
-        rounded = Graph(folder / INT8_GRAPH, threads=1).run(heldout[:3])
+        rounded = DetectorSession(folder / INT8_GRAPH, threads=1).run(heldout[:3])
         write_golden(folder, heldout[:3], rounded, INT8_TOLERANCE, INT8_GOLDEN)
         summary = Int8Summary(shipped=True, reduced_range=False, convolutions=1, tolerance=0.1, speedup=1.5)
         return manifest.model_copy(update={"int8": summary})

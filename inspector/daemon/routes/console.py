@@ -114,13 +114,13 @@ def _add_inspections(app: FastAPI, service: Service) -> None:
     async def picture(number: Number, view: View) -> Response:
         """Draw the picture, its heatmap, its reconstruction or a thumbnail, as JPEG."""
         entry = entry_of(number)
-        data, coarse_map, model = entry.data, entry.coarse_map, entry.record.model
-        if data is None or coarse_map is None:
+        data, inspection = entry.data, entry.inspection
+        if data is None or inspection.verdict == "invalid":
             raise Problem(404, "picture_not_kept", f"the picture of inspection {number} is not kept")
 
         def draw() -> bytes:
-            detector = service.fleet.get(f"{model.name}@{model.version}")
-            return render(view, data, coarse_map, detector, service.settings)
+            detector = service.fleet.get(f"{inspection.model.name}@{inspection.model.version}")
+            return render(view, data, inspection, detector)
 
         async with service.drawing:
             content, _ = await service.engine.run(draw)
@@ -137,7 +137,7 @@ def _add_inspections(app: FastAPI, service: Service) -> None:
         """Note whether an operator agrees with a verdict; what others said stays beside it."""
         word = await read_record(request, Word, seconds=service.settings.body_seconds)
         entry = entry_of(number)
-        if entry.record.verdict == "invalid":
+        if entry.inspection.verdict == "invalid":
             raise Problem(422, "no_verdict", f"inspection {number} is invalid: there is no verdict to judge")
         history.judge(entry, word.operator, agrees=word.agrees)
         return entry.reply()

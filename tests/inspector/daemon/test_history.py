@@ -10,7 +10,8 @@ import pytest
 
 from inspector.daemon.history import History, export
 from inspector.imaging import images
-from inspector.scoring.detector import Detector, Inspection
+from inspector.scoring.detector import Detector
+from inspector.scoring.inspection import Inspection
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle
 
 GOOD = images.encode_png(good_picture())
@@ -18,8 +19,8 @@ GOOD = images.encode_png(good_picture())
 
 @pytest.fixture(scope="module")
 def inspection(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
-    """Of a good picture."""
-    return Detector(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")).score(GOOD)
+    """A good picture's inspection, sent under a name with a path."""
+    return Detector(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")).score(GOOD, "a/../part.png")
 
 
 @pytest.mark.parametrize("room", [{"most": 8}, {"most_bytes": 8 * len(GOOD)}])
@@ -27,11 +28,11 @@ def test_what_nobody_judged_keeps_a_quarter_of_the_room(inspection: Inspection, 
     """However much was judged, the latest pictures can be looked at; of the judged ones the oldest go."""
     history = History(**room)
     for _ in range(8):
-        entry = history.get(history.add(inspection, GOOD, "part.png"))
+        entry = history.get(history.add(inspection, GOOD))
         assert entry is not None
         history.judge(entry, "Ann", agrees=True)
     for number in range(9, 15):
-        assert history.add(inspection, GOOD, "part.png") == number
+        assert history.add(inspection, GOOD) == number
         entry = history.get(number)
         assert entry is not None
         assert entry.data == GOOD
@@ -43,7 +44,7 @@ def test_an_export_is_of_one_moment(inspection: Inspection) -> None:
     """What is said while it is packed changes nothing in it, and what is no picture has no file."""
     history = History()
     for data in (GOOD, b"no picture"):
-        entry = history.get(history.add(inspection, data, "a/../part.png"))
+        entry = history.get(history.add(inspection, data))
         assert entry is not None
         history.judge(entry, "Ann", agrees=True)
     pieces = export(history.judged())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from inspector.bundle.records import Region
+from inspector.bundle.records import Region, Verdict
 from inspector.scoring import heatmap
 
 LIMIT, CEILING = 3.0, 10.0
@@ -37,7 +38,7 @@ def grey(value: int, height: int = 80, width: int = 120) -> heatmap.Pixels:
 
 def draw(pixels: heatmap.Pixels, anomaly_map: AnomalyMap, *, outlined: bool = False) -> heatmap.Pixels:
     """Draw with the scale of this test."""
-    regions = heatmap.regions(anomaly_map, LIMIT) if outlined else ()
+    regions = heatmap.find_regions(anomaly_map, LIMIT) if outlined else ()
     return heatmap.overlay(pixels, anomaly_map, limit=LIMIT, ceiling=CEILING, regions=regions)
 
 
@@ -77,7 +78,7 @@ def test_region() -> None:
     anomaly_map = with_blob(5.0)
     anomaly_map[25, 35] = 9.2
     anomaly_map[20, 30] = 0
-    (region,) = heatmap.regions(anomaly_map, LIMIT)
+    (region,) = heatmap.find_regions(anomaly_map, LIMIT)
     assert (region.x, region.y, region.width, region.height) == (30, 20, 30, 20)
     assert region.area_pixels == 599
     assert region.peak == pytest.approx(9.2)
@@ -85,13 +86,13 @@ def test_region() -> None:
 
 def test_equal_is_not_above() -> None:
     """A map that equals its limit has no region."""
-    assert heatmap.regions(flat(LIMIT), LIMIT) == ()
-    assert heatmap.regions(flat(np.nan), LIMIT) == ()
+    assert heatmap.find_regions(flat(LIMIT), LIMIT) == ()
+    assert heatmap.find_regions(flat(np.nan), LIMIT) == ()
 
 
 def test_whole_picture() -> None:
     """A map above its limit everywhere is one region."""
-    (region,) = heatmap.regions(flat(LIMIT + 1), LIMIT)
+    (region,) = heatmap.find_regions(flat(LIMIT + 1), LIMIT)
     assert (region.width, region.height, region.area_pixels) == (120, 80, 9600)
 
 
@@ -100,14 +101,14 @@ def test_small_regions_are_dropped() -> None:
     anomaly_map = flat(0)
     anomaly_map[5, 5:8] = 9
     anomaly_map[15, 5:9] = 4
-    assert [region.y for region in heatmap.regions(anomaly_map, LIMIT)] == [15]
+    assert [region.y for region in heatmap.find_regions(anomaly_map, LIMIT)] == [15]
 
 
 def test_diagonal_neighbours_are_connected() -> None:
     """Pixels that touch at a corner belong to one region."""
     anomaly_map = flat(0)
     anomaly_map[range(10, 20), range(10, 20)] = 5
-    (region,) = heatmap.regions(anomaly_map, LIMIT)
+    (region,) = heatmap.find_regions(anomaly_map, LIMIT)
     assert region.area_pixels == 10
 
 
@@ -117,7 +118,7 @@ def test_at_most_twenty_regions() -> None:
     for index in range(36):
         row, column = divmod((index * 5) % 36, 6)
         anomaly_map[30 * row : 30 * row + 4, 30 * column : 30 * column + 4] = 4 + index / 10
-    peaks = [region.peak for region in heatmap.regions(anomaly_map, LIMIT)]
+    peaks = [region.peak for region in heatmap.find_regions(anomaly_map, LIMIT)]
     assert peaks == pytest.approx([4 + index / 10 for index in range(35, 15, -1)])
 
 
@@ -128,7 +129,7 @@ def test_at_most_twenty_regions() -> None:
 def test_regions_against_a_search(anomaly_map: AnomalyMap, limit: int) -> None:
     """On any map the regions are those of a plain breadth-first search."""
     expected = [region for region in flood(anomaly_map, limit) if region.area_pixels >= 4]
-    found = heatmap.regions(anomaly_map, limit)
+    found = heatmap.find_regions(anomaly_map, limit)
     assert sorted(found, key=order) == sorted(expected, key=order)
     assert [region.peak for region in found] == sorted((region.peak for region in found), reverse=True)
 
@@ -156,6 +157,20 @@ def test_upsample_keeps_places() -> None:
     rows, columns = np.nonzero(fine > 7.9 / 2)
     assert (rows.mean() + 0.5) / 160 == pytest.approx(3.5 / 16, abs=0.005)
     assert (columns.mean() + 0.5) / 640 == pytest.approx(20.5 / 32, abs=0.005)
+
+
+def test_a_picture_that_passed_lists_no_region() -> None:
+    """One rule: regions are those above the limit, unless the picture passed."""
+    listed = {
+        verdict: heatmap.listed_regions(verdict, with_blob(6.0), (160, 240), LIMIT)
+        for verdict in get_args(Verdict)
+    }
+    assert listed["pass"] == ()
+    assert (
+        listed["review"]
+        == listed["fail"]
+        == heatmap.find_regions(heatmap.upsample(with_blob(6.0), 160, 240), LIMIT)
+    )
 
 
 # --- drawing --------------------------------------------------------------------------------
@@ -237,10 +252,27 @@ def test_the_picture_is_not_changed() -> None:
     np.testing.assert_array_equal(anomaly_map, with_blob(8.0))
 
 
-def test_reduced_picture() -> None:
-    """A picture that was decoded reduced is stretched to the map's size."""
-    drawn = draw(grey(90, 40, 60), with_blob(8.0))
-    np.testing.assert_array_equal(drawn, draw(grey(90), with_blob(8.0)))
+@pytest.mark.parametrize("side", [1, 12])
+def test_regions_are_outlined_in_a_drawing_of_another_size(side: int) -> None:
+    """A smaller drawing outlines the picture's regions, even one whose peak the smaller map loses."""
+    anomaly_map = flat(0.0)
+    anomaly_map[20 : 20 + 4 * side, 30 : 30 + side] = LIMIT + 0.1
+    found = heatmap.find_regions(anomaly_map, LIMIT)
+    plain, outlined = (
+        heatmap.overlay(
+            grey(90, 40, 60),
+            anomaly_map,
+            limit=LIMIT,
+            ceiling=CEILING,
+            regions=regions,
+            picture_size=anomaly_map.shape,
+        )
+        for regions in ((), found)
+    )
+    rows, columns = np.nonzero((plain != outlined).any(axis=2))
+    assert len(found) == 1
+    assert abs(rows.mean() - (20 + 2 * side) / 2) < 2
+    assert abs(columns.mean() - (30 + side / 2) / 2) < 2
 
 
 @pytest.mark.parametrize(("limit", "ceiling"), [(0.0, 0.0), (-2.0, -1.0), (3.0, 3.0), (3.0, 1.0)])

@@ -13,7 +13,8 @@ from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, MANIFEST, Bu
 from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
 from inspector.errors import GoldenMismatchError, MissingFileError
-from inspector.scoring.detector import Detector, Graph
+from inspector.scoring.detector import Detector
+from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
@@ -43,7 +44,7 @@ def statistics(detector: Detector) -> list[float]:
 
 def by_graph(folder: Path, name: str) -> list[float]:
     """The same of one graph alone."""
-    raw = Graph(folder / name, 1).run(good_picture(7)[np.newaxis])
+    raw = DetectorSession(folder / name, 1).run(good_picture(7)[np.newaxis])
     return [float(value) for value in raw.statistics[0]]
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inspector.scoring.detector import Graph
+from inspector.scoring.runtime import DetectorSession
 from models.article.batches import PictureSampler
 from models.article.detector import COLUMNS, KernelDensity, assemble, errors
 from models.article.network import ArticleLearner
@@ -76,7 +76,7 @@ def test_density_falls_and_score_rises_away_from_the_sample() -> None:
 
 def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """Statistics, maps and latents agree for any batch size, and have the contract's names and shapes."""
-    graph = Graph(folder / "detector.onnx", 1)
+    graph = DetectorSession(folder / "detector.onnx", 1)
     for count in (1, 2, 5):
         raw = graph.run(pixels[:count])
         assert raw.statistics.shape == (count, len(COLUMNS))

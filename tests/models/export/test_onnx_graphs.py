@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inspector.bundle.records import Calibration
 from inspector.errors import ParityError
-from inspector.scoring.detector import Graph
+from inspector.scoring.runtime import DetectorSession
 from models.export import onnx_graphs
 from models.inspection.build import Graphs, assemble, folded
 from models.inspection.detector import COLUMNS, Normalise, pooled
@@ -60,7 +60,7 @@ def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """Statistics, maps and latents agree within 1e-3, for any batch size."""
-    graph = Graph(folder / "detector.onnx", 1)
+    graph = DetectorSession(folder / "detector.onnx", 1)
     for count in (1, 2, 5):
         raw = graph.run(pixels[:count])
         with torch.no_grad():
@@ -151,7 +151,7 @@ def test_pooling_is_the_mean_of_the_largest_places() -> None:
 def test_parity_passes_on_held_out_pictures(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """What was written is what was trained, with no flipped verdict."""
     rows = np.arange(10, 12)
-    raw = onnx_graphs.score_rows(Graph(folder / "detector.onnx", 1), pixels, rows)
+    raw = onnx_graphs.score_rows(DetectorSession(folder / "detector.onnx", 1), pixels, rows)
     found = onnx_graphs.check_parity(graphs, raw, pixels, rows, calibration())
     assert found.images == 2
     assert found.verdict_flips == 0

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from inspector.scoring.detector import Graph
+from inspector.scoring.runtime import DetectorSession
 from models.export import onnx_graphs, quantise
 from models.export.quantise import Operation, Quantiser
 from models.inspection.build import assemble
@@ -98,7 +98,7 @@ def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser, pixels: NDAr
     """
     target = graph.parent / "rounded.onnx"
     quantiser.write(target, [one.name for one in quantiser.operations()])
-    exact, rounded = (Graph(path, 1).run(pixels[10:]).statistics for path in (graph, target))
+    exact, rounded = (DetectorSession(path, 1).run(pixels[10:]).statistics for path in (graph, target))
     distances = np.array([column.component.startswith("latent_mmd") for column in COLUMNS])
     np.testing.assert_allclose(rounded[:, ~distances], exact[:, ~distances], rtol=0.1, atol=0.2)
     np.testing.assert_allclose(rounded[:, distances], exact[:, distances], atol=0.5)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from inspector.demo.dataset import render
-from inspector.scoring.detector import Graph
+from inspector.scoring.runtime import DetectorSession
 from models.export import onnx_graphs
 from models.inspection.build import Graphs, assemble
 from models.inspection.cross_fitting import NO_PART, PARTS, divide, graph_without, left_out
@@ -76,7 +76,7 @@ def test_a_heldout_picture_is_as_far_as_without_its_part(
 ) -> None:
     """With all landmarks a held-out picture lies on its own; scored as one, it does not."""
     assert graphs.parts is not None
-    everything = onnx_graphs.score_rows(Graph(path, 1), pixels, HELDOUT).statistics
+    everything = onnx_graphs.score_rows(DetectorSession(path, 1), pixels, HELDOUT).statistics
     apart = onnx_graphs.score_heldout(path, 1, pixels, HELDOUT, graphs.parts).statistics
     distances = slice(2, 8)
     assert (everything[:, distances] < apart[:, distances]).all()
@@ -97,10 +97,10 @@ def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
     """
     assert graphs.parts is not None
     later, rows = np.stack([render(seed, size=64).picture for seed in range(30, 35)]), np.arange(5)
-    everything = onnx_graphs.score_rows(Graph(path, 1), later, rows).statistics
+    everything = onnx_graphs.score_rows(DetectorSession(path, 1), later, rows).statistics
     for part, _ in graphs.parts.each():
         with graph_without(path, graphs.parts, part) as fewer:
-            found = onnx_graphs.score_rows(Graph(fewer, 1), later, rows).statistics
+            found = onnx_graphs.score_rows(DetectorSession(fewer, 1), later, rows).statistics
             constants = {value.name: value for value in onnx.load(fewer).graph.initializer}
         latent = [i for i, column in enumerate(COLUMNS) if column.component == "latent_mmd_coarse"]
         assert (everything[:, latent] <= found[:, latent] + 1e-4).all()

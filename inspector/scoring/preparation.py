@@ -1,0 +1,51 @@
+"""Decodes a picture and brings it to the model's input size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.bundle.records import ImageContract
+from inspector.imaging import images
+from inspector.settings import Settings
+
+Source = str | Path | bytes | NDArray[np.generic]
+
+
+def prepare(
+    source: Source, contract: ImageContract, settings: Settings
+) -> tuple[images.Picture, NDArray[np.uint8]]:
+    """Decode a picture and stretch it to the size that the model takes.
+
+    Parameters
+    ----------
+    source : path, bytes of an image file, or array
+        Arrays are uint8 (H, W) or (H, W, 3), RGB.
+    contract : ImageContract
+        The model's input: size and background colour.
+    settings : Settings
+        Limits on pixels and bytes.
+
+    Returns
+    -------
+    Picture
+        As decoded; a large JPEG may be decoded at a reduced size.
+    uint8 (height, width, 3)
+        The model's input, RGB.
+
+    Raises
+    ------
+    ImageError
+        The picture is at fault.
+    """
+    size = (contract.height, contract.width)
+    picture = images.decode(
+        source,
+        max_pixels=settings.max_pixels,
+        max_bytes=settings.max_bytes,
+        reduce_to=size,
+        background=contract.background,
+    )
+    return picture, images.fit_to(picture.pixels, *size)

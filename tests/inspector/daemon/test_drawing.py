@@ -1,0 +1,54 @@
+"""The console's views of an inspection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inspector.daemon.drawing import JPEG_QUALITY, View, render
+from inspector.imaging import images
+from inspector.scoring import heatmap
+from inspector.scoring.detector import Detector
+from tests.inspector.tiny_bundle import bad_picture, tiny_bundle
+
+BAD = images.encode_png(bad_picture(height=120, width=160))
+
+
+@pytest.mark.parametrize(("threshold", "verdict"), [(1e9, "pass"), (1.0, "fail")])
+def test_the_console_outlines_the_regions_of_the_json(tmp_path: Path, threshold: float, verdict: str) -> None:
+    """A picture that passed lists no region and gets no outline, although its map exceeds the limit."""
+    detector = Detector(tiny_bundle(tmp_path / "tiny", threshold=threshold))
+    inspection = detector.score(BAD)
+    assert inspection.verdict == verdict
+    assert inspection.coarse_map is not None
+    calibration = detector.calibration
+    assert heatmap.find_regions(inspection.coarse_map, calibration.map_limit)
+    regions = inspection.record().regions
+    assert bool(regions) == (verdict == "fail")
+    expected = heatmap.overlay(
+        images.decode(BAD).pixels,
+        inspection.coarse_map,
+        limit=calibration.map_limit,
+        ceiling=calibration.map_ceiling,
+        regions=regions,
+    )
+    drawn = render(View.HEATMAP, BAD, inspection.without_pixels(), detector)
+    assert drawn == images.encode_jpeg(expected, JPEG_QUALITY)
+
+
+def test_views_are_as_large_as_a_screen_shows(tmp_path: Path) -> None:
+    """A large picture's heatmap lies over the same places in a smaller drawing."""
+    detector = Detector(tiny_bundle(tmp_path / "tiny"))
+    data = images.encode_png(bad_picture(height=2400, width=3200))
+    inspection = detector.score(data)
+    drawn, picture = (
+        images.decode(render(view, data, inspection, detector)).pixels.astype(int)
+        for view in (View.HEATMAP, View.PICTURE)
+    )
+    assert drawn.shape == picture.shape == (1200, 1600, 3)
+    rows, columns = np.nonzero(np.abs(drawn - picture).max(axis=2) > 60)
+    (region,) = inspection.regions
+    assert abs(rows.min() - region.y / 2) < 20
+    assert abs(columns.max() - (region.x + region.width) / 2) < 20
