@@ -15,7 +15,7 @@ from sklearn import metrics
 
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
 from calibration.metrics import PixelScores
-from inspector.bundle.records import ModelId, Verdict
+from inspector.types import ModelId, Verdict
 
 if TYPE_CHECKING:
     from inspector.scoring.detector import Detector

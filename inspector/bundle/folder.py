@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from inspector.bundle.atomic import staged_folder, storage_errors, write_bytes
-from inspector.bundle.records import SCHEMA_VERSION, Calibration, FileEntry, Manifest, Record
+from inspector.bundle.records import SCHEMA_VERSION, Calibration, FileEntry, Manifest
 from inspector.errors import (
     BundleError,
     DigestMismatchError,
@@ -23,6 +23,7 @@ from inspector.errors import (
     SchemaVersionError,
     UsageError,
 )
+from inspector.types import Record
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from inspector.bundle.folder import INT8_GOLDEN
+from inspector.bundle.folder import Bundle
 from inspector.bundle.records import Golden, GoldenProbe
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging import images
-
-if TYPE_CHECKING:
-    from inspector.bundle.folder import Bundle
-    from inspector.scoring.detector import Detector
-    from inspector.scoring.runtime import RawScores
+from inspector.types import RawScores
 
 FOLDER = "golden"
 RECORD = "golden/golden.json"
@@ -59,55 +54,36 @@ def write_golden(
     (bundle / record).write_text(golden.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def prove(detector: Detector) -> None:
-    r"""Score the golden images one by one, and compare with what was recorded at export.
-
-    With the column's scale :math:`s` (the training pictures' spread) and the tolerance :math:`t`, each
-    statistic has to satisfy :math:`|got - expected| \le t \cdot \max(|expected|, s)`; the peak of the
-    map likewise with :math:`s = 1`, because the map is in units of that spread already.
-
-    A detector whose 8-bit graph fails goes on with the exact one, which has to hold then.
-
-    Parameters
-    ----------
-    detector : Detector
-        The opened model.
-
-    Raises
-    ------
-    GoldenMismatchError
-        A number differs by more; the message names the picture, the number, both values.
-    BundleError
-        There is nothing to prove, or it cannot be read.
-    """
-    if detector.precision == "int8":
-        try:
-            prove_graph(detector.bundle, detector.raw, INT8_GOLDEN)
-        except GoldenMismatchError as error:
-            detector.fall_back(error)
-        else:
-            return
-    prove_graph(detector.bundle, detector.raw, RECORD)
-
-
-def prove_graph(
+def verify_graph(
     bundle: Bundle,
     run: Callable[[NDArray[np.uint8]], RawScores],
     record: str,
     *,
     only_last: bool = False,
 ) -> None:
-    """Compare one graph with its record; see `prove`.
+    r"""Score the golden images one by one, and compare with the numbers recorded at export.
+
+    With the column's scale :math:`s` (the training pictures' spread) and the tolerance :math:`t`, each
+    statistic has to satisfy :math:`|got - expected| \le t \cdot \max(|expected|, s)`.  The same holds for
+    the peak of the map with :math:`s = 1`, because the map is in units of that spread already.
 
     Parameters
     ----------
     bundle : Bundle
+        The model whose golden images are scored.
     run : callable
         Scores pictures uint8 (N, H, W, 3).
     record : str
         Name of the graph's record in the bundle.
     only_last : bool
-        Take the last image alone, which has the defects, and so the largest numbers.
+        Score only the last image; it has the defects, and so the largest numbers.
+
+    Raises
+    ------
+    GoldenMismatchError
+        A number differs by more; the message names the picture, the number and both values.
+    BundleError
+        The record or a picture is missing or cannot be read.
     """
     golden = _read(bundle.path / record)
     for probe in golden.probes[-1:] if only_last else golden.probes:
@@ -157,7 +133,7 @@ def _read(path: Path) -> Golden:
     except ValidationError as exc:
         raise BundleError(f"{path} is damaged: {exc.errors()[0]['msg']}", hint="fit the model again") from exc
     if not golden.probes:
-        raise BundleError(f"{path} lists no picture, so nothing can be proved", hint="fit the model again")
+        raise BundleError(f"{path} lists no picture, so nothing can be verified", hint="fit the model again")
     return golden
 
 

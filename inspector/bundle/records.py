@@ -1,26 +1,14 @@
-"""The records that cross boundaries: what a bundle says of itself, and what an inspection found."""
+"""The records in a bundle's JSON files: manifest, calibration, golden images."""
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from inspector.types import Record
 
 SCHEMA_VERSION = 2
-
-Verdict = Literal["pass", "review", "fail", "invalid"]
-
-
-class Record(BaseModel):
-    """Immutable, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-
-# --- what a bundle says of itself -----------------------------------------------------------
 
 
 class FileEntry(Record):
@@ -68,7 +56,7 @@ class TrainingSummary(Record):
     dataset_digest: str
     parameters: dict[str, int]
     losses: dict[str, float]
-    figures: dict[str, float] = {}
+    figures: dict[str, float] = Field(default_factory=dict)
     packages: dict[str, str]
     folder: str | None = None
 
@@ -187,81 +175,3 @@ class Golden(Record):
 
     tolerance: float
     probes: tuple[GoldenProbe, ...]
-
-
-# --- what an inspection found ---------------------------------------------------------------
-
-
-class Region(Record):
-    """A connected part of the picture whose anomaly map exceeds the calibrated limit, in pixels."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-    area_pixels: int
-    peak: float
-
-
-class ModelId(Record):
-    """Which model made a verdict."""
-
-    name: str
-    version: int
-    digest: str
-
-
-class ImageSize(Record):
-    """Size of the picture as it was handed in, after EXIF rotation."""
-
-    width: int
-    height: int
-
-
-class Milliseconds(Record):
-    """Where the time went."""
-
-    decode: float
-    infer: float
-    decide: float
-
-
-class ScoredImage(Record):
-    """One scored image: the object that JSON, HTTP and Python share."""
-
-    path: str | None
-    verdict: Verdict
-    score: float | None
-    threshold: float
-    p_value: float | None
-    components: dict[str, float] | None
-    regions: tuple[Region, ...]
-    model: ModelId
-    image: ImageSize | None
-    milliseconds: Milliseconds
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class Modification:
-    """One state of a file: another size or another time of change is another one."""
-
-    mtime_ns: int
-    size_bytes: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Self:
-        """Take it from what the file system says."""
-        return cls(status.st_mtime_ns, status.st_size)
-
-
-class WatchedImage(ScoredImage):
-    """One line of `inspector watch`: a scored image, and which state of its file that was."""
-
-    modified: Modification
-    heatmap: str | None
-
-
-def to_json(row: ScoredImage) -> str:
-    """Return one object on one line, in ASCII: a file name that is not UTF-8 stays what it is."""
-    return json.dumps(row.model_dump())

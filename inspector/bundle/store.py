@@ -34,7 +34,8 @@ CURRENT = "current"
 LOCK_SECONDS = 10.0
 PUBLISH_LOCK_SECONDS = 600.0
 
-Proof = Callable[[Bundle], None]
+Verify = Callable[[Bundle], None]
+"""Raises an error where this machine does not reproduce the golden images of a bundle."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -72,14 +73,6 @@ def slug(name: str) -> str:
             hint="choose another name with --name",
         )
     return found
-
-
-def prove(opened: Bundle) -> None:
-    """Let the golden images of a bundle reproduce their scores; `GoldenMismatchError` if not."""
-    from inspector.bundle import golden
-    from inspector.scoring.detector import Detector
-
-    golden.prove(Detector(opened))
 
 
 class Store:
@@ -205,7 +198,7 @@ class Store:
             self._point(name, version)
         return published
 
-    def import_model(self, file: Path, *, prove: Proof = prove) -> tuple[Bundle, bool]:
+    def import_model(self, file: Path, *, verify: Verify) -> tuple[Bundle, bool]:
         """Add a model that `export_model` wrote, promote it, and make its name the current one.
 
         Nothing is published unless every digest is right and the golden images are reproduced.  It
@@ -230,7 +223,7 @@ class Store:
             with atomic.staged_folder(target) as staged, archive.named_after(file, staged):
                 archive.unpack(file, staged)
                 opened = Bundle.open(staged)
-                prove(opened)
+                verify(opened)
                 if (name, version) != (opened.manifest.name, opened.manifest.version):
                     update = {"name": name, "version": version}
                     folder.seal(staged, opened.manifest.model_copy(update=update))
@@ -243,15 +236,15 @@ class Store:
         archive.pack(opened, output)
         return opened
 
-    def promote(self, name: str, version: int | None = None, *, prove: Proof = prove) -> Bundle:
+    def promote(self, name: str, version: int | None = None, *, verify: Verify) -> Bundle:
         """Let `name` stand for `version`, once its golden images are reproduced, and make it current."""
         with self._locked(name, LOCK_SECONDS):
             opened = Bundle.open(self.path(name, version))
-            prove(opened)
+            verify(opened)
             self._point(name, int(opened.path.name))
         return opened
 
-    def rollback(self, name: str, *, prove: Proof = prove) -> Bundle:
+    def rollback(self, name: str, *, verify: Verify) -> Bundle:
         """Promote the next lower version."""
         promoted = self.promoted(name)
         lower = [version for version in self.versions(name) if version < promoted]
@@ -260,7 +253,7 @@ class Store:
                 f"model {name!r} has no version before {promoted} to go back to",
                 hint="promote another one with 'inspector models promote NAME@VERSION'",
             )
-        return self.promote(name, lower[-1], prove=prove)
+        return self.promote(name, lower[-1], verify=verify)
 
     def remove(self, name: str, version: int | None = None, *, force: bool = False) -> list[int]:
         """Remove one version, or the name with all of them; return which.

@@ -17,7 +17,7 @@ from inspector.errors import (
 )
 
 if TYPE_CHECKING:
-    from inspector.bundle.records import Verdict
+    from inspector.types import Verdict
 
 PASSED = 0
 FAILED = 1

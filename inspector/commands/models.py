@@ -83,8 +83,10 @@ def promote(reference: Reference) -> None:
 
     Every digest is checked, and the golden images have to reproduce their scores on this computer.
     """
+    from inspector.scoring.detector import verify_bundle
+
     store = _store()
-    bundle = store.promote(*store.parse(reference))
+    bundle = store.promote(*store.parse(reference), verify=verify_bundle)
     typer.echo(f"promoted {_label(bundle)}", err=True)
 
 
@@ -92,6 +94,7 @@ def promote(reference: Reference) -> None:
 def rollback(name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the store.")]) -> None:
     """Promote the version before the promoted one."""
     from inspector.errors import UsageError
+    from inspector.scoring.detector import verify_bundle
 
     store = _store()
     found, version = store.parse(name)
@@ -99,7 +102,7 @@ def rollback(name: Annotated[str, typer.Argument(metavar="NAME", help="A model o
         raise UsageError(
             f"rollback takes a name, not {name!r}", hint=f"inspector models promote {name} takes a version"
         )
-    typer.echo(f"promoted {_label(store.rollback(found))}", err=True)
+    typer.echo(f"promoted {_label(store.rollback(found, verify=verify_bundle))}", err=True)
 
 
 @models.command(epilog=command_example("inspector models remove tiles@1"))
@@ -125,12 +128,11 @@ def verify(
     ] = None,
 ) -> None:
     """Check every digest and the golden images of a model."""
-    from inspector.bundle.golden import prove
     from inspector.scoring.detector import Detector
 
     bundle = _open(reference)
     detector = Detector(bundle)
-    prove(detector)
+    detector.verify()
     how = " with int8" if detector.precision == "int8" else ""
     typer.echo(
         f"{_label(bundle)}: {len(bundle.manifest.files)} files unchanged, golden images reproduced{how}",
@@ -168,7 +170,9 @@ def import_model(file: Annotated[Path, typer.Argument(metavar="FILE", help="What
     Every digest and the golden images are checked first.  It becomes the promoted version of its
     name, and the current model.
     """
-    bundle, is_new = _store().import_model(file)
+    from inspector.scoring.detector import verify_bundle
+
+    bundle, is_new = _store().import_model(file, verify=verify_bundle)
     if is_new:
         typer.echo(f"imported {_label(bundle)}", err=True)
     else:

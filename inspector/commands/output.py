@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
-    from inspector.bundle.records import ScoredImage, Verdict
+    from inspector.scoring.records import ScoredImage
+    from inspector.types import Verdict
 
 COLOURS: dict[Verdict, str] = {"pass": "green", "review": "yellow", "fail": "red", "invalid": "magenta"}
 
@@ -81,9 +82,7 @@ def writer(format_: Format, components: Sequence[str]) -> Iterator[Writer]:
     elif format_ is Format.CSV:
         yield _csv_writer(components)
     elif format_ is Format.JSONL:
-        from inspector.bundle.records import to_json
-
-        yield lambda row: print_line(to_json(row))
+        yield lambda row: print_line(row.to_json())
     else:
         with _json_array() as write:
             yield write
@@ -175,13 +174,11 @@ def _csv_writer(components: Sequence[str]) -> Writer:
 @contextmanager
 def _json_array() -> Iterator[Writer]:
     """Write an array as its rows come; it is closed whatever happens, so that it stays JSON."""
-    from inspector.bundle.records import to_json
-
     separator = ""
 
     def write(row: ScoredImage) -> None:
         nonlocal separator
-        sys.stdout.write(f"{separator}{to_json(row)}")
+        sys.stdout.write(f"{separator}{row.to_json()}")
         separator = ",\n "
 
     sys.stdout.write("[")

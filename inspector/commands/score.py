@@ -19,10 +19,11 @@ from inspector.commands.options import ModelOption
 from inspector.commands.output import Format
 
 if TYPE_CHECKING:
-    from inspector.bundle.records import ScoredImage, Verdict
     from inspector.commands.output import Writer
     from inspector.commands.source import Source
     from inspector.scoring.detector import Detector
+    from inspector.scoring.records import ScoredImage
+    from inspector.types import Verdict
 
 EXAMPLE = """
 inspector score part.png

@@ -18,12 +18,12 @@ from inspector.commands import exits
 from inspector.commands.options import ModelOption
 
 if TYPE_CHECKING:
-    from inspector.bundle.records import Verdict, WatchedImage
     from inspector.errors import InspectorError
     from inspector.scoring.detector import Detector
     from inspector.scoring.registry import Fleet
+    from inspector.types import Verdict
     from inspector.watch.arrivals import Arrivals
-    from inspector.watch.journal import Journal, Printout
+    from inspector.watch.journal import Journal, Printout, WatchedImage
     from inspector.watch.sorter import Trays
 
 EXAMPLE = """

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from inspector import drift
 from inspector.bundle.folder import Bundle
-from inspector.bundle.records import ModelId, Record
 from inspector.errors import InspectorError
 from inspector.scoring.detector import Detector
+from inspector.types import ModelId, Record
 
 RECENT = 200  # pictures of one model that are looked at
 FEWEST = 50  # before that nothing is said

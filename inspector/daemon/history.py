@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal
 
-from inspector.bundle.records import Record, ScoredImage
 from inspector.errors import ImageError
 from inspector.imaging import header
 from inspector.scoring.inspection import Inspection
+from inspector.scoring.records import ScoredImage
+from inspector.types import Record
 
 MOST = 1000
 MOST_BYTES = 256_000_000

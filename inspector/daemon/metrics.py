@@ -18,15 +18,15 @@ from prometheus_client import (
     generate_latest,
 )
 
-from inspector.bundle.records import Verdict
 from inspector.errors import InvalidReason
+from inspector.types import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inspector.bundle.records import ModelId
     from inspector.scoring.detector import Detector
     from inspector.scoring.inspection import Inspection
+    from inspector.types import ModelId
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "queue", "infer", "decide")

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from inspector.bundle.records import ImageContract, ModelId, Record, ScoredImage
+from inspector.bundle.records import ImageContract
 from inspector.daemon.errors import TITLES
 from inspector.scoring.detector import Detector
+from inspector.scoring.records import ScoredImage
+from inspector.types import ModelId, Record
 
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
 

@@ -15,7 +15,6 @@ from threading import Event, Lock, Thread
 import numpy as np
 from fastapi import Request
 
-from inspector.bundle.records import ModelId
 from inspector.daemon.auth import Keys
 from inspector.daemon.drift_watch import DriftWatch
 from inspector.daemon.errors import Problem, code_of
@@ -31,6 +30,7 @@ from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.registry import Fleet
 from inspector.settings import ServeSettings
+from inspector.types import ModelId
 
 WATCH_SECONDS = 0.25  # a promotion is seen within two seconds
 UPLOADS_PER_PLACE = 2  # bodies that may arrive at once, for each place in the queue

@@ -14,8 +14,8 @@ from python_multipart.exceptions import MultipartParseError
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from inspector.bundle.records import Record
 from inspector.daemon.errors import Problem
+from inspector.types import Record
 
 FIELD = "image"
 MOST_PICTURES = 256

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundle.folder import Bundle
-from inspector.bundle.records import ModelId
 from inspector.bundle.store import Store
 from inspector.errors import BundleError
 from inspector.scoring.preparation import Source, prepare
 from inspector.scoring.runtime import NetworkSession
 from inspector.settings import Settings
+from inspector.types import ModelId
 
 Pixels = NDArray[np.uint8]
 Latent = NDArray[np.float32]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bundle.records import Calibration, Column, Verdict
+from inspector.bundle.records import Calibration, Column
+from inspector.types import Verdict
 
 Floats = NDArray[np.float64]
 

@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 
 from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
-from inspector.bundle.records import Calibration, ImageSize, Manifest, Milliseconds, ModelId
-from inspector.errors import BundleError, ImageError
+from inspector.bundle.records import Calibration, Manifest
+from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging import images
 from inspector.scoring import decision, heatmap
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.preparation import Source, prepare
-from inspector.scoring.runtime import DetectorSession, RawScores
+from inspector.scoring.records import ImageSize, Milliseconds
+from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
+from inspector.types import ModelId, RawScores
 
 Precision = Literal["fp32", "int8"]
 
@@ -65,6 +67,27 @@ class Detector:
     def graph_path(self) -> Path:
         """File of the graph in use."""
         return self._session.path
+
+    def verify(self) -> None:
+        """Check that this machine reproduces the scores of the golden images.
+
+        A detector whose 8-bit graph does not reproduce them continues with the 32-bit graph, which must.
+
+        Raises
+        ------
+        GoldenMismatchError
+            A number differs by more than the tolerance; the message names the picture and both values.
+        BundleError
+            The golden images are missing or cannot be read.
+        """
+        if self.precision == "int8":
+            try:
+                golden.verify_graph(self.bundle, self.raw, INT8_GOLDEN)
+            except GoldenMismatchError as error:
+                self.fall_back(error)
+            else:
+                return
+        golden.verify_graph(self.bundle, self.raw, golden.RECORD)
 
     @property
     def manifest(self) -> Manifest:
@@ -205,7 +228,7 @@ class Detector:
         if int8 is not None and int8.shipped:
             try:
                 session = self._open(INT8_GRAPH)
-                golden.prove_graph(self.bundle, session.run, INT8_GOLDEN, only_last=True)
+                golden.verify_graph(self.bundle, session.run, INT8_GOLDEN, only_last=True)
             except BundleError as error:
                 self.int8_problem = error.message
             else:
@@ -221,3 +244,8 @@ def _milliseconds(decode: float, infer: float, decide: float) -> Milliseconds:
     return Milliseconds(
         decode=round(decode * 1e3, 3), infer=round(infer * 1e3, 3), decide=round(decide * 1e3, 3)
     )
+
+
+def verify_bundle(bundle: Bundle) -> None:
+    """Check that this machine reproduces the scores of a bundle's golden images; see `Detector.verify`."""
+    Detector(bundle).verify()

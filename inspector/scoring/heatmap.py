@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.bundle.records import Region, Verdict
+from inspector.scoring.records import Region
+from inspector.types import Verdict
 
 Pixels = npt.NDArray[np.uint8]
 AnomalyMap = npt.NDArray[np.float32]

@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bundle.records import ImageSize, Milliseconds, ModelId, Region, ScoredImage, Verdict
 from inspector.errors import InvalidReason
 from inspector.imaging import images
 from inspector.scoring import heatmap
+from inspector.scoring.records import ImageSize, Milliseconds, Region, ScoredImage
+from inspector.types import ModelId, Verdict
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 
-from inspector.bundle import golden
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
@@ -208,7 +207,7 @@ class Fleet:
         before = _resident_bytes()
         try:
             detector = Detector(Bundle.open(path), self._settings)
-            golden.prove(detector)
+            detector.verify()
         except InspectorError as error:
             self._listener("failed", None, error)
             raise

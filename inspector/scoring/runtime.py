@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inspector.errors import BundleError
-
-
-@dataclass(frozen=True)
-class RawScores:
-    """Output of `detector.onnx` for a batch, before any threshold.
-
-    Attributes
-    ----------
-    statistics : float32 (N, C)
-        One column for each entry of the manifest's `columns`; higher is more anomalous.
-    anomaly_map : float32 (N, h, w)
-        In units of the training pictures' spread; higher is more anomalous.
-    latent : float32 (N, d)
-        The latent, averaged over its spatial positions.
-    """
-
-    statistics: NDArray[np.float32]
-    anomaly_map: NDArray[np.float32]
-    latent: NDArray[np.float32]
+from inspector.types import RawScores
 
 
 class DetectorSession:

@@ -15,10 +15,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import Self
 
-from inspector.bundle.records import Modification
 from inspector.errors import DatasetError, ImageError, UnreadableImageError
 from inspector.imaging.files import check_bytes, is_image_name, printable
+
+
+@dataclass(frozen=True)
+class Modification:
+    """One state of a file; a change of size or of modification time makes another state."""
+
+    mtime_ns: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Read it from the file system's status of the file."""
+        return cls(status.st_mtime_ns, status.st_size)
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 from inspector.bundle.atomic import locked, storage_errors, sync
-from inspector.bundle.records import Modification, Verdict, WatchedImage, to_json
 from inspector.errors import StorageError, UsageError
 from inspector.imaging.files import printable
-from inspector.watch.arrivals import Arrival
+from inspector.scoring.records import ScoredImage
+from inspector.types import Verdict
+from inspector.watch.arrivals import Arrival, Modification
 
 LOCK_SECONDS = 1.0
 
 _VERDICTS = frozenset(get_args(Verdict))
 _BEGINS = b'{"path":'  # each line of ours
+
+
+class WatchedImage(ScoredImage):
+    """One line of `inspector watch`: a scored image, the state of its file, and its heatmap."""
+
+    modified: Modification
+    heatmap: str | None
 
 
 class Printout:
@@ -45,7 +53,7 @@ class Printout:
 
     def append(self, row: WatchedImage) -> None:
         """Write the line of a picture."""
-        self._write(to_json(row))
+        self._write(row.to_json())
         self._done[_arrival(row).key] = row.verdict
 
     def refresh(self) -> bool:
@@ -138,7 +146,7 @@ class Journal:
             self._reopened = True
             if arrival.key in self._done:
                 return
-        line = to_json(row).encode("ascii") + b"\n"
+        line = row.to_json().encode("ascii") + b"\n"
         with storage_errors(self.path):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.bundle.atomic import write_bytes
-from inspector.bundle.records import Verdict, WatchedImage
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
 from inspector.imaging import images
 from inspector.imaging.files import shortened
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
+from inspector.types import Verdict
 from inspector.watch.arrivals import Arrival, Arrivals
-from inspector.watch.journal import Journal, Printout
+from inspector.watch.journal import Journal, Printout, WatchedImage
 from inspector.watch.sorter import Trays
 
 Stop = Callable[[], bool]

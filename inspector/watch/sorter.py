@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import get_args
 
 from inspector.bundle.atomic import TEMPORARY, storage_errors, sync
-from inspector.bundle.records import Modification, Verdict
 from inspector.errors import StorageError
 from inspector.imaging.files import printable, shortened
-from inspector.watch.arrivals import Arrival
+from inspector.types import Verdict
+from inspector.watch.arrivals import Arrival, Modification
 
 HELD = ".moving"
 

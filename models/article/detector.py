@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inspector.bundle.records import Column
-from inspector.scoring.runtime import RawScores
+from inspector.types import RawScores
 from models.article.network import AutoEncoder
 from models.inspection.build import LOOKED_AT, Graphs
 from models.mmd import IMQ_SCALES, squared_distances

@@ -28,8 +28,9 @@ from inspector.errors import ImageError
 from inspector.generation.training_images import DIGESTS, LANDMARK_DIGESTS
 from inspector.imaging import images
 from inspector.scoring import decision, heatmap
-from inspector.scoring.runtime import DetectorSession, RawScores
+from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
+from inspector.types import RawScores
 from models import dataset
 from models.defects import corrupt
 from models.export import int8, onnx_graphs

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from inspector.bundle.folder import GRAPH, INT8_GRAPH
 from inspector.bundle.records import Calibration, Int8Summary
 from inspector.scoring import decision
-from inspector.scoring.runtime import DetectorSession, RawScores
+from inspector.scoring.runtime import DetectorSession
+from inspector.types import RawScores
 from models.export.onnx_graphs import score_heldout, score_rows
 from models.export.quantise import (
     Operation,

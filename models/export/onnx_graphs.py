@@ -25,7 +25,8 @@ from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Calibration, Column, ParitySummary
 from inspector.errors import ParityError
 from inspector.scoring import decision
-from inspector.scoring.runtime import DetectorSession, RawScores
+from inspector.scoring.runtime import DetectorSession
+from inspector.types import RawScores
 from models.inspection.build import SCORING_BATCH, Graphs, batches
 from models.inspection.cross_fitting import Parts, graph_without, left_out
 from models.inspection.detector import COLUMNS

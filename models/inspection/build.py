@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inspector.scoring.runtime import RawScores
+from inspector.types import RawScores
 from models.dataset import look_alikes
 from models.inspection import memory_bank
 from models.inspection.context import GoodLayouts

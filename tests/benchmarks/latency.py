@@ -23,7 +23,6 @@ import numpy as np
 import onnxruntime
 
 import inspector
-from inspector.bundle.records import to_json
 from inspector.commands.output import Format, writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
@@ -85,7 +84,7 @@ def _stages(detector: Detector, path: Path, taken: Times) -> None:
     inspection = detector.score(data)
     taken["decide"].append(inspection.milliseconds.decide / 1e3)
     with _timed(taken, "row"):
-        to_json(inspection.record())
+        inspection.record().to_json()
 
 
 @contextmanager

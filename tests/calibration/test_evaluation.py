@@ -23,9 +23,9 @@ from calibration.evaluation import (
     proportion_interval,
 )
 from calibration.labelled import labelled_pictures, read_mask
-from inspector.bundle.records import ModelId, Verdict
 from inspector.errors import DatasetError
 from inspector.scoring.detector import Detector
+from inspector.types import ModelId, Verdict
 from tests.calibration.test_labelled import labelled_folder
 from tests.inspector.tiny_bundle import tiny_bundle, write_picture
 

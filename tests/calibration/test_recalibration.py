@@ -9,7 +9,6 @@ import pytest
 
 from calibration.conformal import ConformalThreshold
 from calibration.recalibration import recalibrate
-from inspector.bundle import golden
 from inspector.bundle.folder import INT8_GRAPH, Bundle, Fill, write_bundle
 from inspector.bundle.store import Store
 from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
@@ -75,7 +74,7 @@ def test_a_new_version_with_new_thresholds(store: Store, normals: Path) -> None:
 def test_the_new_version_scores_by_its_thresholds(store: Store, normals: Path) -> None:
     """The new version reproduces the golden images and the held-out scores that it stores."""
     detector = Detector(recalibrate(opened(store), normals, store).bundle)
-    golden.prove(detector)
+    detector.verify()
     path = normals / "late" / "20.png"
     inspection = detector.score(path)
     assert inspection.score in detector.calibration.heldout_scores
@@ -102,7 +101,7 @@ def test_the_graph_with_8_bits_goes_along(tmp_path: Path, normals: Path) -> None
     after = recalibrate(before, normals, tmp_path / "after").bundle
     assert (before.path / INT8_GRAPH).samefile(after.path / INT8_GRAPH)
     detector = Detector(after)
-    golden.prove(detector)
+    detector.verify()
     assert detector.precision == "int8"
     scores = [detector.score(path).score for path in normals.rglob("*.png")]
     assert sorted(score or 0.0 for score in scores) == sorted(after.calibration.heldout_scores)

@@ -15,10 +15,11 @@ import pytest
 from typer.main import get_command
 
 from inspector.bundle.folder import REQUIRED, SUFFIXES
-from inspector.bundle.records import Calibration, ScoredImage
+from inspector.bundle.records import Calibration
 from inspector.commands import exits
 from inspector.commands.main import app
 from inspector.errors import InvalidReason
+from inspector.scoring.records import ScoredImage
 from inspector.settings import Settings
 from tests.benchmarks.page import report
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import inspector
 from inspector.bundle.golden import TOLERANCE
-from inspector.bundle.records import ScoredImage
+from inspector.scoring.records import ScoredImage
 from tests.journey.program import SIDE, Fitted, listing, rows, run
 
 

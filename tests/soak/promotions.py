@@ -18,6 +18,7 @@ from typing import Any
 import inspector
 from inspector.bundle.store import Store
 from inspector.imaging import images
+from inspector.scoring.detector import verify_bundle
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until
 from tests.soak.load import together
@@ -71,7 +72,7 @@ def prove(promotions: int, seed: int) -> None:
             done, slowest = 0, 0.0
             while done < promotions:
                 version = rng.choice([v for v in range(1, VERSIONS + 1) if v != store.promoted(NAME)])
-                store.promote(NAME, version)
+                store.promote(NAME, version, verify=verify_bundle)
                 began = time.monotonic()
                 until(lambda wanted=version: _served(daemon) == wanted)  # type: ignore[misc]
                 slowest = max(slowest, time.monotonic() - began)

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inspector.bundle.records import Modification
 from inspector.bundle.store import Store
 from inspector.imaging import images
-from inspector.watch.arrivals import Arrival
+from inspector.watch.arrivals import Arrival, Modification
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.soak.load import together
 from tests.soak.program import PROGRAM, demand, environment, finish, say

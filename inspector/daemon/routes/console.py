@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import Field, StrictBool
 
 from inspector.bundle import golden
-from inspector.bundle.records import Calibration, Manifest, Record
+from inspector.bundle.records import Calibration, Manifest
 from inspector.daemon.access import allowed
 from inspector.daemon.drawing import View, render
 from inspector.daemon.drift_watch import DriftOutcome
@@ -28,6 +28,7 @@ from inspector.daemon.openapi import (
 from inspector.daemon.service import Service
 from inspector.daemon.uploads import read_record
 from inspector.scoring.detector import Detector
+from inspector.types import Record
 
 PAGE = {"/": "page.html", "/console/style.css": "style.css", "/console/script.js": "script.js"}
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inspector.bundle.folder import Bundle, seal
-from inspector.bundle.golden import prove, write_golden
+from inspector.bundle.golden import write_golden
 from inspector.bundle.records import Golden
 from inspector.errors import BundleError, GoldenMismatchError
 from inspector.imaging.images import encode_png
@@ -33,9 +33,9 @@ def edited(own: Path, change: Change) -> Detector:
     return Detector(Bundle.open(own), Settings(threads=1))
 
 
-def test_an_honest_bundle_is_proved(tiny: Bundle) -> None:
+def test_an_unchanged_bundle_is_verified(tiny: Bundle) -> None:
     """On the computer that wrote it, a bundle reproduces its scores."""
-    prove(Detector(tiny, Settings(threads=1)))
+    Detector(tiny, Settings(threads=1)).verify()
 
 
 @pytest.mark.parametrize("column", [0, 5, 11])
@@ -48,7 +48,7 @@ def test_a_statistic_that_moved_is_named(own: Path, column: int) -> None:
     detector = edited(own, change)
     name = detector.manifest.columns[column].component
     with pytest.raises(GoldenMismatchError, match=rf"probe-1\.png: {name} .* is .* here, expected"):
-        prove(detector)
+        detector.verify()
 
 
 def test_the_map_counts_too(own: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_map_counts_too(own: Path) -> None:
         record["probes"][0]["map_peak"] += 0.01
 
     with pytest.raises(GoldenMismatchError, match="peak of the map"):
-        prove(edited(own, change))
+        edited(own, change).verify()
 
 
 def test_rounding_is_forgiven(own: Path) -> None:
@@ -68,7 +68,7 @@ def test_rounding_is_forgiven(own: Path) -> None:
         for probe in record["probes"]:
             probe["statistics"] = [value * (1 + 5e-4) for value in probe["statistics"]]
 
-    prove(edited(own, change))
+    edited(own, change).verify()
 
 
 def test_nothing_near_zero_is_exact(own: Path) -> None:
@@ -78,7 +78,7 @@ def test_nothing_near_zero_is_exact(own: Path) -> None:
         for probe in record["probes"]:
             probe["statistics"] = [value + 5e-7 for value in probe["statistics"]]
 
-    prove(edited(own, change))
+    edited(own, change).verify()
 
 
 def test_not_a_number_is_a_mismatch(own: Path) -> None:
@@ -88,7 +88,7 @@ def test_not_a_number_is_a_mismatch(own: Path) -> None:
         record["probes"][0]["statistics"][0] = float("nan")
 
     with pytest.raises(GoldenMismatchError):
-        prove(edited(own, change))
+        edited(own, change).verify()
 
 
 def test_as_many_statistics_as_columns(own: Path) -> None:
@@ -98,21 +98,21 @@ def test_as_many_statistics_as_columns(own: Path) -> None:
         record["probes"][2]["statistics"].pop()
 
     with pytest.raises(GoldenMismatchError, match="12 statistics, 11 recorded"):
-        prove(edited(own, change))
+        edited(own, change).verify()
 
 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda record: record["probes"].clear(), "nothing can be proved"),
+        (lambda record: record["probes"].clear(), "nothing can be verified"),
         (lambda record: record.pop("tolerance"), "damaged"),
         (lambda record: record["probes"][0].update(file="../../other.png"), "not a file of the model"),
     ],
 )
-def test_a_record_that_proves_nothing_is_refused(own: Path, change: Change, what: str) -> None:
-    """Without probes, or with one outside of the bundle, nothing is proved, and that is an error."""
+def test_a_useless_record_is_refused(own: Path, change: Change, what: str) -> None:
+    """Without probes, or with one outside of the bundle, the record is an error."""
     with pytest.raises(BundleError, match=what):
-        prove(edited(own, change))
+        edited(own, change).verify()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_picture_must_be_one_of_the_models_size(own: Path, content: bytes, wha
     (own / "golden" / "probe-0.png").write_bytes(content)
     seal(own, draft)
     with pytest.raises(BundleError, match=what):
-        prove(Detector(Bundle.open(own), Settings(threads=1)))
+        Detector(Bundle.open(own), Settings(threads=1)).verify()
 
 
 def test_what_is_written_is_read(tiny: Bundle, tmp_path: Path) -> None:

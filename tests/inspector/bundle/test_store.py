@@ -30,11 +30,12 @@ from inspector.errors import (
     StoreError,
     UsageError,
 )
+from inspector.scoring.detector import verify_bundle
 from tests.conftest import Mount
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.journey.program import without_privileges
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def publish(store: Store, name: str = "tiles", versions: int = 1) -> None:
@@ -232,18 +233,18 @@ def test_promote_and_roll_back(store: Store) -> None:
     """An older version can be promoted, which makes its name current; rolling back goes one down."""
     publish(store, "tiles", versions=3)
     publish(store, "gears")
-    assert store.promote("tiles", 2).manifest.version == 2
+    assert store.promote("tiles", 2, verify=verify_bundle).manifest.version == 2
     assert (store.promoted("tiles"), store.current()) == (2, "tiles")
-    assert store.rollback("tiles").manifest.version == 1
+    assert store.rollback("tiles", verify=verify_bundle).manifest.version == 1
     assert store.promoted("tiles") == 1
     with pytest.raises(StoreError, match="no version before 1"):
-        store.rollback("tiles")
+        store.rollback("tiles", verify=verify_bundle)
     assert store.promoted("tiles") == 1
     with pytest.raises(ModelNotFoundError, match="no version 4"):
-        store.promote("tiles", 4)
+        store.promote("tiles", 4, verify=verify_bundle)
 
 
-def test_promote_proves_first(store: Store) -> None:
+def test_promote_verifies_first(store: Store) -> None:
     """A version whose golden images do not come out, or with a changed byte, is not promoted."""
     publish(store, versions=2)
 
@@ -251,18 +252,18 @@ def test_promote_proves_first(store: Store) -> None:
         raise GoldenMismatchError(f"{bundle.path} differs")
 
     with pytest.raises(GoldenMismatchError):
-        store.promote("tiles", 1, prove=refuse)
+        store.promote("tiles", 1, verify=refuse)
     graph = store.path("tiles", 1) / "encoder.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"x")
     with pytest.raises(DigestMismatchError):
-        store.promote("tiles", 1)
+        store.promote("tiles", 1, verify=verify_bundle)
     assert store.promoted("tiles") == 2
 
 
 def test_remove_keeps_what_counts(store: Store) -> None:
     """The promoted version stays unless forced; then the next lower one takes its place."""
     publish(store, versions=3)
-    store.promote("tiles", 2)
+    store.promote("tiles", 2, verify=verify_bundle)
     with pytest.raises(StoreError, match="promoted"):
         store.remove("tiles", 2)
     assert store.versions("tiles") == [1, 2, 3]
@@ -431,7 +432,7 @@ def test_a_read_only_store_can_be_read(mount: Mount) -> None:
     assert store.names() == ["tiles"]
     for write in (
         lambda: publish(store),
-        lambda: store.promote("tiles", 1),
+        lambda: store.promote("tiles", 1, verify=verify_bundle),
         lambda: store.remove("tiles"),
     ):
         with pytest.raises(StorageError, match="read-only"):
@@ -467,11 +468,11 @@ def test_export_and_import(store: Store, tmp_path: Path) -> None:
     publish(store, versions=3)
     sent = store.export_model("tiles@2", tmp_path / "usb" / "tiles.inspector")
     there = Store(tmp_path / "line-pc")
-    received, is_new = there.import_model(tmp_path / "usb" / "tiles.inspector")
+    received, is_new = there.import_model(tmp_path / "usb" / "tiles.inspector", verify=verify_bundle)
     assert is_new
     assert received.digest == sent.digest
     assert (there.current(), there.promoted("tiles"), there.versions("tiles")) == ("tiles", 2, [2])
-    again, is_new = there.import_model(tmp_path / "usb" / "tiles.inspector")
+    again, is_new = there.import_model(tmp_path / "usb" / "tiles.inspector", verify=verify_bundle)
     assert not is_new
     assert again.digest == sent.digest
     assert there.versions("tiles") == [2]
@@ -483,11 +484,11 @@ def test_import_never_replaces_a_version(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
     other.publish("tiles", tiny_fill(threshold=99.0))
     other.export_model("tiles", tmp_path / "tiles.inspector")
-    received, is_new = store.import_model(tmp_path / "tiles.inspector")
+    received, is_new = store.import_model(tmp_path / "tiles.inspector", verify=verify_bundle)
     assert is_new
     assert received.manifest.version == 3
     assert Bundle.open(store.resolve()).calibration.threshold == 99.0
-    assert store.import_model(tmp_path / "tiles.inspector") == (received, False)
+    assert store.import_model(tmp_path / "tiles.inspector", verify=verify_bundle) == (received, False)
 
 
 def test_import_beside_a_damaged_version(store: Store, tmp_path: Path) -> None:
@@ -500,12 +501,12 @@ def test_import_beside_a_damaged_version(store: Store, tmp_path: Path) -> None:
     content[-1] ^= 1
     graph.unlink()  # versions may share it
     graph.write_bytes(content)
-    received, is_new = store.import_model(tmp_path / "tiles.inspector")
+    received, is_new = store.import_model(tmp_path / "tiles.inspector", verify=verify_bundle)
     assert (is_new, received.manifest.version) == (True, 3)
     assert Bundle.open(store.resolve("tiles")).manifest.version == 3
 
 
-def test_import_proves_first(store: Store, tmp_path: Path) -> None:
+def test_import_verifies_first(store: Store, tmp_path: Path) -> None:
     """A model that this computer cannot reproduce is not imported, and the error names the file."""
     other = Store(tmp_path / "other")
     publish(other)
@@ -516,11 +517,11 @@ def test_import_proves_first(store: Store, tmp_path: Path) -> None:
         raise GoldenMismatchError(f"{bundle.path}/golden differs", hint="fit here")
 
     with pytest.raises(GoldenMismatchError, match=r"tiles\.inspector/golden"):
-        store.import_model(file, prove=refuse)
+        store.import_model(file, verify=refuse)
     content = bytearray(file.read_bytes())
     content[content.index(b"<!doctype")] ^= 1
     file.write_bytes(content)
     with pytest.raises(BundleError, match=r"tiles\.inspector/report\.html was changed"):
-        store.import_model(file)
+        store.import_model(file, verify=verify_bundle)
     assert store.names() == []
     assert not temporaries(store)

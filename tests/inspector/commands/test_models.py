@@ -9,6 +9,7 @@ import pytest
 
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
+from inspector.scoring.detector import verify_bundle
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.journey.program import undocumented
@@ -25,7 +26,7 @@ def models(store: Store) -> Store:
 
 def test_list_marks_promoted_and_current(command: Command, models: Store) -> None:
     """Every version has a line; * is the promoted one, and > the current model."""
-    models.promote("tiles", 1)
+    models.promote("tiles", 1, verify=verify_bundle)
     header, *lines = command("models", "list").out.splitlines()
     assert header.split() == ["model", "created", "threshold", "promised", "MB"]
     assert [line[:11].rstrip() for line in lines] == [" * gears@1", "   tiles@2", ">* tiles@1"]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle.records import ScoredImage
 from inspector.bundle.store import Store
 from inspector.commands.output import summary
 from inspector.imaging import images
+from inspector.scoring.records import ScoredImage
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill, write_picture
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from inspector.bundle.records import Region, Verdict
 from inspector.scoring import heatmap
+from inspector.scoring.records import Region
+from inspector.types import Verdict
 
 LIMIT, CEILING = 3.0, 10.0
 AnomalyMap = npt.NDArray[np.float32]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, MANIFEST, Bundle, seal, write_bundle
 from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
@@ -51,7 +50,7 @@ def by_graph(folder: Path, name: str) -> list[float]:
 def test_a_graph_that_reproduces_its_golden_image_scores(both: Path) -> None:
     """Where the 8-bit graph gives what was recorded for it, it scores; the two graphs do differ."""
     detector = Detector(Bundle.open(both), ONE_THREAD)
-    golden.prove(detector)
+    detector.verify()
     assert (detector.precision, detector.graph_path.name, detector.int8_problem) == ("int8", INT8_GRAPH, None)
     assert statistics(detector) == by_graph(both, INT8_GRAPH) != by_graph(both, GRAPH)
 
@@ -60,7 +59,7 @@ def test_another_processor_falls_back(both: Path) -> None:
     """Where it gives something else, the exact graph scores, is proved, and the reason is known."""
     forge(both, INT8_GOLDEN, -1)
     detector = Detector(Bundle.open(both), ONE_THREAD)
-    golden.prove(detector)
+    detector.verify()
     assert detector.precision == "fp32"
     assert statistics(detector) == by_graph(both, GRAPH)
     assert "probe-2.png: peak of the map is" in (detector.int8_problem or "")
@@ -71,7 +70,7 @@ def test_proving_looks_at_every_golden_image(both: Path) -> None:
     forge(both, INT8_GOLDEN, 0)
     detector = Detector(Bundle.open(both), ONE_THREAD)
     assert detector.graph_path.name == INT8_GRAPH
-    golden.prove(detector)
+    detector.verify()
     assert (detector.graph_path.name, detector.precision) == (GRAPH, "fp32")
     assert "probe-0.png" in (detector.int8_problem or "")
 
@@ -81,7 +80,7 @@ def test_a_fallback_has_to_be_proved(both: Path) -> None:
     forge(both, INT8_GOLDEN, -1)
     forge(both, "golden/golden.json", 1)
     with pytest.raises(GoldenMismatchError, match=r"probe-1\.png"):
-        golden.prove(Detector(Bundle.open(both), ONE_THREAD))
+        Detector(Bundle.open(both), ONE_THREAD).verify()
 
 
 def test_a_graph_that_cannot_be_opened_falls_back(both: Path) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle.records import Modification
 from inspector.errors import DatasetError
-from inspector.watch.arrivals import Arrival, Arrivals
+from inspector.watch.arrivals import Arrival, Arrivals, Modification
 from tests.inspector.watch.watching import SETTLE, arrived, until, write
 from tests.journey.program import without_privileges
 

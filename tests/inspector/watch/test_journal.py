@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle.records import WatchedImage
 from inspector.errors import StorageError, StoreBusyError, UsageError
 from inspector.watch.arrivals import Arrival
-from inspector.watch.journal import Journal, Printout
+from inspector.watch.journal import Journal, Printout, WatchedImage
 from tests.conftest import Mount
 from tests.inspector.watch.watching import fill, line_of, refusal, rows, told
 

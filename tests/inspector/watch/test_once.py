@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle.records import ScoredImage
 from inspector.bundle.store import Store
 from inspector.imaging import images
+from inspector.scoring.records import ScoredImage
 from tests.conftest import Mount
 from tests.inspector.conftest import Command
 from tests.inspector.watch.watching import BAD, GOOD, QUICK, contents, rows, write

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from inspector.bundle.store import Store
+from inspector.scoring.detector import verify_bundle
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.inspector.watch.watching import GOOD, SETTLE, Watcher, rows, until, write
 
@@ -21,7 +22,7 @@ def test_promotions_are_followed(folder: Path, model: Store) -> None:
         write(folder / "b.png", GOOD)
         until(lambda: len(rows(results)) == 2)
         third = model.publish("tiny", tiny_fill(threshold=40.0))
-        model.rollback("tiny")
+        model.rollback("tiny", verify=verify_bundle)
         time.sleep(1)
         (third.path / "detector.onnx").write_bytes(b"damaged")
         (model.root / "tiny" / "promoted").write_text("3\n")

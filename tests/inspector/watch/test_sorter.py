@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from inspector.bundle.records import Verdict
 from inspector.errors import StorageError
+from inspector.types import Verdict
 from inspector.watch.arrivals import Arrival
 from inspector.watch.sorter import Trays
 from tests.conftest import Mount

@@ -17,9 +17,10 @@ from typing import IO, Any, Self
 import pytest
 
 import inspector
-from inspector.bundle.records import Modification, Verdict, WatchedImage
 from inspector.imaging import images
-from inspector.watch.arrivals import Arrival
+from inspector.types import Verdict
+from inspector.watch.arrivals import Arrival, Modification
+from inspector.watch.journal import WatchedImage
 from tests.inspector.tiny_bundle import bad_picture, good_picture
 
 SETTLE = 0.3

@@ -14,7 +14,6 @@ import pytest
 import inspector
 import models
 from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
-from inspector.bundle.golden import prove
 from inspector.demo.dataset import render
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
 from inspector.scoring.detector import Detector
@@ -55,7 +54,7 @@ def test_the_bundle_is_one_like_others(bundle: Bundle, folder: Path) -> None:
     """It opens, proves its golden images, scores with two components, and says how it was made."""
     manifest = bundle.manifest
     detector = Detector(bundle)
-    prove(detector)
+    detector.verify()
     inspection = detector.score(folder / "3.png")
     assert inspection.components is not None
     assert set(inspection.components) == {"reconstruction", "latent_mmd"}
@@ -106,7 +105,7 @@ def test_a_vae_becomes_a_model(folder: Path, tmp_path: Path) -> None:
     """An encoder of means and variances ends in a bundle that proves itself, with the other decoder, too."""
     options = {"regularizer": "kl", "decoder": "dcgan_mod", "latent_dim": 2, "steps": 3}
     made = fit(folder, tmp_path / "bundle", **options)
-    prove(Detector(made))
+    Detector(made).verify()
     assert {"total", "reconstruction", "kl"} == set(made.manifest.training.losses)
     assert made.manifest.architecture == "article-dcgan_mod"
     assert made.manifest.training.options["decoder"] == "dcgan_mod"

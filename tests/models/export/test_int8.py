@@ -13,7 +13,6 @@ import torch
 
 import models
 from calibration.thresholds import make_calibration
-from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GRAPH, Bundle
 from inspector.demo.dataset import render, write_dataset
 from inspector.errors import GoldenMismatchError
@@ -183,7 +182,7 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     assert bundle.manifest.int8 is not None
     assert bundle.manifest.int8.shipped, bundle.manifest.int8
     detector = Detector(bundle, Settings(threads=1))
-    golden.prove(detector)
+    detector.verify()
     assert detector.precision == "int8"
     ((material, trial),) = tried
     assert trial.heldout is not None
@@ -195,5 +194,5 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     assert bundle.calibration.threshold in bundle.calibration.heldout_scores
     assert not np.allclose(exact, rounded)
     detector.fall_back(GoldenMismatchError("for this test", hint="none"))
-    golden.prove(detector)
+    detector.verify()
     assert "With 8 bits" in (path / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,53 @@
+"""The record of one scored image, as JSON, HTTP and Python share it."""
+
+from __future__ import annotations
+
+import json
+
+from inspector.types import ModelId, Record, Verdict
+
+
+class Region(Record):
+    """A connected region, in pixels of the picture, where the anomaly map exceeds the calibrated limit."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area_pixels: int
+    peak: float
+
+
+class ImageSize(Record):
+    """Size of the picture as it was handed in, after EXIF rotation."""
+
+    width: int
+    height: int
+
+
+class Milliseconds(Record):
+    """Time spent on each stage of one inspection."""
+
+    decode: float
+    infer: float
+    decide: float
+
+
+class ScoredImage(Record):
+    """One scored image; `reason` is `CODE: MESSAGE` for the verdict `invalid`, else None."""
+
+    path: str | None
+    verdict: Verdict
+    score: float | None
+    threshold: float
+    p_value: float | None
+    components: dict[str, float] | None
+    regions: tuple[Region, ...]
+    model: ModelId
+    image: ImageSize | None
+    milliseconds: Milliseconds
+    reason: str | None
+
+    def to_json(self) -> str:
+        """Return one line of JSON in ASCII; escapes keep the bytes of a file name that is not UTF-8."""
+        return json.dumps(self.model_dump())

@@ -1,0 +1,45 @@
+"""Types that several packages share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Verdict = Literal["pass", "review", "fail", "invalid"]
+
+
+class Record(BaseModel):
+    """An immutable record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class ModelId(Record):
+    """The model that made a verdict; `digest` is that of its manifest."""
+
+    name: str
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class RawScores:
+    """The outputs of `detector.onnx` for a batch; no threshold has been applied.
+
+    Attributes
+    ----------
+    statistics : float32 (N, C)
+        One column for each entry of the manifest's `columns`; a higher value is more anomalous.
+    anomaly_map : float32 (N, h, w)
+        In units of the training pictures' spread; a higher value is more anomalous.
+    latent : float32 (N, d)
+        The latents, averaged over the patches of each picture.
+    """
+
+    statistics: NDArray[np.float32]
+    anomaly_map: NDArray[np.float32]
+    latent: NDArray[np.float32]
