@@ -34,7 +34,8 @@ from models.inspection.options import InspectionOptions
 from models.inspection.panel import InspectionPanel
 from models.inspection.train import InspectionLearner, TrainOptions, train
 from models.options import choose
-from models.training.loop import Plan, Watch
+from models.training.course import Plan
+from models.training.loop import Watch
 from models.training.tensorboard import Board
 
 CROP, BATCH = 128, 16

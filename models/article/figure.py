@@ -14,7 +14,6 @@ from inspector.imaging.sharpness import sharpness
 from models.article.batches import to_pixels, to_tensor
 from models.article.costs import squared_error
 from models.article.network import AutoEncoder
-from models.training.tensorboard import fixed_noise
 
 PRIOR_DRAWS = 500  # against which the held-out codes are tested: far more than they are, so that they decide
 BATCH = 64
@@ -48,6 +47,11 @@ def decoded(network: AutoEncoder, z: Tensor) -> Tensor:
     finally:
         network.train(was_training)
     return pictures
+
+
+def fixed_noise(count: int, latent_dim: int) -> Tensor:
+    """Return the same draws of N(0, I) in every call, (count, latent_dim)."""
+    return torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(0))
 
 
 def least_sharpness(x: Tensor) -> float:

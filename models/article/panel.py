@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from inspector.imaging import montage
 from models.article.batches import to_pixels, to_tensor
 from models.article.costs import squared_error
-from models.article.figure import copies, decoded, least_sharpness
+from models.article.figure import copies, decoded, fixed_noise, least_sharpness
 from models.article.network import ArticleLearner, learning_rate
 from models.article.scatter import draw, least_gaussian
-from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, fixed_noise, grid, rows_of_pairs
+from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, pairs_in_rows
 
 LOOKED_AT = 200  # held-out pictures, and as many training pictures
 SHOWN, ACROSS = 16, 8
@@ -76,8 +77,8 @@ class Panel:
             ("copies/training", self._training, x_training),
             ("copies/heldout", self._heldout, x_hat),
         ):
-            board.picture(name, rows_of_pairs(to_pixels(x[:SHOWN]), to_pixels(copy[:SHOWN]), ACROSS), step)
-        board.picture("samples", grid(to_pixels(samples), ACROSS), step)
+            board.picture(name, pairs_in_rows(to_pixels(x[:SHOWN]), to_pixels(copy[:SHOWN]), ACROSS), step)
+        board.picture("samples", montage.lay_out(list(to_pixels(samples)), ACROSS), step)
         board.picture("codes", scatter(z_training, z), step)
 
     def _movement(self, z: Tensor) -> dict[str, float]:

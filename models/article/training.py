@@ -19,7 +19,9 @@ from models.article.panel import Panel
 from models.article.warm_start import match_moments, whiten
 from models.export.bundle_writer import Learned, Pictures
 from models.training import loop
-from models.training.loop import Plan, Progress
+from models.training.course import Plan
+from models.training.loop import Progress
+from models.training.pace import kept_threads
 from models.training.tensorboard import Board
 
 MATCHED = ("mmd", "gan")  # penalties on codes; what a VAE encodes begins near the prior by itself
@@ -61,7 +63,7 @@ def learn(
     sampler = PictureSampler(pictures.pixels, rows, flip=mirrored, seed=options.seed, groups=groups)
     learner = ArticleLearner(learner_options(options, sampler.steps_per_epoch))
     if not resume and options.regularizer in MATCHED:
-        with loop.kept_threads(threads):
+        with kept_threads(threads):
             prepare(learner, sampler, progress)
     panel = None if board is None else Panel(board, learner, pictures.pixels, rows, pictures.heldout)
     course = loop.run(

@@ -36,7 +36,7 @@ from models.defects import corrupt
 from models.export import int8, onnx_graphs
 from models.fit_options import FitOptions
 from models.inspection.build import Graphs
-from models.training.loop import Course
+from models.training.course import Course
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.inspection.detector import Normalise
-from models.inspection.train import InspectionLearner, learning_rate
-from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, rows_of_pairs
+from models.inspection.train import InspectionLearner
+from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, pairs_in_rows
 
 SHOWN, ACROSS = 8, 4
 
@@ -43,9 +43,8 @@ class InspectionPanel:
     def watch(self, step: int, steps: int, losses: dict[str, float]) -> None:
         """Write what is due after a step."""
         if due(step, steps, CURVE_POINTS):
-            rate = learning_rate(self._learner.options, step - 1, steps)
             curves = {f"loss/{name}": value for name, value in losses.items()}
-            self._board.scalars(curves | {"learning_rate": rate}, step)
+            self._board.scalars(curves | {"learning_rate": self._learner.learning_rate}, step)
         if due(step, steps, PANELS):
             self._look(step)
 
@@ -61,7 +60,7 @@ class InspectionPanel:
             },
             step,
         )
-        pairs = rows_of_pairs(_to_pixels(self._x), _to_pixels(x_hat), ACROSS)
+        pairs = pairs_in_rows(_to_pixels(self._x), _to_pixels(x_hat), ACROSS)
         self._board.picture("copies/heldout", pairs, step)
 
 

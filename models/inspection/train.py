@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,9 +18,11 @@ from models.inspection.neighbours import Neighbours
 from models.inspection.network import InspectionNetwork
 from models.pretrained.weights import PRIOR_WIDTH, start_from_prior, start_head_from_prior
 from models.training import loop
-from models.training.loop import Course, Plan, Progress, Watch
+from models.training.course import Course, Plan
+from models.training.loop import Progress, Watch
+from models.training.schedule import warm_up_cosine
 
-WARMUP_STEPS = 50
+WARM_UP_STEPS = 50
 EMA_DECAY = 0.99
 # The head starts from invented scenes, and has learned enough of a picture after so many crops of it.  With
 # ten times as many, 21 pictures are known by heart, and others that are as good are taken for defects.
@@ -81,8 +82,9 @@ class InspectionLearner:
     def learn(self, batch: Batch, step: int, planned: int | None) -> dict[str, float]:
         """Take one step."""
         options = self.options
+        share = warm_up_cosine(step, planned, WARM_UP_STEPS, falls_from=WARM_UP_STEPS)
         for group in self.optimiser.param_groups:
-            rate = group["rate"] * learning_rate(options, step, planned)
+            rate = group["rate"] * options.learning_rate * share
             group["lr"] = rate * share_of_looks(group.get("looks"), planned, len(batch.rows))
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         batch = batch.on(options.device)
@@ -97,6 +99,11 @@ class InspectionLearner:
         self.optimiser.step()
         self.average.update_parameters(self.network)
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the last step, of everything that is not pretrained."""
+        return float(self.optimiser.param_groups[-1]["lr"])
 
     def state(self) -> dict[str, Any]:
         """Return weights, their average, and the optimiser's moments."""
@@ -219,12 +226,3 @@ def share_of_looks(looks: int | None, planned: int | None, batch: int) -> float:
     if looks is None or planned is None:
         return 1.0
     return min(1.0, looks / (planned * batch))
-
-
-def learning_rate(options: TrainOptions, step: int, planned: int | None) -> float:
-    """Linear warm-up over 50 steps, then a cosine to zero at the planned step."""
-    warm = min(1.0, (step + 1) / WARMUP_STEPS)
-    if planned is None:
-        return options.learning_rate * warm
-    done = min(1.0, max(0.0, (step - WARMUP_STEPS) / max(1, planned - WARMUP_STEPS)))
-    return options.learning_rate * min(warm, 0.5 * (1 + math.cos(math.pi * done)))

@@ -1,4 +1,4 @@
-"""What a training shows in TensorBoard: curves, pictures, the graph, and the options it was asked for."""
+"""Writes curves, pictures, the graph and the options of a training for TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inspector.bundle.atomic import storage_errors
 from inspector.errors import UsageError
+from inspector.imaging import montage
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-CURVE_POINTS, PANELS = 200, 20  # how often curves and pictures are written in a whole training
+CURVE_POINTS, PANELS = 200, 20  # points of a curve and looks at pictures in a whole training
 
 
 class Board:
-    """One run in a folder of TensorBoard runs; nothing is written before the first curve or picture.
-
-    A new training gets a folder of its own, `NAME`, `NAME-2` and so on; one that is resumed goes on in the
-    last of them.
+    """One run in a folder of TensorBoard runs; the first curve or picture makes its folder.
 
     Parameters
     ----------
     folder : Path
-        What `tensorboard --logdir` is given.
+        The folder for `tensorboard --logdir`.
     name : str
+        The run's folder is `NAME`, or `NAME-2`, `NAME-3` and so on where that exists.
     resume : bool
+        Continue in the last of these folders.
 
     Raises
     ------
@@ -45,7 +44,7 @@ class Board:
     """
 
     def __init__(self, folder: Path, name: str, *, resume: bool = False) -> None:
-        import tensorboard  # noqa: F401  # found out now, not after the training has begun
+        import tensorboard  # noqa: F401  # fails now rather than after the training has begun
 
         if folder.exists() and not folder.is_dir():
             raise UsageError(
@@ -54,11 +53,6 @@ class Board:
             )
         self.path = _run_folder(folder, name, resume=resume)
         self._writer: SummaryWriter | None = None
-        self._begins = 0
-
-    def begin(self, step: int) -> None:
-        """Forget what an interrupted run wrote after this step, and go on from there."""
-        self._begins = step
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Add a point to each curve."""
@@ -70,14 +64,14 @@ class Board:
         self._open().add_image(name, pixels, step, dataformats="HWC")
 
     def graph(self, network: nn.Module, example: Tensor) -> None:
-        """Add the graph of a network, which is looked at in a copy of it."""
-        twin = copy.deepcopy(network).cpu().eval()
+        """Add the graph of a network, traced on a copy of it."""
+        traced = copy.deepcopy(network).cpu().eval()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing is deprecated, and what TensorBoard's graph needs
-            self._open().add_graph(twin, example.cpu())
+            warnings.simplefilter("ignore")  # tracing is deprecated, but add_graph() still needs it
+            self._open().add_graph(traced, example.cpu())
 
     def options(self, options: Mapping[str, Any], figures: Mapping[str, float]) -> None:
-        """Add what was asked for beside what came of it: one row of TensorBoard's table of runs."""
+        """Add a row to TensorBoard's table of runs: the options, and the figures that they led to."""
         plain = {
             name: value if isinstance(value, bool | int | float | str) else str(value)
             for name, value in options.items()
@@ -85,7 +79,7 @@ class Board:
         self._open().add_hparams(plain, {f"outcome/{name}": v for name, v in figures.items()}, run_name=".")
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write the rest to disk."""
         if self._writer is not None:
             with storage_errors(self.path):
                 self._writer.close()
@@ -97,7 +91,7 @@ class Board:
 
             with storage_errors(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._writer = SummaryWriter(str(self.path), purge_step=self._begins or None)
+                self._writer = SummaryWriter(str(self.path))
         return self._writer
 
 
@@ -109,7 +103,7 @@ def _run_folder(folder: Path, name: str, *, resume: bool) -> Path:
 
 
 def due(step: int, steps: int, times: int) -> bool:
-    """Whether something that happens so many times in a training happens after this step.
+    """Return True if something that happens `times` times in a training happens after this step.
 
     Examples
     --------
@@ -120,24 +114,7 @@ def due(step: int, steps: int, times: int) -> bool:
     return step == 1 or step == steps or step % every == 0
 
 
-def rows_of_pairs(pictures: NDArray[np.uint8], copies: NDArray[np.uint8], across: int) -> NDArray[np.uint8]:
-    """Lay originals above their copies, as many side by side as asked for; uint8 (n, H, W, 3) both."""
-    starts = range(0, len(pictures), across)
-    rows = [part[start : start + across] for start in starts for part in (pictures, copies)]
-    return np.concatenate([_band(row, across) for row in rows])
-
-
-def grid(pictures: NDArray[np.uint8], across: int) -> NDArray[np.uint8]:
-    """Lay pictures side by side in rows, white where the last row ends; uint8 (n, H, W, 3)."""
-    starts = range(0, len(pictures), across)
-    return np.concatenate([_band(pictures[start : start + across], across) for start in starts])
-
-
-def _band(row: NDArray[np.uint8], across: int) -> NDArray[np.uint8]:
-    missing = np.full((across - len(row), *row.shape[1:]), 255, np.uint8)
-    return np.concatenate([*row, *missing], axis=1)
-
-
-def fixed_noise(count: int, latent_dim: int) -> Tensor:
-    """Return the same draws of N(0, I) for every step of every training, (count, latent_dim)."""
-    return torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(0))
+def pairs_in_rows(pictures: NDArray[np.uint8], copies: NDArray[np.uint8], across: int) -> NDArray[np.uint8]:
+    """Lay pictures in rows, each with its copy below it; uint8 (n, H, W, 3) both, n at least 1."""
+    pairs = [montage.stack(picture, copied) for picture, copied in zip(pictures, copies, strict=True)]
+    return montage.lay_out(pairs, across)

@@ -11,7 +11,7 @@ from models.article.figure import copies
 from models.article.network import ArticleLearner, LearnerOptions
 from models.article.options import REGULARIZER_WEIGHTS, SMALL_WIDTH
 from models.article.training import prepare
-from models.training.loop import kept_threads
+from models.training.pace import kept_threads
 from tests.benchmarks.baseline import Pixels, Scored, Scorer
 
 WIDTH = SMALL_WIDTH  # a quarter of the article's channels: it had a GPU

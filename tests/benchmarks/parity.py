@@ -27,7 +27,7 @@ from models.inspection.batches import CropSampler
 from models.inspection.detector import COLUMNS
 from models.inspection.options import InspectionOptions
 from models.inspection.train import TrainOptions, train
-from models.training.loop import Plan
+from models.training.course import Plan
 
 
 def measure(folder: Path, work: Path, budget_seconds: float) -> str:

@@ -25,7 +25,7 @@ from inspector.imaging import images
 from inspector.imaging.files import list_images
 from models.article.dcgan import SIDE
 from models.fit import ARTICLE_FINISH_SECONDS
-from models.training.loop import Plan
+from models.training.course import Plan
 from tests.benchmarks import machine
 from tests.benchmarks.baseline import Pixels
 from tests.benchmarks.command import ended, measured_each

@@ -21,7 +21,7 @@ from torch import Tensor
 from models.article.batches import Batch, PictureSampler, to_tensor
 from models.article.dcgan import DcganDecoder, DcganEncoder
 from models.training import loop
-from models.training.loop import Plan
+from models.training.course import Plan
 from tests.benchmarks.baseline import Pixels
 
 RATE, BETAS = 2e-4, (0.5, 0.999)  # of both networks, as for DCGAN

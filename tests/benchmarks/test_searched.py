@@ -10,7 +10,7 @@ import torch
 
 from inspector.demo.dataset import render
 from models.article.batches import PictureSampler
-from models.training.loop import Plan
+from models.training.course import Plan
 from tests.benchmarks.baseline import Pixels
 from tests.benchmarks.searched import SearchedGan, searched_gan
 

@@ -11,7 +11,7 @@ from models.inspection.batches import CropSampler
 from models.inspection.neighbours import Neighbours
 from models.inspection.train import TrainOptions, share_of_looks, start, train
 from models.pretrained.weights import PRIOR
-from models.training.loop import Plan
+from models.training.course import Plan
 
 OPTIONS = TrainOptions(latent_dim=8, threads=1)
 
