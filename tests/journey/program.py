@@ -1,16 +1,22 @@
-"""The program as a user runs it: a process of its own, a store, and what it says."""
+"""Run `inspector` as a user does, on a store of its own, and read its answer."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from inspector.commands.main import main
 
 PROGRAM = (sys.executable, "-m", "inspector")
 SIDE = 128
@@ -45,26 +51,62 @@ def run(
     code: int | None = 0,
     stdin: bytes | None = None,
     cwd: Path | None = None,
-    program: Sequence[str] = PROGRAM,
+    program: Sequence[str] | None = None,
     before: Callable[[], None] | None = None,
 ) -> Run:
-    """Run `inspector` to its end, which must come with `code` unless that is None."""
+    """Run `inspector` to its end, which must come with `code` unless that is None.
+
+    The command line runs in this process, which has loaded torch already.  With `program`, or with a function
+    that is called `before`, it runs in a process of its own.
+    """
+    words = [str(argument) for argument in arguments]
+    if program is None and before is None:
+        ended = _run_here(words, environment(store), stdin or b"", cwd or Path.cwd())
+    else:
+        ended = _run_apart([*(program or PROGRAM), *words], environment(store), stdin or b"", cwd, before)
+    assert code is None or ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
+    return ended
+
+
+def _run_here(words: list[str], variables: dict[str, str], stdin: bytes, cwd: Path) -> Run:
+    """Run the command line in this process, with streams that are pipes to it."""
+    streams = [io.TextIOWrapper(io.BytesIO(content), encoding="utf-8") for content in (stdin, b"", b"")]
+    with (
+        patch.multiple(
+            sys, argv=["inspector", *words], stdin=streams[0], stdout=streams[1], stderr=streams[2]
+        ),
+        patch.dict(os.environ, variables, clear=True),
+        contextlib.chdir(cwd),
+        warnings.catch_warnings(),
+    ):
+        warnings.resetwarnings()  # as in a process of its own, warnings are no errors
+        code = main()
+    said = []
+    for stream in streams[1:]:
+        stream.flush()
+        said.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(words, code, *said)
+
+
+def _run_apart(
+    command: list[str],
+    variables: dict[str, str],
+    stdin: bytes,
+    cwd: Path | None,
+    before: Callable[[], None] | None,
+) -> Run:
+    """Run a program in a process of its own."""
     done = subprocess.run(
-        [*program, *map(str, arguments)],
-        env=environment(store),
+        command,
+        env=variables,
         input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         cwd=cwd,
         check=False,
         timeout=LIMIT_SECONDS,
         preexec_fn=before,
     )
-    ended = subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
-    assert code is None or ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
-    return ended
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def without_privileges() -> None:
