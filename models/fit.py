@@ -39,7 +39,7 @@ from models.training.loop import Watch
 from models.training.tensorboard import Board
 
 CROP, BATCH = 128, 16
-MMD_WEIGHT, PUSH_WEIGHT = 1.0, 0.5
+MMD_WEIGHT = 1.0
 CHECKPOINT = "checkpoint.pt"
 FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 28.0, 0.06  # set aside for export, calibration, report
 ARTICLE_FINISH_SECONDS = 15.0  # likewise, whose export is small
@@ -308,7 +308,6 @@ class _Run:
             width=options.width,
             latent_dim=options.latent_dim,
             mmd_weight=MMD_WEIGHT if options.regularizer == "mmd" else 0.0,
-            push_weight=PUSH_WEIGHT,
             pretrained=options.pretrained,
             seed=options.seed,
             threads=self.settings.threads,

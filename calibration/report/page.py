@@ -42,7 +42,6 @@ LOSS_MEANINGS = {
     "gan": "codes that the adversary tells from the prior",
     "adversary": "the adversary, telling codes from the prior",
     "kl": "distance of each code's distribution from the prior",
-    "push": "telling codes of corrupted places apart",
     "head": "finding corrupted places",
 }
 

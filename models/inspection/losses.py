@@ -1,17 +1,17 @@
-"""The training loss: repair, prior, push and head."""
+"""The training loss: reconstruction, MMD and head."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.inspection.batches import Batch
 from models.inspection.network import Distances, InspectionNetwork
 from models.mmd import imq_mmd
 
-MMD_PLACES = 384  # codes compared with the prior in one step
-CLEAN_PLACE = 0.05  # a place whose label stays below counts as uncorrupted
+MMD_PATCHES = 384  # latents compared with the prior in one step
+GOOD_LABEL = 0.05  # a patch whose label stays below counts as uncorrupted
 BRIGHT, CONTRAST = 0.01, 0.09  # the stabilising constants of SSIM
 
 
@@ -65,72 +65,52 @@ def dice(logits: Tensor, label: Tensor) -> Tensor:
     return 1 - (2 * (p * label).sum() + 1) / (p.square().sum() + label.square().sum() + 1)
 
 
-class Push(nn.Module):
-    """Sends the codes of corrupted places away from the prior.
-
-    `logit = softplus(a)·(log(1 + e) − b)` with `e = mean_c z²`; a and b are learned.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.tensor(2.0))
-        self.b = nn.Parameter(torch.tensor(2.0))
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        """Codes (B, d, h, w) and labels (B, 1, h, w) to a scalar loss."""
-        energy = z.square().mean(1, keepdim=True)
-        return 10 * focal_bce(F.softplus(self.a) * (torch.log1p(energy) - self.b), label)
-
-
-class Objective(nn.Module):
-    """`rec + λ·MMD + 0.5·push + head`.
+def objective(
+    network: InspectionNetwork,
+    batch: Batch,
+    generator: torch.Generator,
+    distances: Distances | None = None,
+    *,
+    mmd_weight: float = 1.0,
+) -> dict[str, Tensor]:
+    """Return each term of the loss, and `total = reconstruction + mmd_weight · mmd + head`.
 
     Parameters
     ----------
-    mmd_weight, push_weight : float
+    network : InspectionNetwork
+    batch : Batch
+    generator : torch.Generator
+        Draws the patches whose latents the MMD compares, and the sample of N(0, I).
+    distances : callable, optional
+        Distances to the memory bank, for the head.
+    mmd_weight : float
+        0 leaves the MMD out.
     """
+    features, x_hat, logits = network(batch.corrupted, distances)
+    z, fine, x_hat, logits = features.z.float(), features.fine.float(), x_hat.float(), logits.float()
+    at_4 = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
+    losses = {
+        "reconstruction": reconstruction_loss(x_hat, batch.clean),
+        "mmd": z.new_zeros(()),
+        "head": 10 * focal_bce(logits, at_4) + 0.3 * dice(logits, at_4),
+    }
+    if mmd_weight:
+        losses["mmd"] = mmd_of_good_patches(z, F.max_pool2d(batch.label, 16), generator)
+        if fine.requires_grad:  # the trunk learns: its embeddings are regularized too
+            at_8 = F.max_pool2d(batch.label, 8)
+            losses["mmd"] = losses["mmd"] + mmd_of_good_patches(fine, at_8, generator)
+    losses["total"] = losses["reconstruction"] + mmd_weight * losses["mmd"] + losses["head"]
+    return losses
 
-    def __init__(self, mmd_weight: float = 1.0, push_weight: float = 0.5) -> None:
-        super().__init__()
-        self.mmd_weight, self.push_weight = mmd_weight, push_weight
-        self.push, self.push_fine = Push(), Push()
 
-    def forward(
-        self,
-        network: InspectionNetwork,
-        batch: Batch,
-        generator: torch.Generator,
-        distances: Distances | None = None,
-    ) -> dict[str, Tensor]:
-        """Return each part of the loss, and their weighted sum as `total`."""
-        codes, x_hat, logits = network(batch.corrupted, distances)
-        z, fine, x_hat, logits = codes.z.float(), codes.fine.float(), x_hat.float(), logits.float()
-        at_16, at_8 = F.max_pool2d(batch.label, 16), F.max_pool2d(batch.label, 8)
-        at_4 = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
-        losses = {
-            "reconstruction": reconstruction_loss(x_hat, batch.clean),
-            "mmd": self._mmd(z, at_16, generator),
-            "push": self.push(z, at_16),
-            "head": 10 * focal_bce(logits, at_4) + 0.3 * dice(logits, at_4),
-        }
-        if fine.requires_grad:  # not where the trunk is the prior's and stays so
-            losses["mmd"] = losses["mmd"] + self._mmd(fine, at_8, generator)
-            losses["push"] = losses["push"] + self.push_fine(fine, at_8)
-        losses["total"] = (
-            losses["reconstruction"]
-            + self.mmd_weight * losses["mmd"]
-            + self.push_weight * losses["push"]
-            + losses["head"]
-        )
-        return losses
+def mmd_of_good_patches(z: Tensor, label: Tensor, generator: torch.Generator) -> Tensor:
+    """Squared MMD between N(0, I) and the vectors of at most 384 patches without a defect.
 
-    def _mmd(self, z: Tensor, label: Tensor, generator: torch.Generator) -> Tensor:
-        if self.mmd_weight == 0:
-            return z.new_zeros(())
-        clean = z.permute(0, 2, 3, 1)[label[:, 0] < CLEAN_PLACE]  # (places, d)
-        pick = torch.randperm(len(clean), generator=generator)[:MMD_PLACES].to(z.device)
-        if len(pick) < 2:
-            return z.new_zeros(())
-        codes = clean[pick]
-        prior = torch.randn(codes.shape, generator=generator).to(z.device)
-        return imq_mmd(codes, prior)
+    Takes vectors (B, d, h, w) and labels (B, 1, h, w).
+    """
+    good = z.permute(0, 2, 3, 1)[label[:, 0] < GOOD_LABEL]  # (patches, d)
+    pick = torch.randperm(len(good), generator=generator)[:MMD_PATCHES].to(z.device)
+    if len(pick) < 2:
+        return z.new_zeros(())
+    prior = torch.randn(good[pick].shape, generator=generator).to(z.device)
+    return imq_mmd(good[pick], prior)

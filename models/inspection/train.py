@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.inspection.batches import Batch, CropSampler
-from models.inspection.losses import Objective
+from models.inspection.losses import objective
 from models.inspection.neighbours import Neighbours
 from models.inspection.network import InspectionNetwork
 from models.pretrained.weights import PRIOR_WIDTH, start_from_prior, start_head_from_prior
@@ -38,7 +38,6 @@ class TrainOptions:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     mmd_weight: float = 1.0
-    push_weight: float = 0.5
     pretrained: bool = True
     trunk_rate: float = 0.0
     seed: int = 0
@@ -74,7 +73,6 @@ class InspectionLearner:
 
     options: TrainOptions
     network: InspectionNetwork
-    objective: Objective
     average: AveragedModel
     optimiser: torch.optim.AdamW
     neighbours: Neighbours | None  # follows from the pictures: no part of the state
@@ -91,9 +89,9 @@ class InspectionLearner:
         distances = None if self.neighbours is None else self.neighbours.of(batch.rows)
         device = options.device.split(":")[0]
         with torch.autocast(device, torch.bfloat16, enabled=multiplies_16_bits(device)):
-            losses = self.objective(self.network, batch, generator, distances)
+            losses = objective(self.network, batch, generator, distances, mmd_weight=options.mmd_weight)
         self.optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()
+        losses["total"].backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, 5.0)
         self.optimiser.step()
@@ -117,7 +115,6 @@ class InspectionLearner:
     def _parts(self) -> dict[str, Any]:
         return {
             "network": self.network,
-            "objective": self.objective,
             "average": self.average,
             "optimiser": self.optimiser,
         }
@@ -188,10 +185,9 @@ def start(options: TrainOptions, sampler: CropSampler) -> InspectionLearner:
     if options.frozen:
         start_head_from_prior(network.head)
     network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
-    objective = Objective(options.mmd_weight, options.push_weight).to(options.device)
     trunk, head = list(network.encoder.trunk.parameters()), list(network.head.parameters())
     known = {id(parameter) for parameter in (*trunk, *head)}
-    new = [p for p in (*network.parameters(), *objective.parameters()) if id(p) not in known]
+    new = [p for p in network.parameters() if id(p) not in known]
     groups = [
         {"params": trunk, "rate": options.trunk_rate if options.from_prior else 1.0},
         {"params": head, "rate": 1.0, "looks": HEAD_LOOKS * sampler.pictures if options.frozen else None},
@@ -210,7 +206,7 @@ def start(options: TrainOptions, sampler: CropSampler) -> InspectionLearner:
     if options.frozen:
         network.encoder.trunk.eval().requires_grad_(requires_grad=False)
         neighbours = Neighbours(network, sampler, options.seed, options.device)
-    return InspectionLearner(options, network, objective, average, optimiser, neighbours)
+    return InspectionLearner(options, network, average, optimiser, neighbours)
 
 
 def multiplies_16_bits(device: str) -> bool:

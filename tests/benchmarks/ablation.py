@@ -42,9 +42,7 @@ PARTS = {
     "no prior": Part({"pretrained": False}),
     "no MMD": Part({"regularizer": "none"}),
     "MMD weight 10": Part(constants={"models.fit.MMD_WEIGHT": 10.0}),
-    "no push": Part(constants={"models.fit.PUSH_WEIGHT": 0.0}),
     "no prior, no MMD": Part({"pretrained": False, "regularizer": "none"}),
-    "no prior, no push": Part({"pretrained": False}, {"models.fit.PUSH_WEIGHT": 0.0}),
     "no corruption": Part(constants={"models.defects.CORRUPTED_SHARE": 0.0}),
     "no gain": Part(
         constants={
