@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import DatasetError, ImageError, NoImagesError
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images, printable
 from inspector.settings import Settings
 
@@ -98,7 +98,7 @@ def read_mask(path: Path, shape: tuple[int, ...], settings: Settings | None = No
     """
     limits = settings or Settings()
     try:
-        pixels = images.decode(
+        pixels = decode(
             path, max_pixels=limits.max_pixels, max_bytes=limits.max_bytes, background=(0, 0, 0)
         ).pixels
     except ImageError as exc:

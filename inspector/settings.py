@@ -11,6 +11,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inspector.errors import UsageError
+from inspector.imaging.files import MAX_BYTES
+from inspector.imaging.header import MAX_PIXELS
 
 PREFIX = "INSPECTOR_"
 PATHS = {"store", "api_keys_file"}
@@ -62,8 +64,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: Path = Field(default_factory=default_store)
-    max_pixels: int = Field(default=80_000_000, ge=1024)
-    max_bytes: int = Field(default=100_000_000, ge=1)
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1024)
+    max_bytes: int = Field(default=MAX_BYTES, ge=1)
     threads: int = Field(default=0, ge=0, le=1024)
     debug: bool = False
 

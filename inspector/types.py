@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+Pixels = NDArray[np.uint8]
+"""A picture (H, W, 3), RGB, where nothing else is said."""
+
 Verdict = Literal["pass", "review", "fail", "invalid"]
 
 

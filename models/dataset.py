@@ -14,8 +14,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from inspector.errors import BadImagesError, ImageError, NoImagesError, TooFewImagesError
-from inspector.imaging import images
-from inspector.imaging.files import read_picture
+from inspector.imaging.colour import WHITE, Colour
+from inspector.imaging.decode import decode
+from inspector.imaging.files import IMAGE_SUFFIXES, list_images, printable, read_picture
+from inspector.imaging.resize import fit_to
 
 MIN_IMAGES = 8
 THUMBNAIL = 32  # px; enough to recognise a near-duplicate, too coarse for noise to matter
@@ -67,7 +69,7 @@ def read_folder(
     strict: bool = False,
     max_pixels: int = 80_000_000,
     max_bytes: int = 100_000_000,
-    background: images.Colour = images.WHITE,
+    background: Colour = WHITE,
     report: Report | None = None,
 ) -> PictureSet:
     """Decode every picture of a folder once, into a memory-mapped file in `cache`.
@@ -105,7 +107,7 @@ def read_folder(
         name = path.relative_to(folder).as_posix()
         try:
             data = read_picture(path, max_bytes)
-            picture = images.decode(
+            picture = decode(
                 data,
                 max_pixels=max_pixels,
                 max_bytes=max_bytes,
@@ -124,8 +126,8 @@ def read_folder(
             continue
         seen.add(digest)
         row = len(names)
-        pixels[row] = images.fit_to(picture.pixels, size, size)
-        grey = images.fit_to(picture.pixels, THUMBNAIL, THUMBNAIL).astype(np.float32).mean(2)
+        pixels[row] = fit_to(picture.pixels, size, size)
+        grey = fit_to(picture.pixels, THUMBNAIL, THUMBNAIL).astype(np.float32).mean(2)
         thumbnails[row] = grey.ravel()
         names.append(name)
         digests.append(digest)
@@ -147,11 +149,11 @@ def _reserve(target: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...],
 
 
 def _paths(folder: Path) -> list[Path]:
-    paths = images.list_images(folder)
+    paths = list_images(folder)
     if not paths:
         raise NoImagesError(
-            f"no pictures in '{images.printable(folder)}'",
-            hint=f"formats that are read: {', '.join(sorted(images.IMAGE_SUFFIXES))}",
+            f"no pictures in '{printable(folder)}'",
+            hint=f"formats that are read: {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
     return paths
 
@@ -159,15 +161,15 @@ def _paths(folder: Path) -> list[Path]:
 def _check(folder: Path, names: list[str], skipped: list[tuple[str, str]], strict: bool) -> None:
     damaged = [(name, reason) for name, reason in skipped if reason != "exact copy"]
     if strict and damaged:
-        listed = ", ".join(f"{images.printable(name)} ({reason})" for name, reason in damaged[:5])
+        listed = ", ".join(f"{printable(name)} ({reason})" for name, reason in damaged[:5])
         more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
         raise BadImagesError(
-            f"{len(damaged)} pictures in '{images.printable(folder)}' cannot be used: {listed}{more}",
+            f"{len(damaged)} pictures in '{printable(folder)}' cannot be used: {listed}{more}",
             hint="repair or remove them, or leave --strict out to skip them",
         )
     if len(names) < MIN_IMAGES:
         raise TooFewImagesError(
-            f"{len(names)} usable pictures in '{images.printable(folder)}', at least {MIN_IMAGES} are needed",
+            f"{len(names)} usable pictures in '{printable(folder)}', at least {MIN_IMAGES} are needed",
             hint="50 to 500 pictures of good parts make a good model",
         )
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from inspector.errors import UsageError
-from inspector.imaging.images import WHITE, Colour
+from inspector.imaging.colour import WHITE, Colour
 
 DEVICES = ("auto", "cpu", "cuda")
 MAX_BUDGET_SECONDS = 7 * 86400.0

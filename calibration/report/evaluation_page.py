@@ -15,8 +15,9 @@ from calibration.evaluation import Evaluation, LabelledScore
 from calibration.labelled import GOOD
 from calibration.report.page import show_component, show_count, show_number, show_percent
 from inspector.bundle.atomic import write_bytes
-from inspector.imaging import images
+from inspector.imaging.encode import encode_jpeg
 from inspector.imaging.files import printable
+from inspector.imaging.resize import fit_to
 
 if TYPE_CHECKING:
     from inspector.scoring.detector import Detector
@@ -109,5 +110,5 @@ def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
 def _data_address(pixels: NDArray[np.uint8]) -> str:
     height, width = pixels.shape[:2]
     factor = min(1.0, LONGEST_SIDE_PIXELS / max(height, width))
-    small = images.fit_to(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
-    return f"data:image/jpeg;base64,{base64.b64encode(images.encode_jpeg(small, QUALITY)).decode('ascii')}"
+    small = fit_to(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(small, QUALITY)).decode('ascii')}"

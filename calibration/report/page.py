@@ -21,8 +21,9 @@ from calibration.report import charts
 from calibration.thresholds import promise
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.records import Calibration, Manifest
-from inspector.imaging import images
+from inspector.imaging.encode import encode_jpeg
 from inspector.imaging.files import printable
+from inspector.imaging.resize import fit_to
 from inspector.scoring.decision import is_flagged
 
 Pixels = NDArray[np.uint8]
@@ -225,7 +226,7 @@ def _data_addresses(pictures: Sequence[Pixels]) -> list[str]:
     """Encode all pictures as JPEG data addresses, as large as fits the page's size."""
     files: list[bytes] = []
     for side, quality in PICTURE_SIZES:
-        files = [images.encode_jpeg(_shrink(pixels, side), quality) for pixels in pictures]
+        files = [encode_jpeg(_shrink(pixels, side), quality) for pixels in pictures]
         if sum(map(len, files)) <= PICTURE_BYTES:
             break
     return [f"data:image/jpeg;base64,{base64.b64encode(file).decode('ascii')}" for file in files]
@@ -237,7 +238,7 @@ def _shrink(pixels: Pixels, side: int) -> Pixels:
     factor = side / max(height, width)
     if factor >= 1:
         return pixels
-    return images.fit_to(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
+    return fit_to(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from inspector.bundle.folder import Bundle
 from inspector.bundle.records import Golden, GoldenProbe
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_png
 from inspector.types import RawScores
 
 FOLDER = "golden"
@@ -47,7 +48,7 @@ def write_golden(
     probes = []
     for i, picture in enumerate(pictures):
         file = f"probe-{i}.png"
-        (bundle / FOLDER / file).write_bytes(images.encode_png(picture))
+        (bundle / FOLDER / file).write_bytes(encode_png(picture))
         statistics = tuple(float(value) for value in raw.statistics[i])
         probes.append(GoldenProbe(file=file, statistics=statistics, map_peak=float(raw.anomaly_map[i].max())))
     golden = Golden(tolerance=tolerance, probes=tuple(probes))
@@ -144,7 +145,7 @@ def _picture(bundle: Bundle, probe: GoldenProbe) -> NDArray[np.uint8]:
     if f"{FOLDER}/{probe.file}" not in bundle.manifest.files:
         raise BundleError(f"{path} is not a file of the model", hint="fit the model again")
     try:
-        pixels = images.decode(path).pixels
+        pixels = decode(path).pixels
     except ImageError as exc:
         raise BundleError(f"{path} cannot be decoded: {exc.message}", hint="fit the model again") from exc
     if pixels.shape[:2] != size:

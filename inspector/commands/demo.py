@@ -207,7 +207,7 @@ def write_heatmaps(folder: Path, pictures: Path, detector: Detector) -> Path:
 
     from inspector.bundle.atomic import storage_errors, write_bytes
     from inspector.demo.dataset import KINDS
-    from inspector.imaging.images import encode_png
+    from inspector.imaging.encode import encode_png
 
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -229,15 +229,15 @@ def _strip(path: Path, truth: Path, detector: Detector) -> Pixels:
     """The picture, what the model found in it, and what is really there, side by side."""
     import numpy as np
 
-    from inspector.imaging import images
+    from inspector.imaging.decode import decode
 
-    picture = images.decode(path).pixels
+    picture = decode(path).pixels
     drawn = detector.draw(detector.score(path), picture)
     found = picture if drawn is None else drawn
     mask_file = truth / f"{path.stem}_mask.png"
     real = picture
     if mask_file.is_file():
-        real = _outlined(picture, images.decode(mask_file).pixels[..., 0] > 0)
+        real = _outlined(picture, decode(mask_file).pixels[..., 0] > 0)
     gap = np.full((picture.shape[0], GAP_PIXELS, 3), GAP_GREY, np.uint8)
     return np.concatenate([picture, gap, found, gap, real], axis=1)
 

@@ -154,9 +154,10 @@ def _above_nearest(autoencoder: AutoEncoder, samples: list[Pixels], compared: _C
 
 
 def _png(pictures: list[Pixels], columns: int) -> bytes:
-    from inspector.imaging import images, montage
+    from inspector.imaging import montage
+    from inspector.imaging.encode import encode_png
 
-    return images.encode_png(montage.lay_out(pictures, columns))
+    return encode_png(montage.lay_out(pictures, columns))
 
 
 def _npy(drawn: NDArray[np.float32]) -> bytes:

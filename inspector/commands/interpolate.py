@@ -111,14 +111,15 @@ def _read(autoencoder: AutoEncoder, first: Path, second: Path) -> tuple[Pixels, 
 
 def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
     """All steps as one picture, the model's above the cross-fade's; or one after the other, side by side."""
-    from inspector.imaging import images, montage
+    from inspector.imaging import montage
+    from inspector.imaging.encode import encode_animation, encode_png
 
     steps = len(through.pictures)
     if suffix == STILL:
-        return images.encode_png(montage.lay_out([*through.pictures, *fade.pictures], steps))
+        return encode_png(montage.lay_out([*through.pictures, *fade.pictures], steps))
     frames = [montage.lay_out(pair, 2) for pair in zip(through.pictures, fade.pictures, strict=True)]
     moving = [max(20, _WAY_MILLISECONDS // steps)] * (steps - 2)
-    return images.encode_animation(frames, [_END_MILLISECONDS, *moving, _END_MILLISECONDS], ANIMATED[suffix])
+    return encode_animation(frames, [_END_MILLISECONDS, *moving, _END_MILLISECONDS], ANIMATED[suffix])
 
 
 # --- what is printed ------------------------------------------------------------------------

@@ -151,11 +151,11 @@ def score_all(
 
 def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Scored:
     """Score a picture, and let go of its pixels; a heatmap is drawn unless the picture is invalid."""
-    from inspector.imaging import images
+    from inspector.imaging.encode import encode_png
 
     inspection = detector.score(source.read(detector.settings.max_bytes), source.name)
     drawn = detector.draw(inspection) if with_heatmap else None
-    return _Scored(inspection.record(), None if drawn is None else images.encode_png(drawn))
+    return _Scored(inspection.record(), None if drawn is None else encode_png(drawn))
 
 
 class HeatmapFolder:

@@ -16,9 +16,11 @@ from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
 from inspector.cutout.stamp import stamp_of, stamped
 from inspector.errors import DatasetError, ImageError, NoImagesError, UsageError
-from inspector.imaging import images
+from inspector.imaging.decode import decode, straight_rgba
+from inspector.imaging.encode import encode_png
 from inspector.imaging.files import list_images, printable, read_picture
 from inspector.settings import Settings
+from inspector.types import Pixels
 
 SHEET_STAMP = "contact sheet"
 LOCK = ".lock"
@@ -185,7 +187,7 @@ def _cut(job: Job, options: Options, settings: Settings) -> Outcome:
         return _skipped(job, f"{printable(job.source)}: nothing in it stands out from its border")
     with storage_errors(job.target):
         job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(job.target, stamped(images.encode_png(found.rgba), stamp))
+    write_bytes(job.target, stamped(encode_png(found.rgba), stamp))
     return Outcome(job, "kept_alpha" if found.had_alpha else "cut")
 
 
@@ -203,14 +205,14 @@ def write_sheet(path: Path, outcomes: list[Outcome], settings: Settings) -> bool
     pairs = [_pair(shown[place], settings) for place in contact.chosen(len(shown))]
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, stamped(images.encode_png(contact.sheet(pairs)), SHEET_STAMP))
+    write_bytes(path, stamped(encode_png(contact.sheet(pairs)), SHEET_STAMP))
     return True
 
 
-def _pair(job: Job, settings: Settings) -> images.Pixels:
-    picture = images.decode(job.source, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes).pixels
+def _pair(job: Job, settings: Settings) -> Pixels:
+    picture = decode(job.source, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes).pixels
     cut = job.target.read_bytes()
-    shown = images.straight_rgba(cut)
+    shown = straight_rgba(cut)
     if shown is None:  # it was laid onto a colour
-        shown = images.decode(cut).pixels
+        shown = decode(cut).pixels
     return contact.pair(picture, shown, job.target.stem)

@@ -12,7 +12,9 @@ from inspector.cutout import matte, segmentation
 from inspector.cutout.frame import Colour, Mask, Pixels
 from inspector.cutout.matte import Finish
 from inspector.cutout.segmentation import Search
-from inspector.imaging import images
+from inspector.imaging.decode import decode, straight_rgba
+from inspector.imaging.header import MAX_PIXELS
+from inspector.imaging.resize import fit_to
 
 WORK_SIDE_PIXELS = 400  # the object is looked for in a picture no longer than this
 LEAST_SIDE_PIXELS = 8  # a border of four sides needs some
@@ -51,7 +53,7 @@ class CutOut(NamedTuple):
     had_alpha: bool
 
 
-def cut_out(data: bytes, options: Options, *, max_pixels: int = images.MAX_PIXELS) -> CutOut | None:
+def cut_out(data: bytes, options: Options, *, max_pixels: int = MAX_PIXELS) -> CutOut | None:
     """Remove the background of a picture.
 
     Parameters
@@ -73,8 +75,8 @@ def cut_out(data: bytes, options: Options, *, max_pixels: int = images.MAX_PIXEL
     ImageError
         The picture is at fault.
     """
-    picture = images.decode(data, max_pixels=max_pixels, max_bytes=len(data)).pixels
-    own = images.straight_rgba(data)
+    picture = decode(data, max_pixels=max_pixels, max_bytes=len(data)).pixels
+    own = straight_rgba(data)
     if own is not None:
         return CutOut(_laid_onto(own, options.onto), had_alpha=True)
     mask = object_mask(picture, options)
@@ -97,7 +99,7 @@ def _reduced(picture: Pixels) -> Pixels:
     height, width = (
         max(LEAST_SIDE_PIXELS, round(side * WORK_SIDE_PIXELS / longest)) for side in picture.shape[:2]
     )
-    return images.fit_to(picture, height, width)
+    return fit_to(picture, height, width)
 
 
 def _laid_onto(rgba: Pixels, colour: Colour | None) -> Pixels:

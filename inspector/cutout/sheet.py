@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from inspector.cutout.frame import Pixels
-from inspector.imaging import images
+from inspector.imaging.resize import fit_to
 
 MOST_PAIRS = 60  # of any number of pictures
 PAIRS_IN_A_ROW = 5
@@ -68,7 +68,7 @@ def _fitted(pixels: Pixels) -> Pixels:
     """Bring a picture to the size of a tile, in its own proportions."""
     scale = TILE_PIXELS / max(pixels.shape[:2])
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    return images.fit_to(pixels, height, width)
+    return fit_to(pixels, height, width)
 
 
 def _over_squares(rgba: Pixels) -> Pixels:

@@ -6,7 +6,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_jpeg
+from inspector.imaging.resize import fit_to
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 
@@ -39,7 +41,7 @@ def render(view: View, data: bytes, inspection: Inspection, detector: Detector) 
     """
     side = THUMBNAIL_SIDE_PIXELS if view is View.THUMBNAIL else LARGEST_SIDE_PIXELS
     settings = detector.settings
-    picture = images.decode(
+    picture = decode(
         data,
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
@@ -48,11 +50,11 @@ def render(view: View, data: bytes, inspection: Inspection, detector: Detector) 
     )
     scale = min(1.0, side / max(picture.height, picture.width))
     size = (max(1, round(picture.height * scale)), max(1, round(picture.width * scale)))
-    pixels = images.fit_to(picture.pixels, *size)
+    pixels = fit_to(picture.pixels, *size)
     if view is View.HEATMAP:
         drawn = detector.draw(inspection, pixels)
         pixels = pixels if drawn is None else drawn
     elif view is View.RECONSTRUCTION:
         _, prepared = detector.prepare(data)
-        pixels = images.fit_to(detector.reconstruct(prepared[np.newaxis])[0], *size)
-    return images.encode_jpeg(pixels, JPEG_QUALITY)
+        pixels = fit_to(detector.reconstruct(prepared[np.newaxis])[0], *size)
+    return encode_jpeg(pixels, JPEG_QUALITY)

@@ -25,7 +25,7 @@ from inspector.daemon.uploads import Upload, read_uploads
 from inspector.daemon.workers import Engine, FullError
 from inspector.drift import MmdTest
 from inspector.errors import InspectorError
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.registry import Fleet
@@ -203,5 +203,5 @@ def encoded_map(detector: Detector, inspection: Inspection, format_: MapFormat) 
         data = buffer.getvalue()
     else:
         grey = np.clip(anomaly_map * (255 / detector.calibration.map_ceiling), 0, 255).astype(np.uint8)
-        data = images.encode_png(np.repeat(grey[..., np.newaxis], 3, axis=2))
+        data = encode_png(np.repeat(grey[..., np.newaxis], 3, axis=2))
     return {"format": format_.value, "data": base64.b64encode(data).decode("ascii")}

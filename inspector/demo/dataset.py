@@ -19,7 +19,7 @@ from inspector.bundle.atomic import storage_errors
 from inspector.demo.defect import MAKERS, Blemish
 from inspector.demo.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
 from inspector.errors import UsageError
-from inspector.imaging.images import encode_png
+from inspector.imaging.encode import encode_png
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

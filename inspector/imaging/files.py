@@ -14,6 +14,7 @@ from inspector.errors import (
     UnreadableImageError,
 )
 
+MAX_BYTES = 100_000_000
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff"}
 )

@@ -6,7 +6,10 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 
-from inspector.errors import TruncatedImageError, UnknownFormatError
+from inspector.errors import ImageTooLargeError, ImageTooSmallError, TruncatedImageError, UnknownFormatError
+
+MIN_SIDE_PIXELS = 32
+MAX_PIXELS = 80_000_000
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -67,6 +70,26 @@ def sniff(data: bytes, name: str) -> str:
 def _is_bmp(data: bytes) -> bool:
     """Look behind the two letters, with which a text may begin as well."""
     return len(data) < 18 or struct.unpack_from("<I", data, 14)[0] in _BMP_HEADER_BYTES
+
+
+def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    """Refuse a picture with a side under 32 pixels, or with more than `max_pixels`.
+
+    Raises
+    ------
+    ImageTooSmallError, ImageTooLargeError
+        The message names the size and the limit.
+    """
+    if min(width, height) < MIN_SIDE_PIXELS:
+        raise ImageTooSmallError(
+            f"{name} has {width} x {height} pixels; each side needs at least {MIN_SIDE_PIXELS}",
+            hint="hand in the picture at a larger size",
+        )
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name} has {width} x {height} = {width * height:,} pixels; at most {max_pixels:,} are read",
+            hint="reduce the picture, or raise the limit with INSPECTOR_MAX_PIXELS",
+        )
 
 
 def webp_size(data: bytes) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from inspector.bundle import golden
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
 from inspector.bundle.records import Calibration, Manifest
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
-from inspector.imaging import images
+from inspector.imaging.decode import Picture
 from inspector.scoring import decision, heatmap
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.inspection import Inspection
@@ -109,7 +109,7 @@ class Detector:
         self.int8_problem = error.message
         self._session = self._open(GRAPH)
 
-    def prepare(self, source: Source) -> tuple[images.Picture, NDArray[np.uint8]]:
+    def prepare(self, source: Source) -> tuple[Picture, NDArray[np.uint8]]:
         """Decode a picture and bring it to the model's size, uint8 (H, W, 3); see `preparation.prepare`."""
         return prepare(source, self.manifest.image, self.settings)
 
@@ -194,7 +194,7 @@ class Detector:
         )
 
     def _decide(
-        self, name: str | None, picture: images.Picture, raw: RawScores, decode: float, infer: float
+        self, name: str | None, picture: Picture, raw: RawScores, decode: float, infer: float
     ) -> Inspection:
         started = perf_counter()
         calibration = self.calibration

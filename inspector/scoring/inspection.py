@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import InvalidReason
-from inspector.imaging import images
+from inspector.imaging.resize import fit_to
 from inspector.scoring import heatmap
 from inspector.scoring.records import ImageSize, Milliseconds, Region, ScoredImage
 from inspector.types import ModelId, Verdict
@@ -62,7 +62,7 @@ class Inspection:
         """uint8 (H, W, 3), RGB, in the picture's own size; None after `without_pixels`."""
         if self._pixels is None or self.image is None:
             return None
-        return images.fit_to(self._pixels, self.image.height, self.image.width)
+        return fit_to(self._pixels, self.image.height, self.image.width)
 
     def without_pixels(self) -> Inspection:
         """Return a copy that keeps only the coarse map and the latent, for callers that keep many."""

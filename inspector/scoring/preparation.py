@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundle.records import ImageContract
-from inspector.imaging import images
+from inspector.imaging.decode import Picture, decode
+from inspector.imaging.resize import fit_to
 from inspector.settings import Settings
 
 Source = str | Path | bytes | NDArray[np.generic]
 
 
-def prepare(
-    source: Source, contract: ImageContract, settings: Settings
-) -> tuple[images.Picture, NDArray[np.uint8]]:
+def prepare(source: Source, contract: ImageContract, settings: Settings) -> tuple[Picture, NDArray[np.uint8]]:
     """Decode a picture and stretch it to the size that the model takes.
 
     Parameters
@@ -41,11 +40,11 @@ def prepare(
         The picture is at fault.
     """
     size = (contract.height, contract.width)
-    picture = images.decode(
+    picture = decode(
         source,
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
         reduce_to=size,
         background=contract.background,
     )
-    return picture, images.fit_to(picture.pixels, *size)
+    return picture, fit_to(picture.pixels, *size)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from inspector.bundle.atomic import write_bytes
 from inspector.errors import DatasetError, ImageError, InspectorError, StorageError
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.imaging.files import shortened
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
@@ -179,7 +179,7 @@ class Watch:
             return None
         name = f"{shortened(Path(arrival.path).stem)}_{arrival.key.hex()[:12]}_heatmap.png"
         try:
-            write_bytes(self._heatmaps / name, images.encode_png(drawn), durable=False)
+            write_bytes(self._heatmaps / name, encode_png(drawn), durable=False)
         except StorageError as error:
             if self._undrawn is None:
                 self._problems.append(error)

@@ -26,7 +26,10 @@ from inspector.bundle.records import (
 )
 from inspector.errors import ImageError
 from inspector.generation.training_images import DIGESTS, LANDMARK_DIGESTS
-from inspector.imaging import images
+from inspector.imaging.colour import Colour
+from inspector.imaging.decode import decode
+from inspector.imaging.files import printable
+from inspector.imaging.resize import fit_to
 from inspector.scoring import decision, heatmap
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
@@ -200,7 +203,7 @@ def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibr
         disturbed_statistics=graphs.disturbed_statistics,
         max_false_reject=material.options.max_false_reject,
         max_review=material.options.max_review,
-        source=f"{len(material.heldout)} held-out pictures of {images.printable(material.folder)}",
+        source=f"{len(material.heldout)} held-out pictures of {printable(material.folder)}",
         **material.learned.fusion,
     )
     return calibration
@@ -289,24 +292,24 @@ def _write_report(
         unusual=unusual,
         reconstructions=list(zip(originals, copies, strict=True)),
         curves=material.learned.course.curves,
-        notes=[f"{images.printable(name)}: left out, {reason}" for name, reason in pictures.skipped],
+        notes=[f"{printable(name)}: left out, {reason}" for name, reason in pictures.skipped],
     )
     report.write_report(target / "report.html", content)
 
 
 def original(
-    path: Path, prepared: NDArray[np.uint8], settings: Settings, background: images.Colour
+    path: Path, prepared: NDArray[np.uint8], settings: Settings, background: Colour
 ) -> NDArray[np.uint8]:
     """Return a picture in a size for the report, uint8 (H, W, 3); as prepared where its file is gone."""
     try:
-        picture = images.decode(
+        picture = decode(
             path, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes, background=background
         )
     except ImageError:
         return prepared
     scale = min(1.0, SHOWN_SIDE / max(picture.height, picture.width))
     height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))
-    return images.fit_to(picture.pixels, height, width)
+    return fit_to(picture.pixels, height, width)
 
 
 def _write_probes(

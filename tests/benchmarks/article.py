@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inspector.imaging.images import fit_to
+from inspector.imaging.resize import fit_to
 from models.article.batches import PictureSampler, to_tensor
 from models.article.dcgan import SIDE
 from models.article.figure import copies

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.imaging.images import fit_to
+from inspector.imaging.resize import fit_to
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -13,8 +13,9 @@ from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
 from calibration.metrics import PixelScores
 from inspector.errors import ImageError
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
+from inspector.imaging.resize import fit_to
 from inspector.scoring.heatmap import upsample
 from tests.benchmarks import article, machine
 from tests.benchmarks.baseline import Pixels, Scorer, neighbour, residual, template
@@ -90,10 +91,10 @@ def _training_pictures(folder: Path) -> Pixels:
     found = []
     for path in list_images(folder):
         try:
-            picture = images.decode(path).pixels
+            picture = decode(path).pixels
         except ImageError:
             continue
-        found.append(images.fit_to(picture, SIDE, SIDE))
+        found.append(fit_to(picture, SIDE, SIDE))
     return np.stack(found)
 
 
@@ -105,11 +106,11 @@ def _figures(scorer: Scorer, labelled: list[LabelledPicture]) -> Content:
     for one in labelled:
         is_good = one.kind == GOOD
         try:
-            picture = images.decode(one.path).pixels
+            picture = decode(one.path).pixels
         except ImageError:
             scores[is_good].append(np.inf)
             continue
-        scored = scorer(images.fit_to(picture, SIDE, SIDE))
+        scored = scorer(fit_to(picture, SIDE, SIDE))
         scores[is_good].append(scored.score)
         if counts_pixels and (one.mask or is_good):
             mask = None if one.mask is None else read_mask(one.mask, picture.shape[:2])

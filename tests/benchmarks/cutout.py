@@ -21,7 +21,7 @@ from inspector.cutout import matte
 from inspector.cutout.frame import Mask, Pixels
 from inspector.cutout.picture import Options, object_mask
 from inspector.cutout.segmentation import one_thread
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
 from tests.soak.program import demand, finish, say
 
@@ -65,7 +65,7 @@ def overlap(found: Mask, true: Mask) -> float:
 
 def measure(photo: Path, mask: Path, options: Options) -> Pair:
     """Cut one picture twice."""
-    picture, true = images.decode(photo).pixels, images.decode(mask).pixels[..., 0] > 127
+    picture, true = decode(photo).pixels, decode(mask).pixels[..., 0] > 127
     began = perf_counter()
     found = ours(picture, options)
     between = perf_counter()

@@ -18,7 +18,7 @@ from scipy.stats import binom
 
 import inspector
 from inspector import drift
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from tests.soak.program import demand, finish, say
 
 LEVELS = (0.01, 0.05)
@@ -60,7 +60,7 @@ def split(detector: inspector.Detector, good: np.ndarray, times: int) -> None:
 def blur(detector: inspector.Detector, files: list[Path]) -> None:
     """The same pictures out of focus, against the held-out normals."""
     rng = np.random.default_rng(0)
-    chosen = [images.decode(files[i]).pixels for i in rng.permutation(len(files))[:BLURRED]]
+    chosen = [decode(files[i]).pixels for i in rng.permutation(len(files))[:BLURRED]]
     for name, sigma in (("as they are", 0.0), ("blurred", BLUR_SIGMA)):
         changed = [cv2.GaussianBlur(one, (0, 0), sigma) if sigma else one for one in chosen]
         found = drift.compare(detector.bundle, drift.latents(detector, changed)[0])

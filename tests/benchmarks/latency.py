@@ -27,8 +27,9 @@ from inspector.commands.output import Format, writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
 from inspector.concurrency import cores, in_order
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images, read_picture
+from inspector.imaging.resize import fit_to
 from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 
@@ -76,9 +77,9 @@ def _stages(detector: Detector, path: Path, taken: Times) -> None:
     with _timed(taken, "read"):
         data = read_picture(path, detector.settings.max_bytes)
     with _timed(taken, "decode"):
-        picture = images.decode(data, reduce_to=size)
+        picture = decode(data, reduce_to=size)
     with _timed(taken, "resize"):
-        pixels = images.fit_to(picture.pixels, *size)
+        pixels = fit_to(picture.pixels, *size)
     with _timed(taken, "infer"):
         detector.raw(pixels[np.newaxis])
     inspection = detector.score(data)

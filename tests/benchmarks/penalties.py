@@ -21,8 +21,9 @@ import numpy as np
 from calibration.evaluation import auroc, auroc_interval
 from calibration.labelled import GOOD, labelled_pictures
 from inspector.errors import NoImagesError
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
+from inspector.imaging.resize import fit_to
 from models.article.dcgan import SIDE
 from models.fit import ARTICLE_FINISH_SECONDS
 from models.training.course import Plan
@@ -106,7 +107,7 @@ def _figures(scores: np.ndarray, good: np.ndarray) -> Content:
 def _pictures(paths: Sequence[Path]) -> Pixels:
     if not paths:
         raise NoImagesError("no pictures in the set")
-    return np.stack([images.fit_to(images.decode(path).pixels, SIDE, SIDE) for path in paths])
+    return np.stack([fit_to(decode(path).pixels, SIDE, SIDE) for path in paths])
 
 
 def row(stored: Stored) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 
 DROP = """([name, data]) => {
   const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
@@ -38,7 +38,7 @@ def heat(page: Page, height: int, width: int) -> NDArray[np.float64]:
     for opacity in (0, 100):
         page.locator("#opacity").fill(str(opacity))
         page.wait_for_timeout(300)  # it fades
-        shots.append(images.decode(page.locator("#frame").screenshot()).pixels.astype(float))
+        shots.append(decode(page.locator("#frame").screenshot()).pixels.astype(float))
     seen = np.abs(shots[1] - shots[0]).max(axis=2)
     frame_height, frame_width = seen.shape
     scale = min(frame_height / height, frame_width / width)  # object-fit: contain

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.console import hands
 from tests.console.conftest import Visitor
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
@@ -21,8 +21,8 @@ from tests.serving import Daemon
 from tests.soak.program import call
 
 HEIGHT, WIDTH = 300, 400
-GOOD = images.encode_png(good_picture(1, HEIGHT, WIDTH))
-BAD = images.encode_png(bad_picture(1, HEIGHT, WIDTH))
+GOOD = encode_png(good_picture(1, HEIGHT, WIDTH))
+BAD = encode_png(bad_picture(1, HEIGHT, WIDTH))
 MASK = np.zeros((HEIGHT, WIDTH), bool)
 MASK[HEIGHT // 8 : HEIGHT // 3, WIDTH // 8 : WIDTH // 3] = True
 
@@ -48,7 +48,7 @@ def test_from_a_dropped_defect_to_a_new_threshold(
     page.keyboard.press("d")  # the verdict was wrong: this one counts as good
     expect(page.locator("#judgements")).to_contain_text("the part counts as good")
     for seed in range(20):
-        hands.drop(page, f"{seed}.png", images.encode_png(good_picture(seed, HEIGHT, WIDTH)))
+        hands.drop(page, f"{seed}.png", encode_png(good_picture(seed, HEIGHT, WIDTH)))
         hands.see(page, "pass", f"{seed}.png")
         page.keyboard.press("a")
         expect(page.locator("#agree")).to_have_attribute("aria-pressed", "true")

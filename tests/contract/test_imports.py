@@ -135,7 +135,7 @@ VIOLATIONS = {
     "calibration/run.py": ("onnxruntime", "onnxruntime has two doors"),
     "calibration/deep.py": ("torch", "torch only below models"),
     "models/learn.py": ("sklearn", "scikit-learn only below calibration"),
-    "calibration/open.py": ("PIL", "Pillow only in inspector.imaging.images"),
+    "calibration/open.py": ("PIL", "Pillow only in inspector.imaging"),
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until
 
@@ -77,8 +77,8 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Query]:
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as prometheus:
             try:
                 pictures = [
-                    images.encode_png(good_picture()),
-                    images.encode_png(bad_picture()),
+                    encode_png(good_picture()),
+                    encode_png(bad_picture()),
                     b"no picture",
                 ]
                 until(lambda: _send(daemon, pictures) and len(ask("count_over_time(up[1m]) > 6")) == 1, 60)

@@ -15,19 +15,20 @@ from PIL import Image
 from inspector.errors import (
     ImageError,
 )
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.types import Pixels
 
 HEIGHT, WIDTH = 48, 72
 
 
-def scene(height: int = HEIGHT, width: int = WIDTH) -> images.Pixels:
+def scene(height: int = HEIGHT, width: int = WIDTH) -> Pixels:
     """Return a smooth colour picture without symmetry."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     waves = [np.sin(3 * x + 5 * y * y), np.cos(7 * x * y + 1), np.sin(6 * y - 2 * x * x)]
     return np.asarray(np.rint(127.5 + 120 * np.stack(waves, axis=-1)), np.uint8)
 
 
-def encoded(image: Image.Image | images.Pixels, kind: str, **options: Any) -> bytes:
+def encoded(image: Image.Image | Pixels, kind: str, **options: Any) -> bytes:
     """Encode with Pillow."""
     buffer = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, kind, **options)
@@ -98,7 +99,7 @@ def over_white(rgba: npt.NDArray[Any], full: int = 255) -> npt.NDArray[np.float6
 def refused(source: Any, leaf: type[ImageError], **options: Any) -> ImageError:
     """Demand that a source is refused with this leaf, in one printable line and with a hint."""
     with pytest.raises(ImageError) as caught:
-        images.decode(source, **options)
+        decode(source, **options)
     assert type(caught.value) is leaf, caught.value.message
     for line in (caught.value.message, caught.value.hint):
         assert line

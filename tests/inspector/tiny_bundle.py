@@ -27,7 +27,7 @@ from inspector.bundle.records import (
     ParitySummary,
     TrainingSummary,
 )
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.scoring.runtime import DetectorSession
 
 COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
@@ -55,7 +55,7 @@ def bad_picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> Pixels:
 def write_picture(path: Path, pixels: Pixels) -> Path:
     """Write a PNG, and the folders that it needs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(images.encode_png(pixels))
+    path.write_bytes(encode_png(pixels))
     return path
 
 

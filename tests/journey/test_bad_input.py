@@ -23,9 +23,9 @@ Make = Callable[[Path], object]
 @pytest.fixture(scope="session")
 def png() -> bytes:
     """A good picture's file."""
-    from inspector.imaging import images
+    from inspector.imaging.encode import encode_png
 
-    return images.encode_png(render(7, size=SIDE).picture)
+    return encode_png(render(7, size=SIDE).picture)
 
 
 def bomb(side: int = 30_000) -> bytes:
@@ -41,9 +41,9 @@ def bomb(side: int = 30_000) -> bytes:
 
 def jpeg(part: slice) -> bytes:
     """A piece of a JPEG file."""
-    from inspector.imaging import images
+    from inspector.imaging.encode import encode_jpeg
 
-    return images.encode_jpeg(render(7, size=SIDE).picture)[part]
+    return encode_jpeg(render(7, size=SIDE).picture)[part]
 
 
 def into_a_file(folder: Path) -> None:
@@ -124,9 +124,9 @@ PICTURES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 def small() -> bytes:
     """A picture of 16 x 16 pixels."""
-    from inspector.imaging import images
+    from inspector.imaging.encode import encode_png
 
-    return images.encode_png(render(7, size=64).picture[:16, :16])
+    return encode_png(render(7, size=64).picture[:16, :16])
 
 
 @pytest.mark.parametrize("case", PICTURES)

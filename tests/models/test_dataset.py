@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from inspector.demo.dataset import render
 from inspector.errors import BadImagesError, NoImagesError, TooFewImagesError
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
+from inspector.imaging.resize import fit_to
 from models.dataset import look_alikes, near_duplicate_groups, read_folder, split, valid_flips
 
 
@@ -19,7 +20,7 @@ def write_parts(folder: Path, count: int) -> None:
     """Write good parts as PNG files."""
     folder.mkdir(exist_ok=True)
     for seed in range(count):
-        (folder / f"{seed:03}.png").write_bytes(images.encode_png(render(seed, size=64).picture))
+        (folder / f"{seed:03}.png").write_bytes(encode_png(render(seed, size=64).picture))
 
 
 def digests(count: int) -> list[str]:
@@ -93,7 +94,7 @@ def test_another_exposure_is_a_near_duplicate(pixels: NDArray[np.uint8]) -> None
     rng = np.random.default_rng(0)
     brighter = np.clip(pixels * 1.2 + rng.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
     both = np.concatenate([pixels, brighter])
-    thumbnails = np.stack([images.fit_to(p, 32, 32).astype(np.float32).mean(2).ravel() for p in both])
+    thumbnails = np.stack([fit_to(p, 32, 32).astype(np.float32).mean(2).ravel() for p in both])
     groups = near_duplicate_groups(thumbnails)
     np.testing.assert_array_equal(groups[:12], groups[12:])
     assert len(set(groups)) >= 10

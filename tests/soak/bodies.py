@@ -5,14 +5,10 @@ from __future__ import annotations
 import schemathesis
 from hypothesis import strategies as st
 
-from inspector.imaging import images
+from inspector.imaging.encode import encode_jpeg, encode_png
 from tests.inspector.tiny_bundle import bad_picture, good_picture
 
-_PICTURES = [
-    encode(make())
-    for make in (good_picture, bad_picture)
-    for encode in (images.encode_png, images.encode_jpeg)
-]
+_PICTURES = [encode(make()) for make in (good_picture, bad_picture) for encode in (encode_png, encode_jpeg)]
 
 
 def _damaged(picture: bytes, at: int, noise: bytes) -> bytes:

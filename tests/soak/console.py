@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 import inspector
 from calibration.labelled import LabelledPicture, labelled_pictures
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from tests.console import hands
 from tests.console.conftest import FLAGS
 from tests.serving import Daemon
@@ -55,7 +55,7 @@ def _is_found(page: Page, one: LabelledPicture) -> bool:
     assert one.mask
     hands.drop(page, one.path.name, one.path.read_bytes())
     hands.see(page, "fail", one.path.name)
-    mask = images.decode(one.mask).pixels[..., 0] > 0
+    mask = decode(one.mask).pixels[..., 0] > 0
     heat = hands.heat(page, *mask.shape)
     inside, outside = float(heat[mask].mean()), float(heat[~mask].mean())
     say(f"{one.kind}/{one.path.name}: fail, heat {inside:.1f} inside the mask, {outside:.1f} outside")

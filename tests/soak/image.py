@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import bad_picture, tiny_fill
 from tests.soak.program import demand, finish, say
 from tests.soak.wheel import ROOT, build
@@ -101,7 +101,7 @@ def _serve(root: Path) -> None:
     with log.open("w") as stream, subprocess.Popen(command, stderr=stream) as daemon:
         try:
             _wait(daemon, log)
-            answer = httpx.post(f"http://127.0.0.1:{PORT}/v1/score", content=images.encode_png(bad_picture()))
+            answer = httpx.post(f"http://127.0.0.1:{PORT}/v1/score", content=encode_png(bad_picture()))
             demand(answer.status_code == 200, answer.text)
             say(f"served as {USER}: {json.dumps(answer.json())[:60]}…")
             demand(answer.json()["verdict"] == "fail", answer.text)

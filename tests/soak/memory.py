@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from inspector.demo.dataset import render
-from inspector.imaging.images import encode_jpeg
+from inspector.imaging.encode import encode_jpeg
 from tests.soak.program import PROGRAM, demand, environment, finish, say
 
 LIMIT_GB = 1.5

@@ -17,7 +17,7 @@ from typing import Any
 
 import inspector
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import verify_bundle
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until
@@ -32,7 +32,7 @@ CLIENTS = 4
 
 def bodies() -> list[bytes]:
     """Pictures that pass and pictures that fail."""
-    return [images.encode_png(make(seed)) for seed in range(8) for make in (good_picture, bad_picture)]
+    return [encode_png(make(seed)) for seed in range(8) for make in (good_picture, bad_picture)]
 
 
 def send(port: int, seconds: float) -> list[tuple[int, int, dict[str, Any]]]:

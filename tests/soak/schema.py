@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.program import demand, finish, say
@@ -37,7 +37,7 @@ def prove(cases: int, seed: int) -> None:
         with Daemon(ready=True, **environment) as daemon:
             httpx.post(
                 f"{daemon.url}/v1/score",
-                content=images.encode_png(good_picture()),
+                content=encode_png(good_picture()),
                 headers={"Authorization": f"Bearer {KEY}"},
             ).raise_for_status()  # so that there is an inspection to ask for
             waited = len(daemon.events("request"))  # until it was ready

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.load import together
@@ -43,7 +43,7 @@ def prove(times: int, seed: int) -> None:
 
 def _round(moment: float, number: int) -> tuple[int, int, float]:
     """One daemon; the number of answers, of requests without one, and the seconds until its end."""
-    body = images.encode_png(good_picture(height=900, width=900))
+    body = encode_png(good_picture(height=900, width=900))
     received: dict[str, int] = {}
     lost: set[str] = set()
     stop = threading.Event()

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from inspector.bundle.store import Store
 from inspector.demo.dataset import render
-from inspector.imaging import images
+from inspector.imaging.encode import encode_jpeg, encode_png
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.load import together
@@ -67,9 +67,9 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def kinds() -> list[Kind]:
     """Everything that is sent."""
-    good, bad = images.encode_png(good_picture()), images.encode_png(bad_picture())
-    part = images.encode_jpeg(render(1, size=512).picture)
-    big = images.encode_jpeg(render(2, size=2400).picture)
+    good, bad = encode_png(good_picture()), encode_png(bad_picture())
+    part = encode_jpeg(render(1, size=512).picture)
+    big = encode_jpeg(render(2, size=2400).picture)
     batch, form = _form(("image", good), ("image", b"no picture"), ("image", bad))
     wrong, _ = _form(("picture", good))
     size = (30_000).to_bytes(4) * 2 + b"\x08\x02\0\0\0"

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.watch.arrivals import Arrival, Modification
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.soak.load import together
@@ -158,8 +158,8 @@ class Line:
 
 def contents() -> list[Content]:
     """Pictures that pass, that fail and that are cut off."""
-    good = [(images.encode_png(good_picture(seed)), "pass") for seed in range(12)]
-    bad = [(images.encode_png(bad_picture(seed)), "fail") for seed in range(12)]
+    good = [(encode_png(good_picture(seed)), "pass") for seed in range(12)]
+    bad = [(encode_png(bad_picture(seed)), "fail") for seed in range(12)]
     return [*good, *bad, *((content[: -100 - seed], "invalid") for seed, (content, _) in enumerate(good[:6]))]
 
 

@@ -41,7 +41,7 @@ from inspector.bundle.records import (
 )
 from inspector.demo.dataset import render
 from inspector.errors import StorageError
-from inspector.imaging import images
+from inspector.imaging.decode import Picture, decode
 from inspector.imaging.files import printable
 from inspector.scoring import decision
 
@@ -213,12 +213,12 @@ def page_of(content: ReportContent) -> Page:
     return Page(render_report(content))
 
 
-def jpegs(page: Page) -> list[images.Picture]:
+def jpegs(page: Page) -> list[Picture]:
     """The pictures of a page, decoded."""
     prefix = "data:image/jpeg;base64,"
     sources = [image.attributes["src"] for image in page.all("img")]
     assert all(source.startswith(prefix) for source in sources)
-    return [images.decode(base64.b64decode(source.removeprefix(prefix))) for source in sources]
+    return [decode(base64.b64decode(source.removeprefix(prefix))) for source in sources]
 
 
 # --- the page is whole in itself --------------------------------------------------------------------

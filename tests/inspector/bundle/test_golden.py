@@ -14,7 +14,7 @@ from inspector.bundle.folder import Bundle, seal
 from inspector.bundle.golden import write_golden
 from inspector.bundle.records import Golden
 from inspector.errors import BundleError, GoldenMismatchError
-from inspector.imaging.images import encode_png
+from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 from tests.inspector.tiny_bundle import SIDE, good_picture

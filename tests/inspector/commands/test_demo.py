@@ -12,7 +12,7 @@ from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.commands import demo
 from inspector.demo.dataset import KINDS, render, write_dataset
-from inspector.imaging.images import decode
+from inspector.imaging.decode import decode
 from inspector.scoring.detector import Detector
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import tiny_fill

@@ -16,7 +16,10 @@ from PIL import Image, ImageSequence
 from inspector.bundle.folder import Bundle, write_bundle
 from inspector.bundle.store import Store
 from inspector.demo.dataset import render
-from inspector.imaging import images, montage
+from inspector.imaging import montage
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_png
+from inspector.imaging.resize import fit_to
 from inspector.imaging.sharpness import sharpness
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.detector import Detector
@@ -175,8 +178,8 @@ def test_pictures_of_any_kind(command: Command, models: Store, parts: Pixels, tm
     _, fade = rows_of(tmp_path / "way.png", 3)
     assert (fade[0][: SIDE // 2] == 255).all()
     assert (fade[0][SIDE // 2 :] == parts[0][SIDE // 2 :]).all()
-    grey = images.decode(tmp_path / "grey.jpg").pixels
-    assert (fade[2] == images.fit_to(grey, SIDE, SIDE)).all()
+    grey = decode(tmp_path / "grey.jpg").pixels
+    assert (fade[2] == fit_to(grey, SIDE, SIDE)).all()
 
 
 def test_transparency_is_laid_over_the_model_s_ground(tiny: Bundle) -> None:
@@ -325,8 +328,8 @@ PICTURES: dict[str, tuple[bytes | None, str]] = {
     "missing": (None, "cannot be opened"),
     "empty": (b"", "is empty (0 bytes)"),
     "text": (b"not a picture", "not of an image type"),
-    "truncated": (images.encode_png(bad_picture())[:200], "ends too early"),
-    "too small": (images.encode_png(bad_picture()[:20]), "64 x 20 pixels"),
+    "truncated": (encode_png(bad_picture())[:200], "ends too early"),
+    "too small": (encode_png(bad_picture()[:20]), "64 x 20 pixels"),
 }
 
 

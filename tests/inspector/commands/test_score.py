@@ -17,7 +17,7 @@ import pytest
 
 from inspector.bundle.store import Store
 from inspector.commands.output import summary
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.scoring.records import ScoredImage
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill, write_picture
@@ -343,8 +343,8 @@ def test_heatmaps_have_names_of_their_own(command: Command, parts: Path, tmp_pat
         "a_heatmap.png",
         "b_heatmap.png",
     ]
-    assert images.decode(maps / "a_2_heatmap.png").pixels.shape == (200, 160, 3)
-    assert images.decode(maps / "b_heatmap.png").pixels.shape == (90, 120, 3)
+    assert decode(maps / "a_2_heatmap.png").pixels.shape == (200, 160, 3)
+    assert decode(maps / "b_heatmap.png").pixels.shape == (90, 120, 3)
 
 
 def test_heatmap_names_fit_the_disk(command: Command, parts: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from inspector.cutout.matte import Finish
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import Search, find_object
 from inspector.cutout.stamp import stamp_of, stamped
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_png
 from tests.inspector.conftest import Command, unmeasured
 
 SIDE = 160
@@ -61,7 +62,7 @@ def write(folder: Path, count: int) -> Path:
     folder.mkdir()
     for place in range(count):
         mask = disc(70 + 2 * place, 80)
-        picture = images.encode_png(painted(plain(), mask, (180, 60, 40)))
+        picture = encode_png(painted(plain(), mask, (180, 60, 40)))
         (folder / f"{place:02}.png").write_bytes(picture)
     return folder
 
@@ -165,9 +166,9 @@ def test_a_hard_edge_has_two_values() -> None:
 
 def test_a_cut_out_cut_out_again_is_the_same() -> None:
     """The cut-out of a cut-out has the same pixels."""
-    once = cut_out(images.encode_png(painted(plain(), disc(), (10, 90, 160))), Options())
+    once = cut_out(encode_png(painted(plain(), disc(), (10, 90, 160))), Options())
     assert once is not None
-    twice = cut_out(images.encode_png(once.rgba), Options(Search(iterations=1)))
+    twice = cut_out(encode_png(once.rgba), Options(Search(iterations=1)))
     assert twice is not None
     assert twice.had_alpha
     assert np.array_equal(twice.rgba, once.rgba)
@@ -179,10 +180,10 @@ def test_a_cut_out_cut_out_again_is_the_same() -> None:
 def test_a_stamp_leaves_the_picture_as_it_is(tmp_path: Path) -> None:
     """A stamped PNG decodes to the same pixels; the stamp of half a file, or of another's, is none."""
     picture = painted(plain(), disc(), (10, 90, 160))
-    whole = stamped(images.encode_png(picture), "made so")
-    for name, data in (("whole", whole), ("half", whole[:-20]), ("other", images.encode_png(picture))):
+    whole = stamped(encode_png(picture), "made so")
+    for name, data in (("whole", whole), ("half", whole[:-20]), ("other", encode_png(picture))):
         (tmp_path / name).write_bytes(data)
-    assert np.array_equal(images.decode(whole).pixels, picture)
+    assert np.array_equal(decode(whole).pixels, picture)
     assert [stamp_of(tmp_path / name) for name in ("whole", "half", "other")] == ["made so", None, None]
 
 
@@ -254,7 +255,7 @@ def test_the_sheet_has_room_for_few_and_for_many(tmp_path: Path, command: Comman
     """One pair fills its own page; of a thousand pictures sixty are drawn, the last one among them."""
     photos, page = write(tmp_path / "photos", 1), tmp_path / "pages" / "one.png"
     assert command("cutout", photos, "--output", tmp_path / "cutouts", "--sheet", page).code == 0
-    drawn = images.decode(page)
+    drawn = decode(page)
     assert (drawn.width, drawn.height) == (
         2 * contact.TILE_PIXELS + 2 * contact.GAP_PIXELS,
         contact.TILE_PIXELS + contact.CAPTION_PIXELS + 2 * contact.GAP_PIXELS,

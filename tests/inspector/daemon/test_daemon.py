@@ -25,14 +25,15 @@ import pytest
 import inspector
 from inspector.bundle.store import Store
 from inspector.daemon.middleware import Edge
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_png
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, tiny_fill
 from tests.serving import Daemon, until
 from tests.soak import schema
 
 KEY, ADMIN = "0123456789abcdef-score", "0123456789abcdef-admin"
-GOOD, BAD = images.encode_png(good_picture()), images.encode_png(bad_picture())
+GOOD, BAD = encode_png(good_picture()), encode_png(bad_picture())
 
 
 Start = Callable[..., Daemon]
@@ -92,7 +93,7 @@ def test_maps(daemon: Daemon) -> None:
     sent = httpx.post(url, params={"map": "npy"}, content=BAD).json()["map"]
     np.testing.assert_array_equal(np.load(io.BytesIO(base64.b64decode(sent["data"]))), expected)
     sent = httpx.post(url, params={"map": "png"}, content=BAD).json()["map"]
-    grey = images.decode(base64.b64decode(sent["data"])).pixels
+    grey = decode(base64.b64decode(sent["data"])).pixels
     assert grey.shape == (*expected.shape, 3)
     assert grey[..., 0].argmax() == np.clip(expected, None, 0.5).argmax()
     assert "map" not in httpx.post(url, content=BAD).json()
@@ -100,9 +101,7 @@ def test_maps(daemon: Daemon) -> None:
 
 def test_a_small_picture_is_a_verdict(daemon: Daemon) -> None:
     """What can be decoded, but is at fault, is answered with 200 and `invalid`."""
-    answer = httpx.post(
-        f"{daemon.url}/v1/score", content=images.encode_png(good_picture(height=20, width=90))
-    )
+    answer = httpx.post(f"{daemon.url}/v1/score", content=encode_png(good_picture(height=20, width=90)))
     assert (answer.status_code, answer.json()["verdict"]) == (200, "invalid")
     assert answer.json()["reason"].startswith("too_small")
 
@@ -117,7 +116,7 @@ def test_a_small_picture_is_a_verdict(daemon: Daemon) -> None:
         ({"content": b"no picture"}, 415, "unknown_format"),
         ({"content": GOOD[:200]}, 422, "truncated"),
         ({"content": b"\x89PNG" + bytes(300_000)}, 413, "too_large"),
-        ({"content": images.encode_png(np.zeros((400, 400, 3), np.uint8))}, 413, "too_large"),
+        ({"content": encode_png(np.zeros((400, 400, 3), np.uint8))}, 413, "too_large"),
         ({"files": {"picture": GOOD}}, 400, "malformed"),
         ({"data": {"image": "text"}}, 415, "unknown_format"),
         ({"files": [("image", GOOD), ("image", GOOD)]}, 400, "malformed"),
@@ -167,7 +166,7 @@ def test_a_full_queue_refuses_at_once(store: Store, start: Start) -> None:
     """Many at once: 200 or 503 with Retry-After, nothing else, and livez answers throughout."""
     store.publish("tiny", tiny_fill())
     daemon = start("--workers", "1", "--queue-size", "1")
-    big = images.encode_png(good_picture(height=1500, width=1500))
+    big = encode_png(good_picture(height=1500, width=1500))
     with ThreadPoolExecutor(16) as pool:
         answers = [
             pool.submit(httpx.post, f"{daemon.url}/v1/score", content=big, timeout=60) for _ in range(48)
@@ -196,7 +195,7 @@ def test_endless_trailers(daemon: Daemon) -> None:
 def test_a_body_in_thousands_of_pieces(daemon: Daemon) -> None:
     """What lies between the pieces is more than headers may have, and is no header."""
     noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
-    data = images.encode_png(noise)
+    data = encode_png(noise)
     pieces = (data[start : start + 5] for start in range(0, len(data), 5))
     assert len(data) > 70_000
     assert httpx.post(f"{daemon.url}/v1/score", content=pieces, timeout=30).json()["image"]["width"] == 160
@@ -204,7 +203,7 @@ def test_a_body_in_thousands_of_pieces(daemon: Daemon) -> None:
 
 def test_a_batch_lets_go_of_its_pictures(daemon: Daemon) -> None:
     """Sixteen pictures of 9 megapixels are less than a megabyte as sent, and 432 MB decoded."""
-    flat = images.encode_png(np.zeros((3000, 3000), np.uint8))
+    flat = encode_png(np.zeros((3000, 3000), np.uint8))
     peaks = []
     for count in (2, 16):
         files = [("image", flat)] * count
@@ -272,7 +271,7 @@ def test_a_judgement_needs_a_key_before_its_body(store: Store, start: Start) -> 
             (b'{"operator": "Ann", "agrees": true}', 200),
         ):
             assert client.put(url, content=body).status_code == status
-        small = images.encode_png(good_picture(height=20, width=90))
+        small = encode_png(good_picture(height=20, width=90))
         number = client.post("/v1/score", content=small).headers["x-inspection-id"]
         answer = client.put(f"/v1/inspections/{number}/judgement", json={"operator": "Ann", "agrees": True})
         assert (answer.status_code, answer.json()["code"]) == (422, "no_verdict")
@@ -449,7 +448,7 @@ def test_sigterm_answers_what_was_accepted(store: Store, start: Start) -> None:
     """Requests that arrived are answered, later ones are not taken, and it ends with 0 within 10 s."""
     store.publish("tiny", tiny_fill())
     daemon = start("--workers", "1")
-    big = images.encode_png(good_picture(height=2500, width=2500))
+    big = encode_png(good_picture(height=2500, width=2500))
     with ThreadPoolExecutor(8) as pool:
         sent = [pool.submit(httpx.post, f"{daemon.url}/v1/score", content=big, timeout=60) for _ in range(8)]
         until(lambda: daemon.metric("inspector_queue_depth") >= 4)
@@ -658,12 +657,12 @@ def test_drift_is_watched(daemon: Daemon) -> None:
     """Sixty pictures like the normals leave the p-value high, as many bright ones bring it down."""
     with httpx.Client(base_url=daemon.url, timeout=30) as client:
         for seed in range(60):
-            client.post("/v1/score", content=images.encode_png(good_picture(300 + seed)))
+            client.post("/v1/score", content=encode_png(good_picture(300 + seed)))
         until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 1, 12)
         assert daemon.metric('inspector_drift_p_value{model="tiny"}') > 0.01
         for seed in range(140):
             bright = np.clip(good_picture(seed).astype(int) + 30, 0, 255).astype(np.uint8)
-            client.post("/v1/score", content=images.encode_png(bright))
+            client.post("/v1/score", content=encode_png(bright))
     until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 0.01, 12)
     assert any(line["event"] == "drift" for line in daemon.lines)
 

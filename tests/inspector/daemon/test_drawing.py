@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from inspector.daemon.drawing import JPEG_QUALITY, View, render
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_jpeg, encode_png
 from inspector.scoring import heatmap
 from inspector.scoring.detector import Detector
 from tests.inspector.tiny_bundle import bad_picture, tiny_bundle
 
-BAD = images.encode_png(bad_picture(height=120, width=160))
+BAD = encode_png(bad_picture(height=120, width=160))
 
 
 @pytest.mark.parametrize(("threshold", "verdict"), [(1e9, "pass"), (1.0, "fail")])
@@ -28,23 +29,23 @@ def test_the_console_outlines_the_regions_of_the_json(tmp_path: Path, threshold:
     regions = inspection.record().regions
     assert bool(regions) == (verdict == "fail")
     expected = heatmap.overlay(
-        images.decode(BAD).pixels,
+        decode(BAD).pixels,
         inspection.coarse_map,
         limit=calibration.map_limit,
         ceiling=calibration.map_ceiling,
         regions=regions,
     )
     drawn = render(View.HEATMAP, BAD, inspection.without_pixels(), detector)
-    assert drawn == images.encode_jpeg(expected, JPEG_QUALITY)
+    assert drawn == encode_jpeg(expected, JPEG_QUALITY)
 
 
 def test_views_are_as_large_as_a_screen_shows(tmp_path: Path) -> None:
     """A large picture's heatmap lies over the same places in a smaller drawing."""
     detector = Detector(tiny_bundle(tmp_path / "tiny"))
-    data = images.encode_png(bad_picture(height=2400, width=3200))
+    data = encode_png(bad_picture(height=2400, width=3200))
     inspection = detector.score(data)
     drawn, picture = (
-        images.decode(render(view, data, inspection, detector)).pixels.astype(int)
+        decode(render(view, data, inspection, detector)).pixels.astype(int)
         for view in (View.HEATMAP, View.PICTURE)
     )
     assert drawn.shape == picture.shape == (1200, 1600, 3)

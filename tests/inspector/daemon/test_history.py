@@ -9,12 +9,12 @@ import zipfile
 import pytest
 
 from inspector.daemon.history import History, export
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle
 
-GOOD = images.encode_png(good_picture())
+GOOD = encode_png(good_picture())
 
 
 @pytest.fixture(scope="module")

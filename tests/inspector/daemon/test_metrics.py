@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon, until
 
@@ -27,7 +27,7 @@ def inspected(store: Store) -> Daemon:
     """A daemon that has seen five good pictures, two bad ones and one that is none."""
     store.publish("tiny", tiny_fill())
     daemon = Daemon()
-    for data in [images.encode_png(good_picture())] * 5 + [images.encode_png(bad_picture())] * 2 + [b"x"]:
+    for data in [encode_png(good_picture())] * 5 + [encode_png(bad_picture())] * 2 + [b"x"]:
         httpx.post(f"{daemon.url}/v1/score", content=data)
     return daemon
 

@@ -16,7 +16,7 @@ from inspector.demo import dataset
 from inspector.demo.dataset import KINDS, render, write_dataset
 from inspector.demo.flange import OUTER
 from inspector.errors import StorageError, UsageError
-from inspector.imaging.images import decode
+from inspector.imaging.decode import decode
 
 SEEDS = range(6)
 

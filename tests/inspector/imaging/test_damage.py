@@ -26,7 +26,7 @@ from inspector.errors import (
     TruncatedImageError,
     UnknownFormatError,
 )
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from tests.inspector.image_samples import (
     CUT,
     HEIGHT,
@@ -82,7 +82,7 @@ def test_cut_anywhere(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     places = {*range(1, min(len(data), 200)), *range(1, len(data), 1 + len(data) // 150)}
     for place in sorted(places | set(range(max(1, len(data) - 60), len(data)))):
         with pytest.raises((TruncatedImageError, UnknownFormatError)):
-            images.decode(data[:place])
+            decode(data[:place])
     assert not capfd.readouterr().err
 
 
@@ -128,7 +128,7 @@ def test_bomb(tmp_path: Path) -> None:
     """A PNG of 30,000 x 30,000 is refused from its header, in milliseconds and without memory."""
     path = tmp_path / "bomb.png"
     path.write_bytes(bomb_png())
-    images.decode(encoded(scene(), "PNG"))  # what is imported on the first picture is not counted
+    decode(encoded(scene(), "PNG"))  # what is imported on the first picture is not counted
     tracemalloc.start()
     started = time.perf_counter()
     error = refused(path, ImageTooLargeError)
@@ -148,7 +148,7 @@ def test_pixel_limit_of_every_format(kind: str) -> None:
     options = {"lossless": True} if kind == "lossless WEBP" else {}
     data = encoded(RGBA if kind == "extended WEBP" else scene(), kind.rsplit(maxsplit=1)[-1], **options)
     assert f"{WIDTH} x {HEIGHT}" in refused(data, ImageTooLargeError, max_pixels=WIDTH * HEIGHT - 1).message
-    assert images.decode(data, max_pixels=WIDTH * HEIGHT).width == WIDTH
+    assert decode(data, max_pixels=WIDTH * HEIGHT).width == WIDTH
 
 
 def test_webp_canvas_is_not_reserved() -> None:
@@ -163,19 +163,19 @@ def test_pillows_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Pillow's limit for the process is the lower one, the picture is called too large."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     refused(encoded(scene(), "TIFF"), ImageTooLargeError)
-    assert images.decode(encoded(scene(), "PNG")).width == WIDTH
+    assert decode(encoded(scene(), "PNG")).width == WIDTH
 
 
 LITTLE_MEMORY = """
     import pathlib, resource, sys
-    from inspector.imaging import images
+    from inspector.imaging.decode import decode
     from inspector.errors import ImageTooLargeError
-    images.decode(sys.argv[1], max_pixels=10**9)
+    decode(sys.argv[1], max_pixels=10**9)
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + 50_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        images.decode(sys.argv[2], max_pixels=10**9)
+        decode(sys.argv[2], max_pixels=10**9)
     except ImageTooLargeError as error:
         print(error.message)
 """
@@ -190,7 +190,7 @@ def test_out_of_memory(tmp_path: Path) -> None:
         [sys.executable, "-c", textwrap.dedent(LITTLE_MEMORY), str(small), str(large)],
         capture_output=True,
         text=True,
-        cwd=Path(images.__file__).parents[1],
+        cwd=Path(__file__).parents[3],
         check=True,
     )
     assert run.stdout.startswith(f"{large} needs more memory to decode than there is")
@@ -204,7 +204,7 @@ def test_byte_limit(tmp_path: Path) -> None:
         file.truncate(10**12)
     assert "1,000,000,000,000 bytes" in refused(path, ImageTooLargeError).message
     data = encoded(scene(), "PNG")
-    assert images.decode(data, max_bytes=len(data)).width == WIDTH
+    assert decode(data, max_bytes=len(data)).width == WIDTH
     refused(data, ImageTooLargeError, max_bytes=len(data) - 1)
 
 
@@ -214,7 +214,7 @@ def test_too_small(height: int, width: int) -> None:
     small = np.zeros((height, width, 3), np.uint8)
     for source in (small, encoded(small, "PNG"), encoded(small, "WEBP")):
         assert f"{width} x {height}" in refused(source, ImageTooSmallError).message
-    assert images.decode(np.zeros((32, 32), np.uint8)).height == 32
+    assert decode(np.zeros((32, 32), np.uint8)).height == 32
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -233,7 +233,7 @@ def test_random_damage(data: bytes, flips: list[tuple[float, int]], cut: float, 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with contextlib.suppress(ImageError):
-            picture = images.decode(bytes(changed), max_pixels=4_000_000, reduce_to=(32, 32))
+            picture = decode(bytes(changed), max_pixels=4_000_000, reduce_to=(32, 32))
             assert picture.pixels.shape[2] == 3
 
 
@@ -242,7 +242,7 @@ def test_random_damage(data: bytes, flips: list[tuple[float, int]], cut: float, 
 def test_random_bytes(start: bytes, rest: bytes) -> None:
     """Random bytes behind a known signature never raise anything but an `ImageError`."""
     with pytest.raises(ImageError):
-        images.decode(start + rest)
+        decode(start + rest)
 
 
 def test_warnings_of_other_threads() -> None:
@@ -250,6 +250,6 @@ def test_warnings_of_other_threads() -> None:
     before = list(warnings.filters)
     sources = [CUT["tiff"], CUT["png"], CUT["jpeg"], CUT["webp"]] * 8
     with ThreadPoolExecutor(4) as pool:
-        widths = list(pool.map(lambda data: images.decode(data).width, sources))
+        widths = list(pool.map(lambda data: decode(data).width, sources))
     assert widths == [WIDTH] * len(sources)
     assert list(warnings.filters) == before

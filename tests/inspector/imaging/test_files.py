@@ -20,7 +20,8 @@ from inspector.errors import (
     UnknownFormatError,
     UnreadableImageError,
 )
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.files import list_images, printable
 from tests.inspector.image_samples import (
     CUT,
     WIDTH,
@@ -53,16 +54,17 @@ def shared_folder() -> Iterator[Path]:
 
 UNPRIVILEGED = """
     import os, pathlib, sys
-    from inspector.imaging import images
+    from inspector.imaging.decode import decode
+    from inspector.imaging.files import list_images
     from inspector.errors import InspectorError
     allowed, forbidden, folder = map(pathlib.Path, sys.argv[1:])
-    images.decode(allowed)  # imports what it needs while it still may
+    decode(allowed)  # imports what it needs while it still may
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
-    print(images.decode(allowed).width)
-    for attempt in (lambda: images.decode(forbidden), lambda: images.list_images(folder)):
+    print(decode(allowed).width)
+    for attempt in (lambda: decode(forbidden), lambda: list_images(folder)):
         try:
             attempt()
         except InspectorError as error:
@@ -89,7 +91,7 @@ def test_without_permission(shared_folder: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        cwd=Path(images.__file__).parents[1],
+        cwd=Path(__file__).parents[3],
         check=True,
     )
     width, read, listed = run.stdout.splitlines()
@@ -115,18 +117,18 @@ def test_names(tmp_path: Path, name: str) -> None:
     """A file of any name is read, and errors about it stay on one line."""
     path = tmp_path / name
     path.write_bytes(CUT["png"])
-    assert images.decode(path).width == WIDTH
+    assert decode(path).width == WIDTH
     path.write_bytes(b"words")
     error = refused(path, UnknownFormatError)
-    assert images.printable(path) in error.message
-    assert images.list_images(tmp_path) == [path]
+    assert printable(path) in error.message
+    assert list_images(tmp_path) == [path]
 
 
 def test_name_that_is_not_utf8(tmp_path: Path) -> None:
     """A name of bytes that are not UTF-8 is read, and shown by those bytes."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/part\xff.png"))
     path.write_bytes(CUT["png"])
-    assert images.decode(str(path)).width == WIDTH
+    assert decode(str(path)).width == WIDTH
     path.write_bytes(CUT["png"][:90])
     assert r"part\xff.png" in refused(path, TruncatedImageError).message
 
@@ -134,7 +136,7 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
 @given(st.text())
 def test_printable(name: str) -> None:
     """Whatever a name holds, what is printed is one line that can be encoded."""
-    shown = images.printable(name)
+    shown = printable(name)
     shown.encode()
     assert len(shown.splitlines()) <= 1
 
@@ -153,21 +155,21 @@ def test_list_images(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in images.list_images(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert found == ["a.TIFF", "b/1.png", "b/2.JPG", "c.webp"]
-    assert images.list_images(tmp_path, recursive=False) == [tmp_path / "a.TIFF", tmp_path / "c.webp"]
-    assert images.list_images(tmp_path / ".cache") == [tmp_path / ".cache/x.png"]
+    assert list_images(tmp_path, recursive=False) == [tmp_path / "a.TIFF", tmp_path / "c.webp"]
+    assert list_images(tmp_path / ".cache") == [tmp_path / ".cache/x.png"]
 
 
 def test_list_images_of_an_empty_folder(tmp_path: Path) -> None:
     """A folder without pictures gives an empty list."""
-    assert images.list_images(tmp_path) == []
+    assert list_images(tmp_path) == []
 
 
 def test_list_images_of_no_folder(tmp_path: Path) -> None:
     """A folder that is missing, or a file, is an error that names it."""
     (tmp_path / "file.png").touch()
     with pytest.raises(NoImagesError, match="does not exist"):
-        images.list_images(tmp_path / "none")
+        list_images(tmp_path / "none")
     with pytest.raises(NoImagesError, match="is not a folder"):
-        images.list_images(tmp_path / "file.png")
+        list_images(tmp_path / "file.png")

@@ -17,7 +17,9 @@ from PIL import Image, ImageOps
 from inspector.errors import (
     UnknownFormatError,
 )
-from inspector.imaging import images
+from inspector.imaging.decode import decode
+from inspector.imaging.encode import encode_jpeg, encode_png
+from inspector.imaging.resize import fit_to
 from tests.inspector.image_samples import (
     GREY,
     HEIGHT,
@@ -38,7 +40,7 @@ from tests.inspector.image_samples import (
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
 def test_lossless_colour(kind: str) -> None:
     """Colour comes back exactly from every format that keeps it exactly."""
-    picture = images.decode(encoded(scene(), kind, **({"lossless": True} if kind == "WEBP" else {})))
+    picture = decode(encoded(scene(), kind, **({"lossless": True} if kind == "WEBP" else {})))
     np.testing.assert_array_equal(picture.pixels, scene())
     assert (picture.width, picture.height) == (WIDTH, HEIGHT)
     assert picture.pixels.flags.c_contiguous
@@ -53,28 +55,28 @@ def test_jpeg(options: dict[str, Any], mode: str) -> None:
     expected = cv2.cvtColor(
         np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB
     )
-    difference = np.abs(images.decode(data).pixels.astype(int) - expected)
+    difference = np.abs(decode(data).pixels.astype(int) - expected)
     assert difference.max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_grey(kind: str) -> None:
     """A grey picture has three equal channels."""
-    np.testing.assert_array_equal(images.decode(encoded(GREY, kind)).pixels, np.dstack([GREY] * 3))
+    np.testing.assert_array_equal(decode(encoded(GREY, kind)).pixels, np.dstack([GREY] * 3))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_one_bit(kind: str) -> None:
     """Black and white become 0 and 255."""
     data = encoded(Image.fromarray(GREY > 127), kind)
-    np.testing.assert_array_equal(images.decode(data).pixels[..., 0], np.where(GREY > 127, 255, 0))
+    np.testing.assert_array_equal(decode(data).pixels[..., 0], np.where(GREY > 127, 255, 0))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
 def test_palette(kind: str) -> None:
     """A palette is looked up."""
     palette = Image.fromarray(scene()).quantize(17)
-    np.testing.assert_array_equal(images.decode(encoded(palette, kind)).pixels, palette.convert("RGB"))
+    np.testing.assert_array_equal(decode(encoded(palette, kind)).pixels, palette.convert("RGB"))
 
 
 @pytest.mark.parametrize("transparency", [3, bytes(range(0, 255, 15))])
@@ -82,14 +84,14 @@ def test_palette_with_transparency(transparency: int | bytes) -> None:
     """Transparent entries of a palette show white, half transparent ones are mixed with it."""
     data = encoded(Image.fromarray(scene()).quantize(17), "PNG", transparency=transparency)
     expected = over_white(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")))
-    assert np.abs(images.decode(data).pixels - expected).max() <= 0.51
+    assert np.abs(decode(data).pixels - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 def test_alpha(kind: str) -> None:
     """Transparency is laid over white."""
     data = encoded(RGBA, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
-    assert np.abs(images.decode(data).pixels - over_white(RGBA)).max() <= 0.51
+    assert np.abs(decode(data).pixels - over_white(RGBA)).max() <= 0.51
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -97,7 +99,7 @@ def test_grey_with_alpha(kind: str) -> None:
     """Grey with alpha is laid over white, too."""
     image = Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())])
     expected = over_white(np.dstack([GREY, GREY, GREY, GREY[::-1]]))
-    assert np.abs(images.decode(encoded(image, kind)).pixels - expected).max() <= 0.51
+    assert np.abs(decode(encoded(image, kind)).pixels - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "1"])
@@ -108,28 +110,28 @@ def test_colour_key(mode: str) -> None:
     data = encoded(image, "PNG", transparency=key)
     rgb = np.array(image.convert("RGB"))
     rgb[(rgb == np.broadcast_to(np.asarray(key), 3)).all(axis=-1)] = 255
-    np.testing.assert_array_equal(images.decode(data).pixels, rgb)
+    np.testing.assert_array_equal(decode(data).pixels, rgb)
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("JPEG", "CMYK"), ("TIFF", "CMYK"), ("TIFF", "YCbCr")])
 def test_other_colour_spaces(kind: str, mode: str) -> None:
     """CMYK and YCbCr become RGB as Pillow converts them."""
     data = encoded(Image.fromarray(scene()).convert(mode), kind)
-    np.testing.assert_array_equal(images.decode(data).pixels, Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(decode(data).pixels, Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 @pytest.mark.parametrize(("order", "photometric"), [("<", 0), ("<", 1), (">", 1)])
 def test_deep_grey_tiff(order: Literal["<", ">"], photometric: int) -> None:
     """A 16 bit TIFF of either byte order is divided by 257 and rounded, white-is-zero is inverted."""
     values = WIDE[..., 0] if photometric == 1 else 65535 - WIDE[..., 0]
-    pixels = images.decode(tiff(values, photometric, order=order)).pixels
+    pixels = decode(tiff(values, photometric, order=order)).pixels
     np.testing.assert_array_equal(pixels[..., 2], np.rint(WIDE[..., 0] / 257))
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
 def test_compressed_deep_grey_tiff(compression: str | None) -> None:
     """Compression does not change what a 16 bit TIFF says."""
-    pixels = images.decode(encoded(Image.fromarray(WIDE[..., 0]), "TIFF", compression=compression)).pixels
+    pixels = decode(encoded(Image.fromarray(WIDE[..., 0]), "TIFF", compression=compression)).pixels
     np.testing.assert_array_equal(pixels[..., 0], np.rint(WIDE[..., 0] / 257))
 
 
@@ -137,7 +139,7 @@ def test_compressed_deep_grey_tiff(compression: str | None) -> None:
 def test_deep_png(channels: int) -> None:
     """A 16 bit PNG is divided by 257 and rounded, whatever its own range of values."""
     samples = WIDE[..., :channels] // 8
-    pixels = images.decode(png16(samples)).pixels
+    pixels = decode(png16(samples)).pixels
     np.testing.assert_array_equal(pixels, np.broadcast_to(np.rint(samples / 257), pixels.shape))
     assert pixels.max() <= 32
 
@@ -147,21 +149,21 @@ def test_deep_png_with_alpha(channels: int) -> None:
     """16 bit alpha is laid over white before the depth is reduced."""
     samples = WIDE[..., 4 - channels :]
     rgba = samples if channels == 4 else samples[..., [0, 0, 0, 1]]
-    assert np.abs(images.decode(png16(samples)).pixels - over_white(rgba, 65535) / 257).max() <= 0.51
+    assert np.abs(decode(png16(samples)).pixels - over_white(rgba, 65535) / 257).max() <= 0.51
 
 
 def test_deep_colour_key() -> None:
     """The one transparent value of a 16 bit grey PNG shows white."""
     samples = WIDE[..., :1].copy()
     samples[:7, :9] = 1234
-    pixels = images.decode(png16(samples, chunk(b"tRNS", struct.pack(">H", 1234)))).pixels
+    pixels = decode(png16(samples, chunk(b"tRNS", struct.pack(">H", 1234)))).pixels
     assert (pixels[:7, :9] == 255).all()
     np.testing.assert_array_equal(pixels[7:, :, 0], np.rint(samples[7:, :, 0] / 257))
 
 
 def test_deep_colour_tiff() -> None:
     """A 16 bit colour TIFF comes out within one level of its value divided by 257."""
-    pixels = images.decode(tiff(WIDE[..., :3], 2)).pixels
+    pixels = decode(tiff(WIDE[..., :3], 2)).pixels
     assert np.abs(pixels - WIDE[..., :3] / 257).max() <= 1
 
 
@@ -172,14 +174,14 @@ def test_twelve_bit_tiff() -> None:
     packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=-1).astype(np.uint8)
     whole = bytearray(tiff(values, 1, {258: 12}))
     whole[8 : 8 + packed.size] = packed.tobytes()
-    pixels = images.decode(bytes(whole)).pixels
+    pixels = decode(bytes(whole)).pixels
     np.testing.assert_array_equal(pixels[..., 0], np.rint(values / 4095.0 * 255))
 
 
 def test_wide_integers() -> None:
     """32 bit integers are read as 16 bit samples as long as they are in that range."""
     values = WIDE[..., 0].astype(np.int32)
-    pixels = images.decode(encoded(Image.fromarray(values), "TIFF")).pixels
+    pixels = decode(encoded(Image.fromarray(values), "TIFF")).pixels
     np.testing.assert_array_equal(pixels[..., 0], np.rint(values / 257))
     values[3, 4] = 70_000
     error = refused(encoded(Image.fromarray(values), "TIFF"), UnknownFormatError)
@@ -192,7 +194,7 @@ def test_premultiplied_alpha() -> None:
     multiplied = np.rint(RGBA * (RGBA[..., 3:] / 255.0)).astype(np.uint8)
     multiplied[..., 3] = RGBA[..., 3]
     for samples, photometric in ((multiplied, 2), (multiplied[..., [1, 3]], 1)):
-        pixels = images.decode(tiff(samples, photometric, {338: 1})).pixels
+        pixels = decode(tiff(samples, photometric, {338: 1})).pixels
         expected = over_white(RGBA)[..., [1] if photometric == 1 else [0, 1, 2]]
         assert np.abs(pixels - expected).max() <= 2
 
@@ -202,13 +204,13 @@ def test_pages_and_frames() -> None:
     first, second = Image.fromarray(scene()), Image.fromarray(255 - scene())
     for kind, options in (("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
         data = encoded(first, kind, save_all=True, append_images=[second], **options)
-        np.testing.assert_array_equal(images.decode(data).pixels, scene())
+        np.testing.assert_array_equal(decode(data).pixels, scene())
 
 
 def test_several_pictures_in_a_jpeg() -> None:
     """Of a multi-picture JPEG the first is taken."""
     data = encoded(Image.fromarray(scene()), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))])
-    assert images.decode(data).pixels.shape == (HEIGHT, WIDTH, 3)
+    assert decode(data).pixels.shape == (HEIGHT, WIDTH, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -220,7 +222,7 @@ def test_orientation(kind: str, orientation: int) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(scene(), kind, exif=block, **options)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
-    picture = images.decode(data)
+    picture = decode(data)
     np.testing.assert_array_equal(picture.pixels, expected)
     assert (picture.height, picture.width) == expected.shape[:2]
 
@@ -232,7 +234,7 @@ def test_damaged_exif(block: bytes) -> None:
     """A damaged or absurd orientation leaves the picture as it is, without a word on stderr."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture = images.decode(encoded(scene(), "JPEG", exif=block))
+        picture = decode(encoded(scene(), "JPEG", exif=block))
     assert picture.pixels.shape == (HEIGHT, WIDTH, 3)
 
 
@@ -243,16 +245,16 @@ def test_damaged_exif(block: bytes) -> None:
 def test_reduced(reduce_to: tuple[int, int], shape: tuple[int, int]) -> None:
     """A large JPEG is decoded at the smallest scale that is not below the size asked for."""
     data = encoded(scene(720, 1280), "JPEG")
-    picture = images.decode(data, reduce_to=reduce_to)
+    picture = decode(data, reduce_to=reduce_to)
     assert picture.pixels.shape[:2] == shape
     assert (picture.height, picture.width) == (720, 1280)
-    whole = images.fit_to(images.decode(data).pixels, 90, 160).astype(int)
-    assert np.abs(images.fit_to(picture.pixels, 90, 160) - whole).mean() < 1
+    whole = fit_to(decode(data).pixels, 90, 160).astype(int)
+    assert np.abs(fit_to(picture.pixels, 90, 160) - whole).mean() < 1
 
 
 def test_reduced_and_rotated() -> None:
     """The size asked for, and the true size, are those of the picture held upright."""
-    picture = images.decode(encoded(scene(720, 1280), "JPEG", exif=exif(6)), reduce_to=(160, 90))
+    picture = decode(encoded(scene(720, 1280), "JPEG", exif=exif(6)), reduce_to=(160, 90))
     assert picture.pixels.shape[:2] == (160, 90)
     assert (picture.height, picture.width) == (1280, 720)
 
@@ -263,7 +265,7 @@ def test_path_and_bytes_agree(tmp_path: Path) -> None:
     path = tmp_path / "part.jpg"
     path.write_bytes(data)
     for source in (path, str(path), data, bytearray(data)):
-        np.testing.assert_array_equal(images.decode(source).pixels, scene())
+        np.testing.assert_array_equal(decode(source).pixels, scene())
 
 
 # --- arrays ---------------------------------------------------------------------------------
@@ -286,7 +288,7 @@ def test_path_and_bytes_agree(tmp_path: Path) -> None:
 )
 def test_arrays(array: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
     """Arrays of every allowed shape and type become contiguous RGB of 8 bits."""
-    picture = images.decode(array)
+    picture = decode(array)
     rounding = 1 if array.shape[2:] == (4,) else 0
     assert np.abs(picture.pixels - expected.astype(float)).max() <= rounding
     assert picture.pixels.flags.c_contiguous
@@ -296,7 +298,7 @@ def test_arrays(array: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
 def test_pixels_are_read_only() -> None:
     """What was decoded cannot be changed, while the caller's own array stays writable."""
     array = scene()
-    picture = images.decode(array)
+    picture = decode(array)
     with pytest.raises(ValueError, match="read-only"):
         picture.pixels[0, 0] = 0
     array[0, 0] = 7
@@ -334,33 +336,33 @@ def test_other_sources_refused(source: Any) -> None:
 @pytest.mark.parametrize("size", [(24, 36), (96, 144), (24, 144), (96, 36), (48, 72), (48, 20)])
 def test_fit_to(size: tuple[int, int]) -> None:
     """A picture is stretched to the size asked for, contiguous and close to what it was."""
-    fitted = images.fit_to(scene(), *size)
+    fitted = fit_to(scene(), *size)
     assert fitted.shape == (*size, 3)
     assert fitted.flags.c_contiguous
     assert fitted.dtype == np.uint8
-    assert np.abs(images.fit_to(fitted, HEIGHT, WIDTH) - scene().astype(float)).mean() < 4
+    assert np.abs(fit_to(fitted, HEIGHT, WIDTH) - scene().astype(float)).mean() < 4
 
 
 def test_fit_to_shrinks_by_area() -> None:
     """Shrinking by two is the mean of each block of four, in both directions or in one."""
     blocks = scene().astype(float)
     both = blocks.reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
-    assert np.abs(images.fit_to(scene(), HEIGHT // 2, WIDTH // 2) - both).max() <= 0.5
+    assert np.abs(fit_to(scene(), HEIGHT // 2, WIDTH // 2) - both).max() <= 0.5
     rows = blocks.reshape(HEIGHT // 2, 2, WIDTH, 3).mean(axis=1)
-    assert np.abs(images.fit_to(scene(), HEIGHT // 2, WIDTH) - rows).max() <= 0.5
+    assert np.abs(fit_to(scene(), HEIGHT // 2, WIDTH) - rows).max() <= 0.5
 
 
 def test_fit_to_same_size() -> None:
     """A picture of the right size is handed back unchanged, a view of one is made contiguous."""
     picture = scene()
-    assert images.fit_to(picture, HEIGHT, WIDTH) is picture
-    assert images.fit_to(picture[:, ::-1], HEIGHT, WIDTH).flags.c_contiguous
+    assert fit_to(picture, HEIGHT, WIDTH) is picture
+    assert fit_to(picture[:, ::-1], HEIGHT, WIDTH).flags.c_contiguous
 
 
 def test_encode() -> None:
     """PNG comes back exactly and JPEG closely, in colour and in grey."""
-    np.testing.assert_array_equal(images.decode(images.encode_png(scene())).pixels, scene())
-    np.testing.assert_array_equal(images.decode(images.encode_png(GREY)).pixels[..., 1], GREY)
-    jpeg = images.decode(images.encode_jpeg(scene(), 95)).pixels
+    np.testing.assert_array_equal(decode(encode_png(scene())).pixels, scene())
+    np.testing.assert_array_equal(decode(encode_png(GREY)).pixels[..., 1], GREY)
+    jpeg = decode(encode_jpeg(scene(), 95)).pixels
     assert np.abs(jpeg - scene().astype(float)).mean() < 3
-    assert len(images.encode_jpeg(scene(), 30)) < len(images.encode_jpeg(scene(), 95))
+    assert len(encode_jpeg(scene(), 30)) < len(encode_jpeg(scene(), 95))

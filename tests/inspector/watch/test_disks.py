@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.conftest import Mount
 from tests.inspector.tiny_bundle import good_picture
 from tests.inspector.watch.watching import (
@@ -54,7 +54,7 @@ def test_a_share_that_is_unmounted_under_load(folder: Path) -> None:
     disk = folder.parent / "disk"
     with other_disk(disk):
         for number in range(150):
-            write(disk / f"{number}.png", images.encode_png(good_picture(number, 60, 60)))
+            write(disk / f"{number}.png", encode_png(good_picture(number, 60, 60)))
         share = ["mount", "--bind", str(disk), str(folder)]
         subprocess.run(share, check=True)
         try:

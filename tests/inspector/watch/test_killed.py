@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import good_picture
 from tests.inspector.watch.watching import (
     BAD,
@@ -58,7 +58,7 @@ KILLS = {
 def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str) -> None:
     """Killed at any point of a move, the next one completes it: one line, and one file in the tray."""
     results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
-    content = {f"{number}.png": images.encode_png(good_picture(number)) for number in range(40)}
+    content = {f"{number}.png": encode_png(good_picture(number)) for number in range(40)}
     for name, picture in content.items():
         write(folder / name, picture)
     script = (

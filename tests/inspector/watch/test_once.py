@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inspector.bundle.store import Store
-from inspector.imaging import images
+from inspector.imaging.decode import decode
 from inspector.scoring.records import ScoredImage
 from tests.conftest import Mount
 from tests.inspector.conftest import Command
@@ -137,7 +137,7 @@ def test_heatmaps_and_trays_inside_the_folder(command: Command, folder: Path) ->
     assert len(lines) == 2
     for row in lines:
         assert Path(row["heatmap"]).name.startswith("a_")
-        assert images.decode(Path(row["heatmap"])).pixels.shape == (64, 64, 3)
+        assert decode(Path(row["heatmap"])).pixels.shape == (64, 64, 3)
     left = {name for name in contents(folder) if not name.startswith(("maps", "out"))}
     assert left == {"fail/a.png", "fail/a_2.png"}
 

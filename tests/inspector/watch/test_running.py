@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from tests.inspector.tiny_bundle import good_picture
 from tests.inspector.watch.watching import (
     BAD,
@@ -87,7 +87,7 @@ def test_it_ends_when_it_is_asked_to(folder: Path, number: signal.Signals) -> No
     """Ctrl-C and SIGTERM end it with 0 after the picture at hand, whatever else is waiting."""
     results = folder / "inspections.jsonl"
     for count in range(300):
-        write(folder / f"{count}.png", images.encode_png(good_picture(count, 400, 400)))
+        write(folder / f"{count}.png", encode_png(good_picture(count, 400, 400)))
     with Watcher(folder) as watcher:
         until(lambda: len(rows_so_far(results)) > 3)
         watcher.process.send_signal(number)

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 import pytest
 
 import inspector
-from inspector.imaging import images
+from inspector.imaging.encode import encode_png
 from inspector.types import Verdict
 from inspector.watch.arrivals import Arrival, Modification
 from inspector.watch.journal import WatchedImage
@@ -26,8 +26,8 @@ from tests.inspector.tiny_bundle import bad_picture, good_picture
 SETTLE = 0.3
 QUICK = ("--settle", str(SETTLE), "--interval", "0.05")
 
-GOOD = images.encode_png(good_picture(101))
-BAD = images.encode_png(bad_picture(102))
+GOOD = encode_png(good_picture(101))
+BAD = encode_png(bad_picture(102))
 
 
 def write(path: Path, content: bytes) -> Path:

@@ -1,0 +1,318 @@
+"""Files, bytes or arrays become checked uint8 RGB.
+
+Pillow decodes, because it says exactly where a damaged file ends.  The size is known from the header
+before a pixel is decoded, so that a small file that claims a huge picture costs nothing.  Whatever is
+wrong with a picture is raised as a leaf of `ImageError`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from inspector.errors import ImageError, ImageTooLargeError, TruncatedImageError, UnknownFormatError
+from inspector.imaging import header
+from inspector.imaging.colour import WHITE, Colour, grey_to_rgb, lay_over, to_eight_bits, to_rgb
+from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
+from inspector.imaging.header import MAX_PIXELS, check_size
+from inspector.types import Pixels
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+# What decoders raise on damaged bytes; Pillow also trips over its own assertions then.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    cv2.error,
+    struct.error,
+    zlib.error,
+)
+_UNSUPPORTED = re.compile(r"cannot handle|support|unknown (pixel|data)|not available")
+_TIFF_BITS, _TIFF_PLANAR = 258, 284
+_TIFF_EXTENTS = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
+_warnings_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+        RGB, contiguous and not writable.  A large JPEG may be decoded reduced, then its sides are
+        shorter than `height` and `width`.
+    width, height : int
+        The picture's own size in pixels, after EXIF rotation.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+def decode(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[Any],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    reduce_to: tuple[int, int] | None = None,
+    background: Colour = WHITE,
+) -> Picture:
+    """Turn a file, its bytes or an array into uint8 RGB.
+
+    Grey, palette, CMYK and YCbCr become RGB; transparency is laid over a colour; of several pages or
+    frames the first is taken; EXIF orientation is applied.  16 bits become 8 by dividing by 257 and
+    rounding, never by the picture's own minimum and maximum (colour TIFFs keep their high bytes,
+    which is within one level of that); 12-bit TIFFs are scaled by their 4095.
+
+    Parameters
+    ----------
+    source : str, path, bytes or ndarray
+        A file, the bytes of one, or an array of shape (H, W), (H, W, 1), (H, W, 3) RGB or
+        (H, W, 4) RGBA of uint8, uint16 (full scale 65535) or bool.
+    max_pixels, max_bytes : int
+        More than that is refused, before decoding and before reading.
+    reduce_to : (height, width), optional
+        A JPEG is decoded at a half, a quarter or an eighth of its size as long as its sides stay
+        at least so long.
+    background : (red, green, blue)
+        What shows where a picture is transparent, 0 to 255; white without it.
+
+    Returns
+    -------
+    Picture
+        Pixels and true size.
+
+    Raises
+    ------
+    ImageError
+        The leaf that says what is wrong with the picture.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels, background)
+    if isinstance(source, bytes | bytearray | memoryview):
+        name, data = "the picture", bytes(source)
+        check_bytes(len(data), name, max_bytes)
+    elif isinstance(source, str | os.PathLike):
+        name, data = printable(source), read_picture(Path(source), max_bytes)
+    else:
+        raise UnknownFormatError(
+            f"a picture is a path, bytes or an array, not {type(source).__name__}",
+            hint="hand in the file's path, its bytes, or numpy.asarray(picture)",
+        )
+    kind = header.sniff(data, name)
+    try:
+        return _decode(data, kind, name, max_pixels, reduce_to, background)
+    except (MemoryError, Image.DecompressionBombError) as exc:
+        raise ImageTooLargeError(
+            f"{name} needs more memory to decode than there is ({printable(str(exc))})",
+            hint="reduce the picture before handing it in",
+        ) from exc
+    except _DAMAGE as exc:
+        raise _at_fault(kind, name, exc) from exc
+
+
+def straight_rgba(data: bytes) -> Pixels | None:
+    """Read colours and transparency as a file has them, where `decode` lays the colours over white.
+
+    Parameters
+    ----------
+    data : bytes
+        A file that `decode` reads.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 4), or None
+        RGBA, upright, 8 bits; None where no pixel is transparent.
+    """
+    kind = header.sniff(data, "the picture")
+    with _without_warnings() if _may_warn(kind, data) else nullcontext():
+        image = _plugin(kind)(BytesIO(data))
+        if not image.has_transparency_data or image.mode.startswith("I"):
+            return None
+        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
+        rgba = np.asarray(straight.convert("RGBA"))
+    return None if rgba[..., 3].min() == 255 else _frozen(_upright(rgba, _orientation(image, kind)))
+
+
+def _decode(
+    data: bytes,
+    kind: str,
+    name: str,
+    max_pixels: int,
+    reduce_to: tuple[int, int] | None,
+    background: Colour,
+) -> Picture:
+    if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
+        check_size(*header.webp_size(data), name, max_pixels)
+    with _without_warnings() if _may_warn(kind, data) else nullcontext():
+        image = _plugin(kind)(BytesIO(data))
+        size = image.size
+        check_size(*size, name, max_pixels)
+        _check_complete(kind, image, data)
+        if kind == "JPEG" and reduce_to is not None:
+            rows, columns = reduce_to[::-1] if _orientation(image, kind) >= 5 else reduce_to
+            image.draft(None, (columns, rows))
+        image.load()
+    orientation = _orientation(image, kind)
+    pixels = _upright(to_rgb(image, kind, data, background), orientation)
+    if kind == "TIFF":
+        size = image.size
+    width, height = size[::-1] if orientation >= 5 else size
+    return Picture(_frozen(pixels), width, height)
+
+
+def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) -> Picture:
+    """Check an array and make it RGB of 8 bits; it is not copied where it is that already."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise UnknownFormatError(
+            f"an array of shape {array.shape} is not a picture; (H, W), (H, W, 1), (H, W, 3) RGB "
+            "and (H, W, 4) RGBA are",
+            hint="put the channels last, and hand in one picture at a time",
+        )
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.bool_):
+        raise UnknownFormatError(
+            f"an array of {array.dtype} is not a picture; uint8, uint16 and bool are",
+            hint="scale it to 0..255 by the sensor's full scale and convert it to uint8",
+        )
+    height, width = array.shape[:2]
+    check_size(width, height, "the array", max_pixels)
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    if array.dtype == np.bool_:
+        array = array.view(np.uint8) * np.uint8(255)
+    if channels == 4:
+        array = lay_over(array, background)
+    if array.dtype == np.uint16:
+        array = to_eight_bits(array)
+    rgb = grey_to_rgb(array.reshape(height, width)) if channels == 1 else array
+    return Picture(_frozen(rgb), width, height)
+
+
+def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
+    """Tell a variant that is not read from a file that is damaged."""
+    detail = printable(str(exc)) or type(exc).__name__
+    if _UNSUPPORTED.search(detail):
+        return UnknownFormatError(
+            f"{name} is a {kind} of a variant that is not read: {detail}",
+            hint="save it again as an 8 or 16 bit grey or RGB PNG",
+        )
+    return TruncatedImageError(
+        f"{name} ends too early or is damaged ({kind}: {detail})",
+        hint="copy it again from where it was taken; it may have been cut while it was written",
+    )
+
+
+def _plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
+    """Pick Pillow's class for a format.
+
+    `PIL.Image.open` would ask every plugin it has, and its pixel limit is a setting of the process.
+    """
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngImageFile
+
+        return PngImageFile
+    if kind == "JPEG":
+        return _jpeg_class()
+    if kind == "BMP":
+        from PIL.BmpImagePlugin import BmpImageFile
+
+        return BmpImageFile
+    if kind == "TIFF":
+        from PIL.TiffImagePlugin import TiffImageFile
+
+        return TiffImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    return WebPImageFile
+
+
+@lru_cache(maxsize=1)
+def _jpeg_class() -> Callable[[BytesIO], ImageFile]:
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    class Jpeg(JpegImageFile):
+        """A JPEG whose EXIF block is not searched for a resolution, which warns where it is damaged."""
+
+        def _read_dpi_from_exif(self) -> None:
+            pass
+
+    return Jpeg
+
+
+def _may_warn(kind: str, data: bytes) -> bool:
+    return kind == "TIFF" or (kind == "PNG" and b"acTL" in data[: data.find(b"IDAT")])
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silence Pillow's remarks on odd metadata; warning filters belong to the process, hence the lock."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
+def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
+    """Find what decoders forgive: a lost end, a wrong checksum, samples in an unexpected order."""
+    if kind == "PNG":
+        header.check_png(data)
+    elif kind == "JPEG":
+        header.check_jpeg(data, cast(BytesIO, image.fp).tell())
+    elif kind == "TIFF":
+        tags = cast(Any, image).tag_v2
+        for offsets, counts in _TIFF_EXTENTS:
+            header.check_tiff(data, tags.get(offsets, ()), tags.get(counts, ()))
+        if tags.get(_TIFF_PLANAR) == 2 and len(image.getbands()) > 1 and max(tags.get(_TIFF_BITS, (8,))) > 8:
+            raise ValueError("colour planes of 16 bits are not supported")
+
+
+def _orientation(image: ImageFile, kind: str) -> int:
+    return 1 if kind == "TIFF" else header.orientation(image.info.get("exif", b""))  # Pillow turns TIFFs
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation."""
+    if orientation in (5, 7):  # mirrored along a diagonal
+        pixels = cast(Pixels, cv2.transpose(pixels))
+    if orientation in (3, 7):
+        return cast(Pixels, cv2.rotate(pixels, cv2.ROTATE_180))
+    if orientation in (6, 8):
+        clockwise = orientation == 6
+        turn = cv2.ROTATE_90_CLOCKWISE if clockwise else cv2.ROTATE_90_COUNTERCLOCKWISE
+        return cast(Pixels, cv2.rotate(pixels, turn))
+    if orientation in (2, 4):
+        return cast(Pixels, cv2.flip(pixels, 1 if orientation == 2 else 0))
+    return pixels
+
+
+def _frozen(pixels: Pixels) -> Pixels:
+    """Give a contiguous view that cannot be written, so that no two readers of it can differ."""
+    view = np.ascontiguousarray(pixels).view()
+    view.flags.writeable = False
+    return view
