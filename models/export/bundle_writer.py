@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from inspector import extras
-from inspector.bundle.folder import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
+from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
     SCHEMA_VERSION,
@@ -24,8 +24,15 @@ from inspector.bundle.records import (
     Manifest,
     TrainingSummary,
 )
+from inspector.bundle.reference import (
+    HELDOUT_LATENTS,
+    MEMORY_BANK,
+    MEMORY_BANK_DIGESTS,
+    TRAINING_DIGESTS,
+    short_digest,
+    write_reference,
+)
 from inspector.errors import ImageError
-from inspector.generation.training_images import DIGESTS, LANDMARK_DIGESTS
 from inspector.imaging.colour import Colour
 from inspector.imaging.decode import decode
 from inspector.imaging.files import printable
@@ -240,20 +247,20 @@ def _recorded(folder: Path) -> str | None:
 
 
 def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: Graphs) -> None:
-    """Latents for drift (held-out pictures only), landmarks, and which files the model knows."""
+    """Write latents for drift (held-out pictures only), the memory bank, and digests of known files."""
     pictures = material.pictures
 
     def digests(rows: NDArray[np.intp]) -> NDArray[np.uint64]:
-        return np.array([int(pictures.known.digests[i][:16], 16) for i in rows], np.uint64)
+        return np.array([short_digest(pictures.known.digests[i]) for i in rows], np.uint64)
 
     arrays: dict[str, NDArray[np.generic]] = {
         HELDOUT_LATENTS: heldout.latent,
-        "landmarks": graphs.landmarks,
-        DIGESTS: digests(pictures.training),
+        MEMORY_BANK: graphs.landmarks,
+        TRAINING_DIGESTS: digests(pictures.training),
     }
     if graphs.parts is not None:
-        arrays[LANDMARK_DIGESTS] = digests(pictures.heldout)
-    np.savez(target / REFERENCE, allow_pickle=False, **arrays)
+        arrays[MEMORY_BANK_DIGESTS] = digests(pictures.heldout)
+    write_reference(target, arrays)
 
 
 def _write_report(
