@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inspector import extras
+from calibration.report import page as report
+from calibration.thresholds import make_calibration
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
@@ -49,6 +50,7 @@ from models.inspection.build import Graphs
 from models.training.course import Course
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
+FLOOR = -0.5  # a component far below the usual does not make up for a defect that another one sees
 SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
@@ -95,7 +97,7 @@ class Learned:
     assemble : callable
         Puts networks, normalisation and scoring together.
     fusion : dict
-        How its components are fused: `fused` and `weights` of a calibration; the default without it.
+        The arguments `fused` and `weights` of `calibration.thresholds.make_calibration`.
     figures : dict of str to float
         What else was measured, for the manifest.
     rounds : bool
@@ -107,7 +109,7 @@ class Learned:
     course: Course
     parameters: dict[str, int]
     assemble: Callable[[], Graphs]
-    fusion: dict[str, Any] = field(default_factory=dict)
+    fusion: dict[str, Any]
     figures: dict[str, float] = field(default_factory=dict)
     rounds: bool = False
 
@@ -202,7 +204,7 @@ def _try_int8(
 
 
 def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibration:
-    calibration: Calibration = extras.room("calibration.thresholds").make_calibration(
+    return make_calibration(
         graphs.training.statistics,
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
@@ -212,8 +214,8 @@ def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibr
         max_review=material.options.max_review,
         source=f"{len(material.heldout)} held-out pictures of {printable(material.folder)}",
         **material.learned.fusion,
+        floor=FLOOR,
     )
-    return calibration
 
 
 def _summary(material: Material) -> TrainingSummary:
@@ -270,7 +272,6 @@ def _write_report(
     calibration: Calibration,
     graphs: Graphs,
 ) -> None:
-    report = extras.room("calibration.report.page")
     pictures = material.pictures.known
     components = decision.component_scores(graphs.training.statistics, manifest.columns, calibration)
     scores = decision.fuse(components, calibration)
