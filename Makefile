@@ -87,8 +87,9 @@ format: $(STAMP) ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write docs/reference/cli.md from the code
+docs: $(STAMP) ## write docs/reference/cli.md from the code, and build the documentation into site/
 	$(BIN)/python docs/generate_reference.py
+	$(BIN)/python docs/build_site.py site
 
 wheel: $(STAMP) ## build the wheel into dist/
 	@rm -rf build dist
@@ -97,6 +98,6 @@ wheel: $(STAMP) ## build the wheel into dist/
 	@ls dist/*.whl
 
 clean: ## remove what was built, the environment included
-	rm -rf $(VENV) build dist demo-output *.egg-info .coverage .coverage.* htmlcov \
+	rm -rf $(VENV) build dist site demo-output *.egg-info .coverage .coverage.* htmlcov \
 	  .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

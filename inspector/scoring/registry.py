@@ -1,4 +1,4 @@
-"""Opened models by name: opens them on demand, verifies them, follows promotions in the store."""
+"""The models in memory: opened on demand, proved before use, and replaced when another is promoted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
@@ -17,37 +16,31 @@ from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelE
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 
-Outcome = Literal["ok", "failed", "removed"]
-Listener = Callable[[Outcome, Detector | None, InspectorError | None], None]
-_Fingerprint = tuple[tuple[str, int, int, int], ...]  # path, inode, size and time of each file of a bundle
+_State = tuple[tuple[str, int, int, int], ...]  # of a bundle's files, which may change under the same number
+Listener = Callable[[str, Detector | None, InspectorError | None], None]
 
 
-class ModelRegistry:
-    """The opened models, by reference; safe to use from several threads.
+class Fleet:
+    """Opened models by reference; safe to use from several threads.
 
     Parameters
     ----------
     settings : Settings
-        Names the store.
+        With the store.
     default : str, optional
-        `NAME`, `NAME@VERSION` or the path of a bundle for requests that name no model; without it, the
-        store's current model, which may change.
+        `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model, whichever that is at
+        the time, without it.
     max_bytes : int
-        Memory for opened models.  The least recently used model is closed first; the default model and
-        the one opened last always stay.
+        Memory that the opened models may take; the one that was not used for longest makes room.  The
+        default model and the latest one stay in any case.
     listener : callable, optional
-        Called as `listener(outcome, detector, error)` after a model was opened (`ok`), could not be opened
-        (`failed`) or disappeared from the store (`removed`).
-
-    Attributes
-    ----------
-    problem : InspectorError or None
-        The reason why the wanted default model is not in use.
+        Called as `listener(result, detector, error)` when a model was opened (`ok`), refused (`failed`) or
+        is gone from the store (`removed`).
 
     Notes
     -----
-    ONNX Runtime does not report the memory of a session.  A model's size is estimated as the growth of the
-    process while the model was opened and verified, and at least the size of its files.
+    ONNX Runtime does not say what a session takes, so a model counts with what the process grew by while it
+    was opened and proved, or with the size of its files where that is more.
     """
 
     def __init__(
@@ -60,24 +53,24 @@ class ModelRegistry:
     ) -> None:
         self._settings, self._store = settings, Store(settings.store)
         self._wanted, self._max_bytes = default, max_bytes
-        self._listener = listener or (lambda _outcome, _detector, _error: None)
+        self._listener = listener or (lambda _result, _detector, _error: None)
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
         self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
-        self._fingerprints: dict[Path, _Fingerprint] = {}  # of each opened bundle, at the time of opening
-        self._refused: dict[str, tuple[Path, _Fingerprint]] = {}  # reference -> the bundle that failed
+        self._states: dict[Path, _State] = {}  # of each opened bundle, when it was opened
+        self._refused: dict[str, tuple[Path, _State]] = {}  # reference -> the bundle that could not be used
         self._default: str | None = None
         self.problem: InspectorError | None = None
 
     # --- for requests -----------------------------------------------------------------------
 
     def get(self, reference: str | None = None) -> Detector:
-        """Return an opened model; without a reference, the default one.
+        """Return an opened model, the default one without a reference.
 
         Parameters
         ----------
         reference : str, optional
-            `NAME` or `NAME@VERSION`.  A path is refused, because requests come from other computers.
+            `NAME` or `NAME@VERSION`; never a path, because requests come from elsewhere.
 
         Raises
         ------
@@ -104,20 +97,20 @@ class ModelRegistry:
             return default
 
     def opened(self) -> list[Detector]:
-        """Return each opened model once, ordered by name and version."""
+        """Return the models in memory, each once, by name and version."""
         with self._lock:
             found = {detector.model.digest: detector for detector in self._models.values()}
         return sorted(found.values(), key=lambda detector: (detector.model.name, detector.model.version))
 
     def by_name(self) -> dict[str, Detector]:
-        """Return, for each name, the opened model that answers requests without a version."""
+        """Return the model that each name in memory stands for where a request gives no version."""
         with self._lock:
             found = list(self._models.items())
         found.sort(key=lambda item: item[0] == self._default)
         return {one.model.name: one for key, one in found if "@" not in key or key == self._default}
 
     def has(self, name: str) -> bool:
-        """Return whether a model of this name is opened or in the store; True if the store is unreachable."""
+        """Whether there is a model of that name, in memory or in the store, as far as can be told."""
         if any(detector.model.name == name for detector in self.opened()):
             return True
         try:
@@ -127,16 +120,16 @@ class ModelRegistry:
 
     @property
     def default(self) -> Detector | None:
-        """The model for requests that name none; None until it is opened and verified."""
+        """The model of requests that name none; None before it was opened and proved."""
         with self._lock:
             return self._models.get(self._default) if self._default else None
 
-    # --- for the thread that follows the store ----------------------------------------------
+    # --- for the watcher --------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Read the store again: open promoted models, drop removed ones.
+        """Look at the store again: open what was promoted, and drop what is gone.
 
-        A model that cannot be used is refused once, and the previous one stays in use.
+        A model that cannot be used is refused once, and the one before goes on.
         """
         try:
             wanted = self._wanted or self._current()
@@ -144,7 +137,7 @@ class ModelRegistry:
             self._default, self.problem = wanted, None
         except (ModelNotFoundError, NoCurrentModelError) as error:
             self.problem = error
-            if self._default is not None and self._store.root.is_dir():  # unreachable: nothing is removed
+            if self._default is not None and self._store.root.is_dir():  # a store out of reach is no removal
                 self._drop(self._default)
                 self._default = None
         except InspectorError as error:
@@ -157,23 +150,22 @@ class ModelRegistry:
             except ModelNotFoundError:
                 self._drop(key)
             except InspectorError:
-                continue  # `_open` told the listener; the previous model stays in use
+                continue  # told by `_open`; the one before goes on
 
     def _current(self) -> str:
         current = self._store.current()
         if current is None:
             raise NoCurrentModelError(
-                f"there is no model in {self._store.root}",
-                hint="fit or import a model; the daemon picks it up by itself",
+                f"there is no model in {self._store.root}", hint="fit or import one, and it is picked up"
             )
         return current
 
     def _follow(self, key: str) -> None:
-        """Open the bundle that a reference points to now, unless it is open or was refused before."""
+        """Open what a reference stands for now, unless it is open or was refused already."""
         path = self._store.resolve(key)
         with self._lock:
             before = self._models.get(key)
-        found = path, _fingerprint(path)
+        found = path, _state(path)
         if before is not None and (self._is_open(before, *found) or self._refused.get(key) == found):
             return
         if before is None and self._refused.get(key) == found and self.problem is not None:
@@ -188,17 +180,15 @@ class ModelRegistry:
                 raise
 
     def _open(self, key: str) -> Detector:
-        """Open and verify a model, then replace the previous one of this reference."""
-        with self._opening:  # one at a time: opening keeps all cores busy
+        """Open and prove a model, then let it take the place of the one before."""
+        with self._opening:  # one at a time: opening takes all cores for a moment
             path = self._store.resolve(key)
-            fingerprint = _fingerprint(path)
+            state = _state(path)
             with self._lock:
-                same = next(
-                    (one for one in self._models.values() if self._is_open(one, path, fingerprint)), None
-                )
-            detector = same or self._verified(path)
+                same = next((one for one in self._models.values() if self._is_open(one, path, state)), None)
+            detector = same or self._prove(path)
             with self._lock:
-                self._fingerprints[path] = fingerprint
+                self._states[path] = state
                 for other, one in self._models.items():
                     if one.bundle.path == path:
                         self._models[other] = detector
@@ -209,14 +199,11 @@ class ModelRegistry:
                 self._listener("ok", detector, None)
             return detector
 
-    def _is_open(self, detector: Detector, path: Path, fingerprint: _Fingerprint) -> bool:
-        """Return whether the detector was opened from these files; True if they cannot be read."""
-        return detector.bundle.path == path and (
-            not fingerprint or self._fingerprints.get(path) == fingerprint
-        )
+    def _is_open(self, detector: Detector, path: Path, state: _State) -> bool:
+        """Whether it is what lies there now; what cannot be looked at is taken for it."""
+        return detector.bundle.path == path and (not state or self._states.get(path) == state)
 
-    def _verified(self, path: Path) -> Detector:
-        """Open a bundle and check that it reproduces its golden images here."""
+    def _prove(self, path: Path) -> Detector:
         before = _resident_bytes()
         try:
             detector = Detector(Bundle.open(path), self._settings)
@@ -229,29 +216,26 @@ class ModelRegistry:
         return detector
 
     def _make_room(self, kept: set[str | None]) -> None:
-        """Close the least recently used models until the rest fits into `max_bytes`."""
+        """Drop the models that were not used for longest until the others fit."""
         while True:
             paths = {detector.bundle.path for detector in self._models.values()}
             self._sizes = {path: size for path, size in self._sizes.items() if path in paths}
-            self._fingerprints = {path: one for path, one in self._fingerprints.items() if path in paths}
+            self._states = {path: state for path, state in self._states.items() if path in paths}
             oldest = next((key for key in self._models if key not in kept), None)
             if oldest is None or sum(self._sizes.values()) <= self._max_bytes:
                 return
             del self._models[oldest]
 
     def _drop(self, key: str) -> None:
-        """Forget a model that was removed from the store; requests that use it can still finish."""
+        """Forget a model that is gone from the store; requests that have it already still end well."""
         with self._lock:
             detector = self._models.pop(key, None)
         if detector is not None:
             self._listener("removed", detector, None)
 
 
-def _fingerprint(path: Path) -> _Fingerprint:
-    """Return path, inode, size and time of each file of a bundle; empty if the bundle cannot be read.
-
-    A new fingerprint at the same path means another model.
-    """
+def _state(path: Path) -> _State:
+    """Which files lie in a bundle, by inode, size and time; empty where that cannot be told."""
     try:
         found = [*_files(path), *_files(path / "golden")]
     except OSError:
@@ -260,15 +244,15 @@ def _fingerprint(path: Path) -> _Fingerprint:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """List files with `os.scandir`: this runs four times a second, and `Path.iterdir` is much slower."""
+    """Four times a second: a Path for each would take ten times as long."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            status = entry.stat()
-            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns
+            facts = entry.stat()
+            yield entry.path, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _resident_bytes() -> int:
-    """Return the memory of this process; 0 if the system does not report it."""
+    """Memory of this process; 0 where the system does not tell."""
     try:
         return int(psutil.Process().memory_info().rss)
     except (psutil.Error, OSError):

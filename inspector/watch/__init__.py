@@ -1,1 +1,1 @@
-"""Watches a folder: scores new pictures, writes results, sorts pictures by verdict."""
+"""A watched folder: pictures that arrive are scored, written down and sorted."""

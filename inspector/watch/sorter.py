@@ -1,9 +1,8 @@
-"""Moves inspected pictures into one folder for each verdict; overwrites and loses none.
+"""Inspected pictures moved into one folder for each verdict: none overwritten, none lost on the way.
 
-A picture is first renamed into `DIR/.moving`, keeping its relative path.  There no writer replaces it and
-no scan finds it.  The sorter compares it once more with the state that was inspected, and then gives it a
-name in the folder of its verdict.  If a watch is killed in between, path and state of a picture in `.moving`
-tell which line of the results belongs to it.
+A picture is first renamed into `DIR/.moving`, where no writer replaces it and no look finds it, under the
+path that it had.  There it is compared once more with what was inspected, and then gets its name in the tray.
+Whatever a killed watch left in `.moving` says by its path and state which line of the results is its own.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from inspector.watch.arrivals import Arrival, Modification
 HELD = ".moving"
 
 
-class Sorter:
-    """Sorts pictures into the folders `pass`, `review`, `fail` and `invalid` below a destination.
+class Trays:
+    """The folders `pass`, `review`, `fail` and `invalid` below a destination.
 
     Parameters
     ----------
     folder : Path
-        The watched folder; absolute.
+        Where pictures arrive; absolute.
     destination : Path, optional
-        Without it, no picture is moved.
+        Nothing is moved without it.
     """
 
     def __init__(self, folder: Path, destination: Path | None = None) -> None:
@@ -44,44 +43,42 @@ class Sorter:
 
     @property
     def folders(self) -> list[Path]:
-        """The four folders of the verdicts; empty if no picture is moved."""
+        """The four folders; none where nothing is moved."""
         return [] if self.destination is None else [self.destination / name for name in get_args(Verdict)]
 
     def make(self) -> None:
-        """Create the four folders, once at the start.
-
-        A folder that is missing later means an unmounted share, so `move` does not create it again.
+        """Make the four folders; later, where one is missing, a share is away, and it is not ours to make.
 
         Raises
         ------
         StorageError
-            A folder cannot be created.
+            They cannot be made.
         """
         for folder in self.folders:
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
 
     def move(self, arrival: Arrival, verdict: Verdict) -> None:
-        """Move a picture into the folder of its verdict, if it is still in the inspected state.
+        """Move a picture into the tray of its verdict, if it is still what was inspected.
 
-        A symbolic link stays in place: moved, it might point to another file.
+        A link stays where it is: moved, it might lead elsewhere.
 
         Raises
         ------
         StorageError
-            The picture cannot be moved; it is still in its old place.
+            It cannot be moved, and lies where it was.
         """
         if self.destination is None or os.path.islink(arrival.path):  # noqa: PTH114 - raises nothing
             return
-        target, path = self.destination / verdict, Path(arrival.path)
-        with storage_errors(target):
+        tray, path = self.destination / verdict, Path(arrival.path)
+        with storage_errors(tray):
             held = self._hold(path)
             if held is None:
                 return
             try:
                 if Modification.of(held.stat()) == arrival.modified:
-                    _place(held, target, path.name)
-                # Otherwise another picture had taken this name; it goes back below.
+                    _place(held, tray, path.name)
+                # Otherwise another picture had taken its name, and goes back with what cannot be moved.
             finally:
                 if held.exists():
                     path.parent.mkdir(exist_ok=True)
@@ -90,21 +87,21 @@ class Sorter:
 
     @property
     def unfinished(self) -> bool:
-        """True if an earlier watch left pictures in `.moving`."""
-        return os.path.isdir(self._held)  # noqa: PTH112 - never raises, even if the share fails
+        """Whether a watch that died, or could not go on, left pictures half way."""
+        return os.path.isdir(self._held)  # noqa: PTH112 - raises nothing, whatever the share does
 
     def finish(self, verdict: Callable[[Arrival], Verdict | None]) -> None:
-        """Complete interrupted moves: to the folder of the verdict, or back if the results have no line.
+        """Move what was left half way on to its tray, or back if there is no line of it.
 
         Parameters
         ----------
         verdict : callable
-            Returns the verdict of an arrival, or None.
+            What the results say of a picture.
 
         Raises
         ------
         StorageError
-            A picture cannot be moved and stays in `.moving`.
+            Something cannot be moved, and stays half way.
         """
         with storage_errors(self.destination or self.folder):
             for place, _, names in os.walk(self._held, topdown=False):
@@ -119,14 +116,13 @@ class Sorter:
                 self._clear(Path(place))
 
     def _hold(self, path: Path) -> Path | None:
-        """Rename a picture into `.moving`, out of the reach of writers; None if it is gone."""
+        """Take a picture out of the reach of writers; None where it is gone."""
         held = self._held / path.relative_to(self.folder)
-        self._held.mkdir(exist_ok=True)  # without parents: those of an unmounted share must not be created
+        self._held.mkdir(exist_ok=True)  # not its parents: where a share is away, they are not ours to make
         held.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(held):
             raise StorageError(
-                f"{printable(held)} is in the way of a picture that is to be moved",
-                hint="move or delete that file",
+                f"{printable(held)} is in the way of a picture that is to be moved", hint="move it away"
             )
         try:
             path.rename(held)
@@ -136,7 +132,7 @@ class Sorter:
         return held
 
     def _clear(self, folder: Path) -> None:
-        """Remove `folder` and its parents up to `.moving`, as far as they are empty."""
+        """Remove `folder` and those above it, up to `.moving`, as far as they are empty."""
         with suppress(OSError):
             while folder != self.folder:
                 folder.rmdir()
@@ -144,10 +140,9 @@ class Sorter:
 
 
 def _place(held: Path, folder: Path, name: str, *, may_be_there: bool = False) -> None:
-    """Move a file into an existing folder, under a free name.
+    """Give a file a name in `folder`, which is there, that nothing has yet, and take the one that it had.
 
-    With `may_be_there`, a file there of the same name, time and content is this file, placed by an earlier
-    watch.
+    With `may_be_there`, a file of that name, time and content is the file itself, placed before.
     """
     try:
         _name(held, held, folder / name, may_be_there=may_be_there)
@@ -175,14 +170,14 @@ def _name(file: Path, original: Path, wanted: Path, *, may_be_there: bool) -> No
 
 
 def _numbered(wanted: Path) -> Iterator[Path]:
-    """Yield names to try: `part.png`, `part_2.png`, `part_3.png` and so on."""
+    """Names to try: `part.png`, `part_2.png`, `part_3.png` and so on."""
     yield wanted
     for number in itertools.count(2):
         yield wanted.with_name(f"{shortened(wanted.stem)}_{number}{wanted.suffix}")
 
 
 def _rename(file: Path, target: Path) -> None:
-    """Rename a file without replacing another one: `FileExistsError` if the name is taken."""
+    """Rename a file; `FileExistsError` where something has that name, which `os.rename` would replace."""
     try:
         os.link(file, target)
     except FileExistsError:
@@ -192,13 +187,13 @@ def _rename(file: Path, target: Path) -> None:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from exc
-        file.rename(target)  # no hard links on this file system; any other error shows again here
+        file.rename(target)  # this disk knows no second names, or there is a reason that will show again
     else:
         file.unlink()
 
 
 def _copy(file: Path, folder: Path) -> Path:
-    """Copy a file and its time to another disk; a second attempt overwrites the same temporary name."""
+    """Copy a file, with its time, to another disk, under a name that a second attempt writes over."""
     copy = folder / f"{TEMPORARY}{Arrival(str(file), Modification.of(file.stat())).key.hex()}"
     try:
         shutil.copy2(file, copy)

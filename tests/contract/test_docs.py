@@ -57,14 +57,6 @@ def _commands() -> dict[str, Any]:
     return {name: command for name, command in found if not hasattr(command, "list_commands")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link and picture of every page exists."""
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", _read(page))
-    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
-    assert [target for target in local if not (page.parent / target).exists()] == []
-
-
 @pytest.mark.parametrize("page", DECISIONS, ids=_name)
 def test_decisions_are_short_and_complete(page: Path) -> None:
     """A decision has at most 45 lines: number and title, status, context, decision, consequences."""
