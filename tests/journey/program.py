@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import io
 import json
 import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ PROGRAM = (sys.executable, "-m", "inspector")
 SIDE = 128
 FIT = ("--steps", "30", "--image-size", "64")
 LIMIT_SECONDS = 240
-PR_CAPBSET_DROP = 24
-CAPABILITIES = 41
 
 Run = subprocess.CompletedProcess[str]
 
@@ -76,7 +73,7 @@ def _run_here(words: list[str], variables: dict[str, str], stdin: bytes, cwd: Pa
             sys, argv=["inspector", *words], stdin=streams[0], stdout=streams[1], stderr=streams[2]
         ),
         patch.dict(os.environ, variables, clear=True),
-        contextlib.chdir(cwd),
+        chdir(cwd),
         warnings.catch_warnings(),
     ):
         warnings.resetwarnings()  # as in a process of its own, warnings are no errors
@@ -109,11 +106,13 @@ def _run_apart(
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def without_privileges() -> None:
-    """Make a root process an ordinary owner of its files: what is not permitted is not permitted."""
-    libc = ctypes.CDLL(None)
-    for capability in range(CAPABILITIES):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+@contextmanager
+def not_installed(*packages: str) -> Iterator[None]:
+    """Make the import of `packages` fail inside the block; our modules that use them are imported anew."""
+    forgotten = {"models", "calibration", *packages}
+    kept = {name: module for name, module in sys.modules.items() if name.partition(".")[0] not in forgotten}
+    with patch.dict(sys.modules, kept | dict.fromkeys(packages), clear=True):
+        yield
 
 
 def complaint(ended: Run) -> tuple[str, str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from inspector.demo.dataset import write_dataset
-from tests.journey.program import complaint, listing, rows, run
-from tests.journey.test_bad_input import HIDE, MAIN
+from tests.journey.program import complaint, listing, not_installed, rows, run
 
 ARTICLE = ("--preset", "article", "--width", "8", "--latent-dim", "2", "--steps", "4")
 
@@ -65,10 +63,10 @@ def test_options_that_do_not_go_together(
 
 def test_tensorboard_that_is_missing_is_named(parts: Path, store: Path, tmp_path: Path) -> None:
     """Exit code 7 before any work, and the hint is the command that installs it."""
-    program = (sys.executable, "-c", HIDE.format(package="tensorboard") + MAIN)
     before = listing(tmp_path)
     words = (*ARTICLE, "--tensorboard", str(tmp_path / "runs"))
-    message, hint = complaint(run("fit", parts, *words, store=store, program=program, code=7))
+    with not_installed("tensorboard"):
+        message, hint = complaint(run("fit", parts, *words, store=store, code=7))
     assert message == "'inspector fit --tensorboard' needs tensorboard, which is not installed"
     assert hint == "pip install 'wae-inspector[tensorboard]'"
     assert listing(tmp_path) == before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,19 @@ import pytest
 from inspector.demo.dataset import render, write_dataset
 from tests.conftest import Mount
 from tests.inspector.tiny_bundle import write_picture
-from tests.journey.program import FIT, SIDE, Fitted, Run, complaint, listing, rows, run, without_privileges
+from tests.journey.program import (
+    FIT,
+    PROGRAM,
+    SIDE,
+    Fitted,
+    Run,
+    complaint,
+    listing,
+    not_installed,
+    rows,
+    run,
+)
+from tests.privileges import unprivileged
 
 Make = Callable[[Path], object]
 
@@ -178,7 +189,8 @@ def test_an_unreadable_picture_is_invalid(png: bytes, fitted: Fitted, tmp_path: 
     path = tmp_path / "part.png"
     path.write_bytes(png)
     path.chmod(0)
-    (row,) = rows(run("score", path, store=fitted.store, code=3, before=without_privileges))
+    with unprivileged():
+        (row,) = rows(run("score", path, store=fitted.store, code=3))
     assert row["verdict"] == "invalid"
     assert "ermi" in row["reason"]
 
@@ -191,7 +203,8 @@ def test_fit_refuses_a_folder_of_unreadable_pictures(png: bytes, store: Path, tm
         (folder / name).write_bytes(png)
         (folder / name).chmod(0)
     before = listing(tmp_path)
-    ended = run("fit", folder, *FIT, store=store, code=4, before=without_privileges)
+    with unprivileged():
+        ended = run("fit", folder, *FIT, store=store, code=4)
     assert "0 usable" in complaint(ended)[0]
     assert listing(tmp_path) == before
 
@@ -339,7 +352,7 @@ def test_unknown_values(words: list[str], png: bytes, own: Fitted, tmp_path: Pat
 
 def test_a_bad_environment_is_a_usage_error(fitted: Fitted) -> None:
     """A variable with a value that is not allowed is named with it."""
-    program = (sys.executable, "-c", "import os; os.environ['INSPECTOR_MAX_PIXELS'] = 'lots'\n" + MAIN)
+    program = ("env", "INSPECTOR_MAX_PIXELS=lots", *PROGRAM)
     message, hint = complaint(run("score", fitted.good_part, store=fitted.store, program=program, code=2))
     assert "INSPECTOR_MAX_PIXELS" in message
     assert "lots" in message
@@ -348,24 +361,12 @@ def test_a_bad_environment_is_a_usage_error(fitted: Fitted) -> None:
 
 # --- what is not installed ------------------------------------------------------------------
 
-MAIN = "import sys\nfrom inspector.commands.main import main\nsys.exit(main())"
-HIDE = """
-import importlib.abc, sys
-
-class Hidden(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == {package!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Hidden())
-"""
-
 
 @pytest.mark.parametrize("package", ["torch", "onnx", "sklearn", "scipy", "jinja2"])
 def test_fit_names_the_package_that_is_missing(package: str, fitted: Fitted, store: Path) -> None:
     """Exit code 7 before any work, and the hint is the command that installs it."""
-    program = (sys.executable, "-c", HIDE.format(package=package) + MAIN)
-    ended = run("fit", fitted.normal, *FIT, store=store, program=program, code=7)
+    with not_installed(package):
+        ended = run("fit", fitted.normal, *FIT, store=store, code=7)
     message, hint = complaint(ended)
     assert "inspector fit" in message
     assert package.replace("sklearn", "scikit-learn") in message
@@ -377,19 +378,16 @@ def test_fit_names_the_package_that_is_missing(package: str, fitted: Fitted, sto
 @pytest.mark.parametrize("words", [["evaluate", "TEST"], ["calibrate", "flange", "TEST"]], ids=lambda w: w[0])
 def test_calibration_names_the_package_that_is_missing(words: list[str], fitted: Fitted) -> None:
     """Without scikit-learn, evaluate and calibrate say so."""
-    program = (sys.executable, "-c", HIDE.format(package="sklearn") + MAIN)
     named = [str(fitted.test) if word == "TEST" else word for word in words]
-    message, _ = complaint(run(*named, store=fitted.store, program=program, code=7))
+    with not_installed("sklearn"):
+        message, _ = complaint(run(*named, store=fitted.store, code=7))
     assert "scikit-learn" in message
 
 
 def test_score_needs_nothing_of_the_workshop(fitted: Fitted) -> None:
     """Scoring works where torch, onnx, scikit-learn, scipy and jinja2 are not there."""
-    hidden = "".join(
-        HIDE.format(package=package) for package in ("torch", "onnx", "sklearn", "scipy", "jinja2")
-    )
-    program = (sys.executable, "-c", hidden + MAIN)
-    ended = run("score", fitted.broken_part, store=fitted.store, program=program, code=None)
+    with not_installed("torch", "onnx", "sklearn", "scipy", "jinja2"):
+        ended = run("score", fitted.broken_part, store=fitted.store, code=None)
     assert rows(ended)[0]["verdict"] in ("pass", "fail")
 
 
@@ -476,7 +474,8 @@ def test_a_store_of_somebody_else(few: Path, tmp_path: Path) -> None:
     """A folder that may not be written to is named, with exit code 6, before the training."""
     shelf = tmp_path / "shelf"
     shelf.mkdir(mode=0o555)
-    ended = run("fit", few, *FIT, store=shelf / "store", code=6, before=without_privileges)
+    with unprivileged():
+        ended = run("fit", few, *FIT, store=shelf / "store", code=6)
     message, hint = complaint(ended)
     assert "not permitted" in message
     assert "training" not in ended.stderr

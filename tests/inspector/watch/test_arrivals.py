@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,22 +11,43 @@ import pytest
 from inspector.errors import DatasetError
 from inspector.watch.arrivals import Arrival, Arrivals, Modification
 from tests.inspector.watch.watching import SETTLE, arrived, until, write
-from tests.journey.program import without_privileges
+from tests.privileges import unprivileged
 
 
-def test_a_picture_settles_before_it_is_returned(tmp_path: Path) -> None:
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def monotonic(self) -> float:
+        """Return the seconds that the clock shows."""
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that `Arrivals` reads."""
+    clock = Clock()
+    monkeypatch.setattr("inspector.watch.arrivals.time", clock)
+    return clock
+
+
+def test_a_picture_settles_before_it_is_returned(tmp_path: Path, clock: Clock) -> None:
     """Looks that lie far enough apart must have seen the same size and time; each change begins anew."""
     arrivals = Arrivals(tmp_path, SETTLE)
     path = write(tmp_path / "a.png", b"1")
     assert arrivals.look() == []
     assert arrivals.unsettled == 1
-    time.sleep(SETTLE)
+    clock.seconds += SETTLE
     write(path, b"12")
     assert arrivals.look() == []
     os.utime(path, ns=(1, 1))
-    time.sleep(SETTLE)
+    clock.seconds += SETTLE
     assert arrivals.look() == []
-    time.sleep(SETTLE)
+    clock.seconds += SETTLE / 2
+    assert arrivals.look() == []
+    clock.seconds += SETTLE
     (settled,) = arrivals.look()
     assert settled == Arrival(str(path), Modification(1, 2))
     assert arrivals.unsettled == 0
@@ -109,19 +127,10 @@ def test_a_folder_below_that_may_not_be_listed(tmp_path: Path) -> None:
     write(tmp_path / "in" / "shut" / "b.png", b"1")
     write(tmp_path / "in" / "a.png", b"1")
     (tmp_path / "in" / "shut").chmod(0)
-    script = (
-        "import sys; from pathlib import Path; from inspector.watch.arrivals import Arrivals\n"
-        "arrivals = Arrivals(Path(sys.argv[1]), 0)\n"
-        "print([Path(one.path).name for one in arrivals.look()], *arrivals.problems)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "in")],
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=without_privileges,
-    )
-    assert done.stdout.startswith("['a.png'] ")
-    assert "shut is out of reach: Permission denied" in done.stdout
+    arrivals = Arrivals(tmp_path / "in", 0)
+    with unprivileged():
+        assert [Path(one.path).name for one in arrivals.look()] == ["a.png"]
+    (problem,) = arrivals.problems
+    assert "shut is out of reach: Permission denied" in problem.message
     with pytest.raises(DatasetError, match="nothing is out of reach: No such file"):
         Arrivals(tmp_path / "nothing", 0).look()

