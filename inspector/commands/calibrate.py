@@ -57,7 +57,7 @@ def calibrate(
     from inspector.commands.counter import shown_count
     from inspector.settings import Settings
 
-    recalibration = extras.room("calibration.recalibration", "inspector calibrate")
+    recalibration = extras.recalibration()
     settings = Settings.from_environment()
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})
@@ -80,7 +80,7 @@ def calibrate(
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        promise = extras.calibration("inspector calibrate").promise(done.bundle.calibration)
+        promise = extras.thresholds().promise(done.bundle.calibration)
         typer.echo(_sentences(done.bundle, promise))
 
 

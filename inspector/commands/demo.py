@@ -59,8 +59,8 @@ def demo(
     started = perf_counter()
     from inspector import extras
 
-    models = extras.models("inspector demo")
-    evaluation = extras.room("calibration.evaluation", "inspector demo")
+    models = extras.models()
+    evaluation = extras.evaluation()
     pictures = output / "pictures"
     _refuse_foreign(output)
     _render(pictures, parts, size, seed)
@@ -73,10 +73,10 @@ def demo(
     with shown_count("inspecting") as progress:
         measured = evaluation.measure(detector, pictures / "test", progress=progress)
     page = output / "evaluation.html"
-    extras.room("calibration.report.evaluation_page").write_evaluation(page, measured, detector)
+    extras.evaluation_page().write_evaluation(page, measured, detector)
     heatmaps = write_heatmaps(output / "heatmaps", pictures, detector)
     lines = [
-        *_learned(extras.room("calibration.thresholds"), detector),
+        *_learned(extras.thresholds(), detector),
         "",
         *kind_table(measured, evaluation.auroc),
         "",

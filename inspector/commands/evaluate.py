@@ -45,8 +45,8 @@ def evaluate(
     from inspector import extras
     from inspector.commands.counter import shown_count
 
-    evaluation = extras.room("calibration.evaluation", "inspector evaluate")
-    page = extras.room("calibration.report.evaluation_page", "inspector evaluate")
+    evaluation = extras.evaluation()
+    page = extras.evaluation_page()
     _check_report(report)
     detector = inspector.open_model(model, threads=threads)
     with shown_count("evaluating") as progress:

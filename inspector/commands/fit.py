@@ -210,7 +210,7 @@ def fit(
     budget = None if time_budget is None else seconds(time_budget)
     from inspector import extras
 
-    models = extras.models("inspector fit")
+    models = extras.models()
     notes: list[str] = []
     try:
         with shown_progress() as progress:
@@ -302,7 +302,7 @@ def _print_outcome(path: Path, *, as_json: bool) -> None:
         return
     from inspector import extras
 
-    promise = extras.room("calibration.thresholds").promise(calibration)
+    promise = extras.thresholds().promise(calibration)
     skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
     typer.echo(f"model      {manifest.name}@{manifest.version}")
     typer.echo(

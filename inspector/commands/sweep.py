@@ -153,7 +153,7 @@ def sweep(
     trials = _fit_all(request, grid, output)
     from inspector import extras
 
-    comparison = extras.room("calibration.sweep", "inspector sweep")
+    comparison = extras.sweep()
     chosen, reason = comparison.recommend(trials)
     write_bytes(output / CHART, comparison.chart(trials).encode())
     if (format_ or default_figure_format()) is FigureFormat.JSON:
@@ -171,7 +171,7 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
     """Fit what is not there yet, and return the outcome of all, in the order of the grid."""
     from inspector import extras
 
-    models = extras.models("inspector sweep")
+    models = extras.models()
     for latent_dim, width, weight in grid:  # all of them are allowed, or none is fitted
         models.options.choose(
             preset="article",
@@ -180,10 +180,10 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
             regularizer_weight=weight,
             device=request.device,
         )
-    trial_of: Callable[..., Trial] = extras.room("calibration.sweep", "inspector sweep").Trial
+    trial_of: Callable[..., Trial] = extras.sweep().Trial
     known = _known(request, output)
     if request.test is not None:  # better refused now than after the first fit
-        extras.room("calibration.labelled", "inspector sweep").labelled_pictures(request.test)
+        extras.labelled().labelled_pictures(request.test)
     list_images(request.normal_dir)  # refuses a folder that is not there
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -233,7 +233,7 @@ def _outcome(path: Path, test: Path | None) -> dict[str, Any]:
     figures = detector.manifest.training.figures
     if test is None:
         return {"figures": figures, "auroc": None}
-    measured = extras.room("calibration.evaluation", "inspector sweep").measure(detector, test)
+    measured = extras.evaluation().measure(detector, test)
     return {"figures": figures, "auroc": measured.figures()["image"]["auroc"]}
 
 
