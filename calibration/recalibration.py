@@ -14,7 +14,6 @@ from calibration.thresholds import check_rates, set_thresholds
 from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (
     CALIBRATION,
-    HELDOUT_LATENTS,
     REFERENCE,
     Bundle,
     Fill,
@@ -22,9 +21,16 @@ from inspector.bundle.folder import (
     write_bundle,
 )
 from inspector.bundle.records import Calibration, Manifest
+from inspector.bundle.reference import (
+    HELDOUT_LATENTS,
+    content_digest,
+    memory_bank_digests,
+    read_reference,
+    training_digests,
+    write_reference,
+)
 from inspector.bundle.store import Store, slug
 from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
-from inspector.generation.training_images import content_digest, known_digests, landmark_digests
 from inspector.imaging.files import list_images, printable
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
@@ -193,13 +199,13 @@ def _prepare(detector: Detector, path: Path, known: dict[int, str]) -> tuple[str
 
 
 def _training_digests(bundle: Bundle) -> dict[int, str]:
-    known = known_digests(bundle)
+    known = training_digests(bundle)
     if known is None:
         raise BundleError(
             f"{bundle.path / REFERENCE} does not say which pictures the model learned from",
             hint="fit the model again",
         )
-    return dict.fromkeys(known | landmark_digests(bundle), LEARNED)
+    return dict.fromkeys(known | memory_bank_digests(bundle), LEARNED)
 
 
 def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, str]], strict: bool) -> None:
@@ -239,7 +245,7 @@ def _filler(
                 link_or_copy(bundle.path / name, folder / name)
         text = calibration.model_dump_json(indent=2) + "\n"
         (folder / CALIBRATION).write_text(text, encoding="utf-8")
-        _write_reference(bundle, folder / REFERENCE, normals.latents)
+        write_reference(folder, {**read_reference(bundle), HELDOUT_LATENTS: normals.latents})
         manifest = bundle.manifest.model_copy(update={"version": _next_version(bundle, target)})
         content = ReportContent(
             manifest=manifest,
@@ -252,13 +258,6 @@ def _filler(
         return manifest
 
     return fill
-
-
-def _write_reference(bundle: Bundle, target: Path, latents: NDArray[np.float32]) -> None:
-    """From now on drift is measured against the new normals; the rest stays."""
-    with np.load(bundle.path / REFERENCE, allow_pickle=False) as before:
-        kept = {name: before[name] for name in before.files}
-    np.savez(target, allow_pickle=False, **{**kept, HELDOUT_LATENTS: latents})
 
 
 def _next_version(bundle: Bundle, target: Store | Path) -> int:

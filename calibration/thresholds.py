@@ -16,9 +16,6 @@ from calibration.standardise import ScoreFusion
 from inspector.bundle.records import Calibration, Column
 from inspector.errors import UsageError
 
-FUSED = ("head", "latent_mmd", "latent_mmd_coarse", "layout")
-WEIGHTS = (0.3, 0.25, 0.05, 0.4)
-FLOOR = -0.5  # what is much more usual than most in one respect excuses no other
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1
 
@@ -29,12 +26,12 @@ def make_calibration(
     heldout_map_peaks: NDArray[np.floating],
     columns: Sequence[Column],
     *,
+    fused: Sequence[str],
+    weights: Sequence[float],
+    floor: float | None = None,
     disturbed_statistics: NDArray[np.floating] | None = None,
     max_false_reject: float,
     max_review: float | None = None,
-    fused: Sequence[str] | None = None,
-    weights: Sequence[float] | None = None,
-    floor: float | None = FLOOR,
     source: str,
 ) -> Calibration:
     """Standardise on training pictures, and set thresholds on held-out ones.
@@ -49,6 +46,12 @@ def make_calibration(
         The largest value of each held-out picture's anomaly map.
     columns : sequence of Column
         What each column is.
+    fused : sequence of str
+        The components that enter the score.
+    weights : sequence of float
+        The weight of each of them.
+    floor : float, optional
+        A component below this value counts as this value.
     disturbed_statistics : array (d_images, n_columns), optional
         Of training pictures to which something harmless was done: they widen the spread, and leave the centre
         where it is.
@@ -56,12 +59,6 @@ def make_calibration(
         The rate of good pictures that may fail.
     max_review : float, optional
         The rate of good pictures that may be sent to review beside them; without it none are.
-    fused : sequence of str, optional
-        The components that enter the score; those of the inspection network without it.
-    weights : sequence of float, optional
-        How much each of them counts; as for the inspection network without it.
-    floor : float, optional
-        A component counts as no less than this, in units of its spread from its centre.
     source : str
         Where the held-out pictures come from, for people.
 
@@ -76,7 +73,6 @@ def make_calibration(
         A rate is out of its range.
     """
     check_rates(max_false_reject, max_review)
-    fused, weights = FUSED if fused is None else fused, WEIGHTS if weights is None else weights
     names = tuple(column.component for column in columns)
     fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights), floor=floor)
     fusion.fit(training_statistics, disturbed=disturbed_statistics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inspector.bundle.atomic import storage_errors
-from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
-from inspector.errors import BundleError, ImageError, TooFewImagesError
+from inspector.bundle.folder import Bundle
+from inspector.bundle.reference import heldout_latents
+from inspector.errors import ImageError, TooFewImagesError
 
 if TYPE_CHECKING:
     from inspector.scoring.detector import Detector
@@ -153,28 +152,6 @@ def _mmd(kernel: Floats, belongs: Floats, n: int, m: int) -> Floats:
     return np.asarray(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m))
 
 
-def reference_latents(bundle: Bundle) -> NDArray[np.float32]:
-    """Read the codes of the held-out normals, averaged over places, float32 (n, d).
-
-    Raises
-    ------
-    BundleError
-        `reference.npz` does not hold them, or holds something else.
-    """
-    where = bundle.path / REFERENCE
-    try:
-        with storage_errors(where), np.load(where, allow_pickle=False) as reference:
-            rows = reference[HELDOUT_LATENTS]
-    except (KeyError, ValueError, zipfile.BadZipFile) as exc:
-        raise BundleError(f"{where} holds no codes of held-out normals", hint="fit the model again") from exc
-    if rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all():
-        raise BundleError(
-            f"{where}: {HELDOUT_LATENTS} is {rows.dtype} {rows.shape}; allowed is finite float32 (n, d)",
-            hint="fit the model again",
-        )
-    return np.asarray(rows)
-
-
 def latents(
     detector: Detector, sources: Sequence[Source], progress: Callable[[int, int], None] | None = None
 ) -> tuple[NDArray[np.float32], int]:
@@ -217,7 +194,7 @@ def compare(bundle: Bundle, rows: NDArray[np.floating]) -> MmdTest:
     TooFewImagesError
         There are so few pictures that no outcome could count as drift.
     """
-    reference = reference_latents(bundle)
+    reference = heldout_latents(bundle)
     least = fewest(len(reference))
     if least is None or len(rows) < least:
         wanted = "more held-out normals" if least is None else f"at least {least} pictures"

@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from calibration.conformal import heldout_count
 from inspector import extras
 from inspector.bundle.atomic import storage_errors
 from inspector.bundle.folder import refuse_existing, write_bundle
@@ -29,7 +30,7 @@ from models.export.bundle_writer import Learned, Material, Pictures, Progress, f
 from models.fit_options import FitOptions
 from models.inspection import build
 from models.inspection.batches import CropSampler
-from models.inspection.detector import COLUMNS
+from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
 from models.inspection.options import InspectionOptions
 from models.inspection.panel import InspectionPanel
 from models.inspection.train import InspectionLearner, TrainOptions, train
@@ -94,7 +95,6 @@ def fit(
     """
     started = time.monotonic()
     chosen = choose(**options)
-    extras.calibration("inspector fit")  # a missing package is better found now than after the training
     settings = Settings.from_environment()
     folder = Path(normal_dir)
     model_name = slug(name or folder.resolve().name)
@@ -208,8 +208,7 @@ class _Run:
         for name, reason in known.skipped:
             self.note(f"left out: {printable(name)} ({reason})")
         groups = dataset.near_duplicate_groups(known.thumbnails)
-        conformal = extras.room("calibration.conformal")
-        count = conformal.heldout_count(len(known), options.max_false_reject)
+        count = heldout_count(len(known), options.max_false_reject)
         training, heldout = dataset.split(known.digests, groups, count)
         pictures = Pictures(known, training, heldout, groups)
         if isinstance(options, ArticleOptions):
@@ -279,6 +278,7 @@ class _Run:
                 options.seed,
                 pictures.heldout,
             ),
+            fusion={"fused": FUSED, "weights": WEIGHTS},
             rounds=True,
         )
 

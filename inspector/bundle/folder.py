@@ -31,7 +31,6 @@ GRAPH = "detector.onnx"
 INT8_GRAPH = "detector.int8.onnx"  # only where the manifest says so
 INT8_GOLDEN = "golden/int8.json"
 REFERENCE = "reference.npz"
-HELDOUT_LATENTS = "heldout_latents"  # in it: float32 (n, d), what drift is measured against
 REQUIRED = (
     "encoder.onnx",
     "decoder.onnx",

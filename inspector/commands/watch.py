@@ -20,11 +20,11 @@ from inspector.commands.options import ModelOption
 if TYPE_CHECKING:
     from inspector.errors import InspectorError
     from inspector.scoring.detector import Detector
-    from inspector.scoring.registry import Fleet
+    from inspector.scoring.registry import ModelRegistry
     from inspector.types import Verdict
     from inspector.watch.arrivals import Arrivals
     from inspector.watch.journal import Journal, Printout, WatchedImage
-    from inspector.watch.sorter import Trays
+    from inspector.watch.sorter import Sorter
 
 EXAMPLE = """
 inspector watch incoming/
@@ -76,14 +76,14 @@ def watch(
     A model that is promoted meanwhile takes over. With --once the exit code is that of score.
     """
     with _asked_to_stop() as stop:
-        trays, arrivals = _places(folder, output, move, heatmaps, settle)
-        fleet = _fleet(model, threads)
+        sorter, arrivals = _places(folder, output, move, heatmaps, settle)
+        registry = _registry(model, threads)
         with _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk:
             from inspector.watch.loop import Watch
 
             results = _results(arrivals.folder, output)
             maps = None if heatmaps is None else heatmaps.absolute()
-            watching = Watch(arrivals, results, trays, _follow(fleet, interval), talk, maps)
+            watching = Watch(arrivals, results, sorter, _follow(registry, interval), talk, maps)
             try:
                 if not once:
                     watching.run(interval, stop)
@@ -118,13 +118,13 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 
 def _places(
     folder: Path, output: Path | None, move: Path | None, heatmaps: Path | None, settle: float
-) -> tuple[Trays, Arrivals]:
+) -> tuple[Sorter, Arrivals]:
     """Make the folders that are needed, and leave them out of what is watched."""
     from inspector.bundle.atomic import storage_errors
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
     from inspector.watch.arrivals import Arrivals
-    from inspector.watch.sorter import Trays
+    from inspector.watch.sorter import Sorter
 
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -137,17 +137,17 @@ def _places(
         with storage_errors(heatmaps):
             heatmaps.mkdir(parents=True, exist_ok=True)
     arrivals = Arrivals(folder, settle)
-    trays = Trays(arrivals.folder, None if move is None else move.absolute())
-    trays.make()
+    sorter = Sorter(arrivals.folder, None if move is None else move.absolute())
+    sorter.make()
     others = [path for path in (heatmaps, output) if path not in (None, STDOUT)]
-    arrivals.leave_out([*trays.folders, *filter(None, others)])
-    return trays, arrivals
+    arrivals.leave_out([*sorter.folders, *filter(None, others)])
+    return sorter, arrivals
 
 
-def _fleet(model: str | None, threads: int | None) -> Fleet:
+def _registry(model: str | None, threads: int | None) -> ModelRegistry:
     """Open and prove the model; later ones that cannot be used are told of."""
     from inspector.bundle.store import Store
-    from inspector.scoring.registry import Fleet
+    from inspector.scoring.registry import ModelRegistry
     from inspector.settings import Settings
 
     settings = Settings.from_environment()
@@ -156,27 +156,27 @@ def _fleet(model: str | None, threads: int | None) -> Fleet:
     Store(settings.store).resolve(model)  # its errors say what to do at the start
 
     def told(_result: str, _detector: Detector | None, error: InspectorError | None) -> None:
-        if error is not None and (before := fleet.default) is not None:
+        if error is not None and (before := registry.default) is not None:
             name = f"{before.model.name}@{before.model.version}"
             _say(f"a new model cannot be used, {name} goes on: {error.message}")
 
-    fleet = Fleet(settings, model, listener=told)
-    fleet.refresh()
-    if fleet.default is None and fleet.problem is not None:
-        raise fleet.problem
-    return fleet
+    registry = ModelRegistry(settings, model, listener=told)
+    registry.refresh()
+    if registry.default is None and registry.problem is not None:
+        raise registry.problem
+    return registry
 
 
-def _follow(fleet: Fleet, seconds: float) -> Callable[[], Detector]:
+def _follow(registry: ModelRegistry, seconds: float) -> Callable[[], Detector]:
     """Give the model of the moment; the store is looked at again every `seconds`."""
     looked = time.monotonic()
 
     def current() -> Detector:
         nonlocal looked
         if time.monotonic() - looked >= seconds:
-            fleet.refresh()
+            registry.refresh()
             looked = time.monotonic()
-        return fleet.default or fleet.get()
+        return registry.default or registry.get()
 
     return current
 

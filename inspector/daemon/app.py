@@ -188,14 +188,14 @@ def _add_state(app: FastAPI, service: Service) -> None:
     @app.get("/v1/models", dependencies=[may_score], responses=MODEL_REPLIES, summary="Models in memory")
     async def models() -> list[ModelReply]:
         """List the models that are in memory, by name and version."""
-        return [ModelReply.of(detector, service.fleet.default) for detector in service.fleet.opened()]
+        return [ModelReply.of(detector, service.registry.default) for detector in service.registry.opened()]
 
     @app.get("/v1/models/{name}", dependencies=[may_score], responses=MODEL_REPLIES, summary="One model")
     async def model(name: Annotated[str, Path(examples=["tiles", "tiles@1"])]) -> ModelReply:
         """Describe `NAME` or `NAME@VERSION`; it is opened if it is not in memory yet."""
         with service.engine.place():
-            detector, _ = await service.engine.run(lambda: service.fleet.get(name))
-        return ModelReply.of(detector, service.fleet.default)
+            detector, _ = await service.engine.run(lambda: service.registry.get(name))
+        return ModelReply.of(detector, service.registry.default)
 
     @app.get("/livez", summary="Alive")
     async def livez() -> dict[str, str]:
@@ -205,8 +205,8 @@ def _add_state(app: FastAPI, service: Service) -> None:
     @app.get("/readyz", summary="Ready", responses=READY_REPLIES)
     async def readyz() -> dict[str, str]:
         """Answer 200 only after the golden images of the model reproduced their scores."""
-        if service.draining or service.fleet.default is None:
-            error = service.fleet.problem
+        if service.draining or service.registry.default is None:
+            error = service.registry.problem
             text = "it is going down" if service.draining else error.message if error else "it is starting"
             raise Problem(503, "not_ready", text, error.hint if error else "", {"Retry-After": "1"})
         return {"status": "ready"}

@@ -28,7 +28,7 @@ from inspector.errors import InspectorError
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
-from inspector.scoring.registry import Fleet
+from inspector.scoring.registry import ModelRegistry, Outcome
 from inspector.settings import ServeSettings
 from inspector.types import ModelId
 
@@ -68,7 +68,9 @@ class Service:
         self.settings, self.keys = settings, keys
         self.engine = Engine(settings.workers, settings.queue_size)
         self.metrics: Metrics
-        self.fleet = Fleet(settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._heard)
+        self.registry = ModelRegistry(
+            settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._heard
+        )
         self.drawing = asyncio.Semaphore(self.engine.workers)  # pictures of the console: scoring goes first
         self.uploads = 0
         self.draining = False
@@ -97,14 +99,14 @@ class Service:
     def _watch(self) -> None:
         while True:
             try:
-                self.fleet.refresh()
+                self.registry.refresh()
                 self._show_models()
             except Exception:  # this thread has to outlive whatever happens to the disk
                 logging.getLogger("inspector.daemon").exception("the store could not be looked at")
             if self._stop.wait(WATCH_SECONDS):
                 return
 
-    def _heard(self, result: str, detector: Detector | None, error: InspectorError | None) -> None:
+    def _heard(self, result: Outcome, detector: Detector | None, error: InspectorError | None) -> None:
         """Tell the log and the metrics what became of a model."""
         if result in RELOADS:
             self.metrics.reloads.labels(result).inc()
@@ -129,7 +131,7 @@ class Service:
 
     def _show_models(self) -> None:
         with self._showing:  # several threads do
-            self.metrics.set_models(self.fleet.opened(), self.fleet.by_name(), self.fleet.has)
+            self.metrics.set_models(self.registry.opened(), self.registry.by_name(), self.registry.has)
 
     def _note_drift(self, model: ModelId, outcome: MmdTest) -> None:
         with self._showing:
@@ -179,7 +181,7 @@ class Service:
         return answers
 
     def _score(self, upload: Upload, model: str | None, map_: MapFormat) -> Answer:
-        detector = self.fleet.get(model)
+        detector = self.registry.get(model)
         inspection = detector.score(upload.data, upload.name)
         if inspection.latent is not None:
             self.drift.add(detector, inspection.latent)

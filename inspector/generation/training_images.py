@@ -6,15 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from inspector.bundle.atomic import storage_errors
-from inspector.bundle.folder import REFERENCE, Bundle, file_sha256
+from inspector.bundle.folder import Bundle
+from inspector.bundle.reference import content_digest, training_digests
 from inspector.errors import DatasetError, NoImagesError, StorageError
 from inspector.imaging.files import list_images, printable
-
-# In `reference.npz`, uint64: of files that were trained on, and of held-out ones that are landmarks.
-DIGESTS, LANDMARK_DIGESTS = "training_digests", "landmark_digests"
 
 Progress = Callable[[int, int], None]
 
@@ -40,23 +36,6 @@ class TrainingPictures:
     learned: int
 
 
-def content_digest(path: Path) -> int:
-    """Return the first 8 bytes of a file's SHA-256 as a number, most significant byte first."""
-    return int(file_sha256(path)[:16], 16)
-
-
-def known_digests(bundle: Bundle) -> frozenset[int] | None:
-    """Return the content digests of what a model learned from; None where it does not say."""
-    with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
-        return frozenset(reference[DIGESTS].tolist()) if DIGESTS in reference else None
-
-
-def landmark_digests(bundle: Bundle) -> frozenset[int]:
-    """Return the content digests of held-out pictures that later ones are compared with."""
-    with np.load(bundle.path / REFERENCE, allow_pickle=False) as reference:
-        return frozenset(reference[LANDMARK_DIGESTS].tolist() if LANDMARK_DIGESTS in reference else ())
-
-
 def find(bundle: Bundle, folder: Path, progress: Progress | None = None) -> TrainingPictures:
     """Find the pictures of a folder that a model learned from.
 
@@ -70,7 +49,7 @@ def find(bundle: Bundle, folder: Path, progress: Progress | None = None) -> Trai
     StorageError
         One of its files may not be read.
     """
-    known = known_digests(bundle) or frozenset()
+    known = training_digests(bundle) or frozenset()
     files: dict[int, Path] = {}
     listed = list_images(folder)
     if not listed:

@@ -1,4 +1,4 @@
-"""The models in memory: opened on demand, proved before use, and replaced when another is promoted."""
+"""Opened models by name: opens them on demand, verifies them, follows promotions in the store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -16,31 +17,37 @@ from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelE
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 
-_State = tuple[tuple[str, int, int, int], ...]  # of a bundle's files, which may change under the same number
-Listener = Callable[[str, Detector | None, InspectorError | None], None]
+Outcome = Literal["ok", "failed", "removed"]
+Listener = Callable[[Outcome, Detector | None, InspectorError | None], None]
+_Fingerprint = tuple[tuple[str, int, int, int], ...]  # path, inode, size and time of each file of a bundle
 
 
-class Fleet:
-    """Opened models by reference; safe to use from several threads.
+class ModelRegistry:
+    """The opened models, by reference; safe to use from several threads.
 
     Parameters
     ----------
     settings : Settings
-        With the store.
+        Names the store.
     default : str, optional
-        `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model, whichever that is at
-        the time, without it.
+        `NAME`, `NAME@VERSION` or the path of a bundle for requests that name no model; without it, the
+        store's current model, which may change.
     max_bytes : int
-        Memory that the opened models may take; the one that was not used for longest makes room.  The
-        default model and the latest one stay in any case.
+        Memory for opened models.  The least recently used model is closed first; the default model and
+        the one opened last always stay.
     listener : callable, optional
-        Called as `listener(result, detector, error)` when a model was opened (`ok`), refused (`failed`) or
-        is gone from the store (`removed`).
+        Called as `listener(outcome, detector, error)` after a model was opened (`ok`), could not be opened
+        (`failed`) or disappeared from the store (`removed`).
+
+    Attributes
+    ----------
+    problem : InspectorError or None
+        The reason why the wanted default model is not in use.
 
     Notes
     -----
-    ONNX Runtime does not say what a session takes, so a model counts with what the process grew by while it
-    was opened and proved, or with the size of its files where that is more.
+    ONNX Runtime does not report the memory of a session.  A model's size is estimated as the growth of the
+    process while the model was opened and verified, and at least the size of its files.
     """
 
     def __init__(
@@ -53,24 +60,24 @@ class Fleet:
     ) -> None:
         self._settings, self._store = settings, Store(settings.store)
         self._wanted, self._max_bytes = default, max_bytes
-        self._listener = listener or (lambda _result, _detector, _error: None)
+        self._listener = listener or (lambda _outcome, _detector, _error: None)
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
         self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
-        self._states: dict[Path, _State] = {}  # of each opened bundle, when it was opened
-        self._refused: dict[str, tuple[Path, _State]] = {}  # reference -> the bundle that could not be used
+        self._fingerprints: dict[Path, _Fingerprint] = {}  # of each opened bundle, at the time of opening
+        self._refused: dict[str, tuple[Path, _Fingerprint]] = {}  # reference -> the bundle that failed
         self._default: str | None = None
         self.problem: InspectorError | None = None
 
     # --- for requests -----------------------------------------------------------------------
 
     def get(self, reference: str | None = None) -> Detector:
-        """Return an opened model, the default one without a reference.
+        """Return an opened model; without a reference, the default one.
 
         Parameters
         ----------
         reference : str, optional
-            `NAME` or `NAME@VERSION`; never a path, because requests come from elsewhere.
+            `NAME` or `NAME@VERSION`.  A path is refused, because requests come from other computers.
 
         Raises
         ------
@@ -97,20 +104,20 @@ class Fleet:
             return default
 
     def opened(self) -> list[Detector]:
-        """Return the models in memory, each once, by name and version."""
+        """Return each opened model once, ordered by name and version."""
         with self._lock:
             found = {detector.model.digest: detector for detector in self._models.values()}
         return sorted(found.values(), key=lambda detector: (detector.model.name, detector.model.version))
 
     def by_name(self) -> dict[str, Detector]:
-        """Return the model that each name in memory stands for where a request gives no version."""
+        """Return, for each name, the opened model that answers requests without a version."""
         with self._lock:
             found = list(self._models.items())
         found.sort(key=lambda item: item[0] == self._default)
         return {one.model.name: one for key, one in found if "@" not in key or key == self._default}
 
     def has(self, name: str) -> bool:
-        """Whether there is a model of that name, in memory or in the store, as far as can be told."""
+        """Return whether a model of this name is opened or in the store; True if the store is unreachable."""
         if any(detector.model.name == name for detector in self.opened()):
             return True
         try:
@@ -120,16 +127,16 @@ class Fleet:
 
     @property
     def default(self) -> Detector | None:
-        """The model of requests that name none; None before it was opened and proved."""
+        """The model for requests that name none; None until it is opened and verified."""
         with self._lock:
             return self._models.get(self._default) if self._default else None
 
-    # --- for the watcher --------------------------------------------------------------------
+    # --- for the thread that follows the store ----------------------------------------------
 
     def refresh(self) -> None:
-        """Look at the store again: open what was promoted, and drop what is gone.
+        """Read the store again: open promoted models, drop removed ones.
 
-        A model that cannot be used is refused once, and the one before goes on.
+        A model that cannot be used is refused once, and the previous one stays in use.
         """
         try:
             wanted = self._wanted or self._current()
@@ -137,7 +144,7 @@ class Fleet:
             self._default, self.problem = wanted, None
         except (ModelNotFoundError, NoCurrentModelError) as error:
             self.problem = error
-            if self._default is not None and self._store.root.is_dir():  # a store out of reach is no removal
+            if self._default is not None and self._store.root.is_dir():  # unreachable: nothing is removed
                 self._drop(self._default)
                 self._default = None
         except InspectorError as error:
@@ -150,22 +157,23 @@ class Fleet:
             except ModelNotFoundError:
                 self._drop(key)
             except InspectorError:
-                continue  # told by `_open`; the one before goes on
+                continue  # `_open` told the listener; the previous model stays in use
 
     def _current(self) -> str:
         current = self._store.current()
         if current is None:
             raise NoCurrentModelError(
-                f"there is no model in {self._store.root}", hint="fit or import one, and it is picked up"
+                f"there is no model in {self._store.root}",
+                hint="fit or import a model; the daemon picks it up by itself",
             )
         return current
 
     def _follow(self, key: str) -> None:
-        """Open what a reference stands for now, unless it is open or was refused already."""
+        """Open the bundle that a reference points to now, unless it is open or was refused before."""
         path = self._store.resolve(key)
         with self._lock:
             before = self._models.get(key)
-        found = path, _state(path)
+        found = path, _fingerprint(path)
         if before is not None and (self._is_open(before, *found) or self._refused.get(key) == found):
             return
         if before is None and self._refused.get(key) == found and self.problem is not None:
@@ -180,15 +188,17 @@ class Fleet:
                 raise
 
     def _open(self, key: str) -> Detector:
-        """Open and prove a model, then let it take the place of the one before."""
-        with self._opening:  # one at a time: opening takes all cores for a moment
+        """Open and verify a model, then replace the previous one of this reference."""
+        with self._opening:  # one at a time: opening keeps all cores busy
             path = self._store.resolve(key)
-            state = _state(path)
+            fingerprint = _fingerprint(path)
             with self._lock:
-                same = next((one for one in self._models.values() if self._is_open(one, path, state)), None)
-            detector = same or self._prove(path)
+                same = next(
+                    (one for one in self._models.values() if self._is_open(one, path, fingerprint)), None
+                )
+            detector = same or self._verified(path)
             with self._lock:
-                self._states[path] = state
+                self._fingerprints[path] = fingerprint
                 for other, one in self._models.items():
                     if one.bundle.path == path:
                         self._models[other] = detector
@@ -199,11 +209,14 @@ class Fleet:
                 self._listener("ok", detector, None)
             return detector
 
-    def _is_open(self, detector: Detector, path: Path, state: _State) -> bool:
-        """Whether it is what lies there now; what cannot be looked at is taken for it."""
-        return detector.bundle.path == path and (not state or self._states.get(path) == state)
+    def _is_open(self, detector: Detector, path: Path, fingerprint: _Fingerprint) -> bool:
+        """Return whether the detector was opened from these files; True if they cannot be read."""
+        return detector.bundle.path == path and (
+            not fingerprint or self._fingerprints.get(path) == fingerprint
+        )
 
-    def _prove(self, path: Path) -> Detector:
+    def _verified(self, path: Path) -> Detector:
+        """Open a bundle and check that it reproduces its golden images here."""
         before = _resident_bytes()
         try:
             detector = Detector(Bundle.open(path), self._settings)
@@ -216,26 +229,29 @@ class Fleet:
         return detector
 
     def _make_room(self, kept: set[str | None]) -> None:
-        """Drop the models that were not used for longest until the others fit."""
+        """Close the least recently used models until the rest fits into `max_bytes`."""
         while True:
             paths = {detector.bundle.path for detector in self._models.values()}
             self._sizes = {path: size for path, size in self._sizes.items() if path in paths}
-            self._states = {path: state for path, state in self._states.items() if path in paths}
+            self._fingerprints = {path: one for path, one in self._fingerprints.items() if path in paths}
             oldest = next((key for key in self._models if key not in kept), None)
             if oldest is None or sum(self._sizes.values()) <= self._max_bytes:
                 return
             del self._models[oldest]
 
     def _drop(self, key: str) -> None:
-        """Forget a model that is gone from the store; requests that have it already still end well."""
+        """Forget a model that was removed from the store; requests that use it can still finish."""
         with self._lock:
             detector = self._models.pop(key, None)
         if detector is not None:
             self._listener("removed", detector, None)
 
 
-def _state(path: Path) -> _State:
-    """Which files lie in a bundle, by inode, size and time; empty where that cannot be told."""
+def _fingerprint(path: Path) -> _Fingerprint:
+    """Return path, inode, size and time of each file of a bundle; empty if the bundle cannot be read.
+
+    A new fingerprint at the same path means another model.
+    """
     try:
         found = [*_files(path), *_files(path / "golden")]
     except OSError:
@@ -244,15 +260,15 @@ def _state(path: Path) -> _State:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """Four times a second: a Path for each would take ten times as long."""
+    """List files with `os.scandir`: this runs four times a second, and `Path.iterdir` is much slower."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            facts = entry.stat()
-            yield entry.path, facts.st_ino, facts.st_size, facts.st_mtime_ns
+            status = entry.stat()
+            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _resident_bytes() -> int:
-    """Memory of this process; 0 where the system does not tell."""
+    """Return the memory of this process; 0 if the system does not report it."""
     try:
         return int(psutil.Process().memory_info().rss)
     except (psutil.Error, OSError):

@@ -1,1 +1,1 @@
-"""A watched folder: pictures that arrive are scored, written down and sorted."""
+"""Watches a folder: scores new pictures, writes results, sorts pictures by verdict."""

@@ -1,7 +1,7 @@
-"""Pictures that appear in a folder, each taken once it has settled.
+"""Finds pictures that appear in a folder, once they no longer change.
 
-The folder is looked through again and again.  The events of a file system would come sooner, but a network
-share sends none for what another computer writes, and cameras and line PCs meet on shares.
+The folder is scanned again and again.  File-system events would be faster, but a network share sends none
+for files that another computer writes, and cameras usually write to shares.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ class Modification:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A picture in one of its states; `path` is absolute."""
+    """A picture in one state: its absolute path, and its size and time of change."""
 
     path: str
     modified: Modification
 
     @cached_property
     def key(self) -> bytes:
-        """16 bytes that stand for path and state: what a watch remembers for each picture it ever saw."""
+        """Digest of path and state, 16 bytes; a watch keeps one for each picture that it ever saw."""
         words = f"{self.modified.mtime_ns} {self.modified.size_bytes} {self.path}"
         return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def read(self, max_bytes: int) -> bytes | ImageError | None:
-        """Return the bytes of this very state, what is wrong with it, or None where it is no longer there.
+        """Return the bytes of this state, an error if the picture is at fault, or None if the state is gone.
 
-        The file is looked at before and after it is read, through one descriptor: what another file
-        of its name, or a writer in between, would have brought in is never taken for it.
+        Size and time are compared before and after reading, through one file descriptor.  So bytes of
+        another file of the same name, or of a writer at work, are never returned.
 
         Raises
         ------
         DatasetError
-            The disk or the network fails, which is not the picture's fault.
+            The disk or the network fails; the picture is not at fault.
         """
         try:
             return self._read(max_bytes)
@@ -71,11 +71,11 @@ class Arrival:
         except OSError as exc:
             raise DatasetError(
                 f"{printable(self.path)} cannot be read: {exc.strerror or exc}",
-                hint="check the disk or the share; the picture is tried again",
+                hint="check the disk or the network share; the watch tries again",
             ) from exc
 
     def _read(self, max_bytes: int) -> bytes | None:
-        # Whatever has taken the file's place since, a pipe say, must not hold us up.
+        # O_NONBLOCK: the name may belong to a pipe by now, and opening a pipe would block.
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             if not self._is(os.fstat(descriptor)):
@@ -96,19 +96,26 @@ class _Seen:
 
 
 class Arrivals:
-    """The pictures of a folder that are to be dealt with.
+    """The pictures of a folder that still have to be inspected.
 
-    A picture has settled when looks that lie `settle_seconds` apart saw the same size and time of change.
-    Its own time counts for nothing: the clock of the computer that wrote it may be another one, and a
-    file that is renamed or copied into place may be old.
+    A picture has settled when scans at least `settle_seconds` apart saw the same size and time of change.
+    The file's own time is not compared with the clock: another computer may have written the file with
+    another clock, and a file that is renamed or copied into place may be old.
 
     Parameters
     ----------
     folder : Path
-        Searched recursively, for the files that `inspector.imaging.files.list_images` lists; links to files
-        count as files.
+        Searched recursively for the files that `inspector.imaging.files.list_images` lists; a link to a file
+        counts as a file.
     settle_seconds : float
-        For how long a picture must stay as it is.
+        How long a picture must stay unchanged.
+
+    Attributes
+    ----------
+    problems : list of DatasetError
+        Files and folders that the last scan could not read.
+    look_seconds : float
+        Duration of the last scan.
     """
 
     def __init__(self, folder: Path, settle_seconds: float) -> None:
@@ -121,18 +128,16 @@ class Arrivals:
         self._looked = 0.0
 
     def leave_out(self, paths: Iterable[Path]) -> None:
-        """Do not look at these folders and files, such as those where results go."""
-        self._left_out |= {place for path in paths if (place := self._below(path)) is not None}
+        """Leave these folders and files out of every scan, such as those that receive results."""
+        self._left_out |= {inside for path in paths if (inside := self._below(path)) is not None}
 
     def look(self) -> list[Arrival]:
-        """Look through the folder, and return what has settled and is not `taken` yet, oldest first.
-
-        What lies below and cannot be looked at is told in `problems`.
+        """Scan the folder; return pictures that have settled and are not taken yet, oldest first.
 
         Raises
         ------
         DatasetError
-            The folder itself is out of reach.
+            The folder itself cannot be read.  Problems below it go to `problems` instead.
         """
         self._looked = now = time.monotonic()
         self.problems = []
@@ -151,28 +156,28 @@ class Arrivals:
 
     @property
     def unsettled(self) -> int:
-        """Number of pictures that the last look saw and that had not settled."""
+        """Number of pictures that the last scan saw and that had not settled."""
         waiting = [one for one in self._seen.values() if not one.taken]
         return sum(self._looked - one.since < self._settle_seconds for one in waiting)
 
     def take(self, arrival: Arrival) -> None:
-        """Leave a picture out of the next looks, for as long as it stays as it is."""
+        """Do not return this picture again until it changes."""
         one = self._seen.get(arrival.path)
         if one is not None and one.modified == arrival.modified:
             one.taken = True
 
     def forget(self) -> None:
-        """Begin anew: everything has to settle, and is returned once more."""
+        """Start over: every picture has to settle again and is returned again."""
         self._seen = {}
 
     def _below(self, path: Path) -> str | None:
-        """Name `path` as `_walk` would meet it; None where it lies elsewhere."""
+        """Return `path` as `_walk` would spell it; None if it lies outside the folder."""
         root, real = os.path.realpath(self.folder), os.path.realpath(path)
         inside = real != root and os.path.commonpath([root, real]) == root
         return str(self.folder / os.path.relpath(real, root)) if inside else None
 
     def _walk(self) -> dict[str, Modification]:
-        """All pictures by path, each in the state that it is in now."""
+        """Return all pictures by path, each in its present state."""
         found: dict[str, Modification] = {}
         folders = [str(self.folder)]
         while folders:
@@ -194,7 +199,7 @@ class Arrivals:
 
     @contextmanager
     def _noting(self, path: str) -> Iterator[None]:
-        """Note what cannot be looked at; what was removed meanwhile is none of it, nor a link to nowhere."""
+        """Record in `problems` that a path cannot be read; skip files that disappeared, and broken links."""
         try:
             yield
         except OSError as exc:
@@ -203,7 +208,7 @@ class Arrivals:
                 return
             error = DatasetError(
                 f"{printable(path)} is out of reach: {exc.strerror or exc}",
-                hint="check the folder, or the share that it lies on; it is looked for again",
+                hint="check the folder or its network share; the watch tries again",
             )
             if is_root:
                 raise error from exc

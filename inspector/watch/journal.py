@@ -1,7 +1,7 @@
-"""The results of a watch: one line for each state of each picture, whole or not at all, written once.
+"""The results of a watch: one whole line for each state of each picture, never written twice.
 
-The file is the only memory.  Whoever reads it knows what was inspected, and so does the next watch; where
-somebody replaces or shortens it, the watch goes on as if it had been started anew.
+The results file is the watch's only memory.  A restarted watch reads it to learn which pictures are done.  If
+somebody replaces or shortens the file, the watch goes on as if it had just been started.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from inspector.watch.arrivals import Arrival, Modification
 LOCK_SECONDS = 1.0
 
 _VERDICTS = frozenset(get_args(Verdict))
-_BEGINS = b'{"path":'  # each line of ours
+_BEGINS = b'{"path":'  # start of every line that a watch writes
 
 
 class WatchedImage(ScoredImage):
@@ -35,12 +35,12 @@ class WatchedImage(ScoredImage):
 
 
 class Printout:
-    """Results that go to a stream, and are remembered for as long as the process lives.
+    """Results on a stream, remembered in memory until the process ends.
 
     Parameters
     ----------
     write : callable
-        Takes one line, without its end.
+        Writes one line; the line comes without its line break.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -48,7 +48,7 @@ class Printout:
         self._done: dict[bytes, Verdict] = {}
 
     def verdict(self, arrival: Arrival) -> Verdict | None:
-        """Return the verdict on a picture in this state; None where there is no line of it."""
+        """Return the verdict on a picture in this state; None if it has no line."""
         return self._done.get(arrival.key)
 
     def append(self, row: WatchedImage) -> None:
@@ -57,49 +57,51 @@ class Printout:
         self._done[_arrival(row).key] = row.verdict
 
     def refresh(self) -> bool:
-        """Whether something else was written there since; never."""
+        """Return whether the results were changed from outside: never, on a stream."""
         return False
 
     def close(self) -> None:
-        """Do nothing: the stream belongs to others."""
+        """Do nothing; the caller owns the stream."""
 
 
 class Journal:
     """Results in a file of JSON lines.
 
-    A line is on the disk when `append` returns.  The lock beside the file dies with its process.
+    When `append` returns, the line is on the disk.  The lock file beside the results is released when its
+    process ends, however it ends.
 
     Parameters
     ----------
     path : Path
-        Made where it is missing; its folder is not.
+        Created if missing; its folder must exist.
     warn : callable
-        Is told, in one line, of lines that a watch has not written; they are kept.
+        Called with one line of text if the file holds lines that no watch wrote.  Such lines are kept.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path, self._warn = path, warn
         self._lock = ExitStack()
         self._done: dict[bytes, Verdict] = {}
-        self._reopened = False  # since `refresh` was asked
-        self._size_bytes = -1  # as far as we have read and written; below 0 it is not open
+        self._reopened = False  # since the last call of `refresh`
+        self._size_bytes = -1  # bytes read and written so far; -1 while the file is not open
 
     def open(self) -> None:
-        """Lock the file, cut off a last line that is not whole, and learn what it says.
+        """Lock the file, cut off an incomplete last line, and read which pictures are done.
 
         Raises
         ------
         StoreBusyError
-            Another watch writes there.
+            Another watch writes to this file.
         StorageError
-            It cannot be read or written.
+            The file cannot be read or written.
         UsageError
-            It is no file.
+            The path is not a file that a watch may write to.
         """
         self.close()
-        if not os.path.isdir(self.path.parent):  # noqa: PTH112 - locking would make it, where a share is away
+        if not os.path.isdir(self.path.parent):  # noqa: PTH112 - locking would create the folder of an unmounted share
             raise StorageError(
-                f"{printable(self.path)}: there is no such folder", hint="make it, or choose another --output"
+                f"{printable(self.path)}: there is no such folder",
+                hint="create the folder, or choose another --output",
             )
         with ExitStack() as stack:
             lock = self.path.with_name(f".{self.path.name}.lock")
@@ -114,11 +116,11 @@ class Journal:
         self._lock.close()
 
     def verdict(self, arrival: Arrival) -> Verdict | None:
-        """Return the verdict on a picture in this state; None where there is no line of it."""
+        """Return the verdict on a picture in this state; None if it has no line."""
         return self._done.get(arrival.key)
 
     def refresh(self) -> bool:
-        """Open the file again where it is closed, or is not what was written; return whether that was so."""
+        """Open the file again if it was closed or changed from outside; return whether that happened."""
         reopened, self._reopened = self._reopened, False
         return self._refresh() or reopened
 
@@ -134,12 +136,12 @@ class Journal:
         return True
 
     def append(self, row: WatchedImage) -> None:
-        """Write the line of a picture, unless there is one; wait until the disk has it.
+        """Write the line of a picture, unless it has one; return when the line is on the disk.
 
         Raises
         ------
         StorageError
-            The disk is full, read-only or out of reach; nothing of the line is left.
+            The disk is full, read-only or unreachable; no part of the line stays in the file.
         """
         arrival = _arrival(row)
         if self._refresh():
@@ -152,7 +154,7 @@ class Journal:
             try:
                 _write(descriptor, line)
             except BaseException:
-                # Should even this fail, then `refresh` sees another size, and `open` cuts.
+                # If even this fails, `refresh` sees the wrong size and `open` cuts the line off.
                 with suppress(OSError):
                     os.ftruncate(descriptor, self._size_bytes)
                 raise
@@ -175,7 +177,7 @@ class Journal:
                     if not done and not _is_torn(line, alone=not foreign):
                         raise UsageError(
                             f"{printable(self.path)} ends in half a line that inspector watch did not write",
-                            hint="name another file, or end its last line",
+                            hint="name another file, or complete its last line",
                         )
                     os.ftruncate(descriptor, size_bytes)
                     os.fsync(descriptor)
@@ -193,7 +195,7 @@ class Journal:
 
 
 def _is_torn(tail: bytes, *, alone: bool) -> bool:
-    """Whether the beginning of a line may be of ours; a power cut can leave zeros, and nothing else."""
+    """Return whether an incomplete line may come from a watch; a power cut can leave zero bytes only."""
     return tail.startswith(_BEGINS) or _BEGINS.startswith(tail) or (alone and not tail.strip(b"\0"))
 
 
@@ -209,7 +211,7 @@ def _arrival(row: WatchedImage) -> Arrival:
 
 
 def _known(line: bytes) -> tuple[Arrival, Verdict] | None:
-    """Read as much of a line as a watch has to remember; None where a watch has not written it."""
+    """Read picture, state and verdict from a line; None if no watch wrote the line."""
     try:
         row: dict[str, Any] = json.loads(line)
         path, verdict, modified = row["path"], row["verdict"], row["modified"]

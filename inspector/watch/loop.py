@@ -1,4 +1,4 @@
-"""A watched folder: what appears in it is inspected once, written down, and moved if that was asked for."""
+"""The loop of a watch: inspects each new picture once, writes its result, moves it if asked to."""
 
 from __future__ import annotations
 
@@ -17,73 +17,73 @@ from inspector.scoring.inspection import Inspection
 from inspector.types import Verdict
 from inspector.watch.arrivals import Arrival, Arrivals
 from inspector.watch.journal import Journal, Printout, WatchedImage
-from inspector.watch.sorter import Trays
+from inspector.watch.sorter import Sorter
 
 Stop = Callable[[], bool]
 
-_NAP_SECONDS = 0.05  # how soon a wish to stop is heard
+_NAP_SECONDS = 0.05  # between two looks at `stop`
 
 
 class Report(Protocol):
-    """Who is told how it goes."""
+    """Receives the progress of a watch."""
 
     def inspected(self, row: WatchedImage) -> None:
-        """A picture has its line."""
+        """Handle a picture whose line was written."""
 
     def problem(self, error: InspectorError) -> None:
-        """Something does not work, and is tried again; told once for as long as it lasts."""
+        """Handle a problem that the watch will retry; called once for as long as the problem lasts."""
 
     def recovered(self) -> None:
-        """All that did not work does again."""
+        """Handle the end of all problems."""
 
     def looked(self) -> None:
-        """The folder was looked through, and what had settled was dealt with."""
+        """Handle the end of a round: the folder was scanned and settled pictures were inspected."""
 
 
 class Watch:
-    """A folder that is looked through again and again.
+    """Scans a folder again and again and inspects new pictures.
 
     Parameters
     ----------
     arrivals : Arrivals
-        The folder.
+        The watched folder.
     results : Journal or Printout
-        Where lines go, and what is known of those that went there.
-    trays : Trays
-        Where pictures go.
+        Takes one line for each picture and knows which pictures have one.
+    sorter : Sorter
+        Moves inspected pictures.
     models : callable
-        Gives the model of the moment, opened and proved; raises an `InspectorError` where there is none.
+        Returns the model to use now, opened and verified; raises an `InspectorError` if there is none.
     report : Report
-        Who is told how it goes.
+        Receives the progress.
     heatmaps : Path, optional
-        A folder, already there, that takes one heatmap for each picture that could be read.
+        An existing folder for one heatmap of each picture that could be read.
 
     Notes
     -----
-    A line is on the disk before its picture is moved, and a picture that has a line is never scored
-    again in the same state.  So whenever the process is killed, the next one goes on from the lines alone.
+    The line is on the disk before the picture is moved, and a picture that has a line is never scored again
+    in the same state.  So a watch can be killed at any moment, and the next one goes on from the lines alone.
     """
 
     def __init__(
         self,
         arrivals: Arrivals,
         results: Journal | Printout,
-        trays: Trays,
+        sorter: Sorter,
         models: Callable[[], Detector],
         report: Report,
         heatmaps: Path | None = None,
     ) -> None:
         self.verdicts: Counter[Verdict] = Counter()
-        self._arrivals, self._results, self._trays = arrivals, results, trays
+        self._arrivals, self._results, self._sorter = arrivals, results, sorter
         self._models, self._report, self._heatmaps = models, report, heatmaps
         self._problems: list[InspectorError] = []  # of this round
-        self._undrawn: StorageError | None = None  # until a heatmap can be written again
-        self._told: set[str] = set()  # what did not work in the last round
+        self._undrawn: StorageError | None = None  # why the last heatmap could not be written
+        self._told: set[str] = set()  # kinds of problems of the last round
 
     def run(self, interval_seconds: float, stop: Stop) -> None:
-        """Look every `interval_seconds` until `stop` says so; a round ends after the picture at hand.
+        """Run a round every `interval_seconds` until `stop` returns True, also between two pictures.
 
-        Looking takes at most half of the time, so that a slow share has a rest between two looks.
+        Scanning takes at most half of the time, so that a slow share is not kept busy.
         """
         while not stop():
             try:
@@ -95,12 +95,12 @@ class Watch:
             self._pause(max(interval_seconds, self._arrivals.look_seconds), stop)
 
     def once(self, settle_seconds: float, stop: Stop) -> int:
-        """Inspect what is there, and return the number of pictures that were still being written.
+        """Inspect the pictures that are there; return how many were still being written.
 
         Raises
         ------
         InspectorError
-            Something does not work; all that can be inspected nevertheless has been.
+            The first problem, after every other picture was inspected.
         """
         self._arrivals.look()
         self._pause(settle_seconds, stop)
@@ -112,9 +112,9 @@ class Watch:
 
     def _round(self, stop: Stop) -> None:
         self._problems = [] if self._undrawn is None else [self._undrawn]
-        self._models()  # one that was promoted is opened before the next picture comes
+        self._models()  # opens a promoted model before the next picture arrives
         settled = self._look()
-        if not settled and not self._trays.unfinished:
+        if not settled and not self._sorter.unfinished:
             return
         if self._results.refresh():
             self._arrivals.forget()
@@ -122,37 +122,37 @@ class Watch:
         for arrival in settled:
             if stop():
                 break
-            self._deal_with(arrival)
+            self._process(arrival)
 
     def _look(self) -> list[Arrival]:
         try:
             settled = self._arrivals.look()
         except DatasetError:
-            self._results.close()  # they may lie on the same share
+            self._results.close()  # the results may lie on the same share
             raise
         self._problems += self._arrivals.problems
         return settled
 
     def _finish_moves(self) -> None:
         try:
-            self._trays.finish(self._results.verdict)
+            self._sorter.finish(self._results.verdict)
         except StorageError as error:
             self._problems.append(error)
 
-    def _deal_with(self, arrival: Arrival) -> None:
-        """Bring a picture as far as it can be brought; a later look meets it again if that is not all."""
+    def _process(self, arrival: Arrival) -> None:
+        """Inspect and move a picture; if either fails, a later scan returns the picture again."""
         verdict = self._results.verdict(arrival) or self._inspect(arrival)
         if verdict is None:
             return
         try:
-            self._trays.move(arrival, verdict)
+            self._sorter.move(arrival, verdict)
         except StorageError as error:
             self._problems.append(error)
         else:
             self._arrivals.take(arrival)
 
     def _inspect(self, arrival: Arrival) -> Verdict | None:
-        """Write the line of a picture; None where it is gone, has changed, or cannot be read now."""
+        """Score a picture and write its line; None if it is gone, has changed or cannot be read now."""
         detector = self._models()
         try:
             content = arrival.read(detector.settings.max_bytes)
@@ -173,7 +173,7 @@ class Watch:
         return row.verdict
 
     def _draw(self, arrival: Arrival, detector: Detector, inspection: Inspection) -> str | None:
-        """Write the heatmap of a picture under a name that is its own; the verdict does not wait for it."""
+        """Write the heatmap of a picture under a unique name; a failure does not hold up the verdict."""
         drawn = None if self._heatmaps is None else detector.draw(inspection)
         if self._heatmaps is None or drawn is None:
             return None
@@ -189,7 +189,7 @@ class Watch:
         return str(self._heatmaps / name)
 
     def _cause(self, error: InspectorError) -> InspectorError:
-        """What is behind an error: where the folder is out of reach, so may be what lies in it."""
+        """Return the folder's own error if the folder cannot be read; it explains errors of files in it."""
         try:
             self._look()
         except DatasetError as gone:
@@ -197,7 +197,7 @@ class Watch:
         return error
 
     def _tell(self) -> None:
-        """Report each kind of problem once for as long as it lasts, and the end of the last one."""
+        """Report each kind of problem once while it lasts, and the end of the last one."""
         problems = {_kind(error): error for error in reversed(self._problems)}
         for kind in problems.keys() - self._told:
             self._report.problem(problems[kind])
@@ -212,5 +212,5 @@ class Watch:
 
 
 def _kind(error: InspectorError) -> str:
-    """What stays the same while a problem lasts: its message may count bytes, or name the next picture."""
+    """Return what stays the same while a problem lasts; the message may name another picture each time."""
     return f"{type(error).__name__} {getattr(error.__cause__, 'errno', error.message)}"

@@ -1,8 +1,9 @@
-"""Inspected pictures moved into one folder for each verdict: none overwritten, none lost on the way.
+"""Moves inspected pictures into one folder for each verdict; overwrites and loses none.
 
-A picture is first renamed into `DIR/.moving`, where no writer replaces it and no look finds it, under the
-path that it had.  There it is compared once more with what was inspected, and then gets its name in the tray.
-Whatever a killed watch left in `.moving` says by its path and state which line of the results is its own.
+A picture is first renamed into `DIR/.moving`, keeping its relative path.  There no writer replaces it and
+no scan finds it.  The sorter compares it once more with the state that was inspected, and then gives it a
+name in the folder of its verdict.  If a watch is killed in between, path and state of a picture in `.moving`
+tell which line of the results belongs to it.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from inspector.watch.arrivals import Arrival, Modification
 HELD = ".moving"
 
 
-class Trays:
-    """The folders `pass`, `review`, `fail` and `invalid` below a destination.
+class Sorter:
+    """Sorts pictures into the folders `pass`, `review`, `fail` and `invalid` below a destination.
 
     Parameters
     ----------
     folder : Path
-        Where pictures arrive; absolute.
+        The watched folder; absolute.
     destination : Path, optional
-        Nothing is moved without it.
+        Without it, no picture is moved.
     """
 
     def __init__(self, folder: Path, destination: Path | None = None) -> None:
@@ -43,42 +44,44 @@ class Trays:
 
     @property
     def folders(self) -> list[Path]:
-        """The four folders; none where nothing is moved."""
+        """The four folders of the verdicts; empty if no picture is moved."""
         return [] if self.destination is None else [self.destination / name for name in get_args(Verdict)]
 
     def make(self) -> None:
-        """Make the four folders; later, where one is missing, a share is away, and it is not ours to make.
+        """Create the four folders, once at the start.
+
+        A folder that is missing later means an unmounted share, so `move` does not create it again.
 
         Raises
         ------
         StorageError
-            They cannot be made.
+            A folder cannot be created.
         """
         for folder in self.folders:
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
 
     def move(self, arrival: Arrival, verdict: Verdict) -> None:
-        """Move a picture into the tray of its verdict, if it is still what was inspected.
+        """Move a picture into the folder of its verdict, if it is still in the inspected state.
 
-        A link stays where it is: moved, it might lead elsewhere.
+        A symbolic link stays in place: moved, it might point to another file.
 
         Raises
         ------
         StorageError
-            It cannot be moved, and lies where it was.
+            The picture cannot be moved; it is still in its old place.
         """
         if self.destination is None or os.path.islink(arrival.path):  # noqa: PTH114 - raises nothing
             return
-        tray, path = self.destination / verdict, Path(arrival.path)
-        with storage_errors(tray):
+        target, path = self.destination / verdict, Path(arrival.path)
+        with storage_errors(target):
             held = self._hold(path)
             if held is None:
                 return
             try:
                 if Modification.of(held.stat()) == arrival.modified:
-                    _place(held, tray, path.name)
-                # Otherwise another picture had taken its name, and goes back with what cannot be moved.
+                    _place(held, target, path.name)
+                # Otherwise another picture had taken this name; it goes back below.
             finally:
                 if held.exists():
                     path.parent.mkdir(exist_ok=True)
@@ -87,21 +90,21 @@ class Trays:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a watch that died, or could not go on, left pictures half way."""
-        return os.path.isdir(self._held)  # noqa: PTH112 - raises nothing, whatever the share does
+        """True if an earlier watch left pictures in `.moving`."""
+        return os.path.isdir(self._held)  # noqa: PTH112 - never raises, even if the share fails
 
     def finish(self, verdict: Callable[[Arrival], Verdict | None]) -> None:
-        """Move what was left half way on to its tray, or back if there is no line of it.
+        """Complete interrupted moves: to the folder of the verdict, or back if the results have no line.
 
         Parameters
         ----------
         verdict : callable
-            What the results say of a picture.
+            Returns the verdict of an arrival, or None.
 
         Raises
         ------
         StorageError
-            Something cannot be moved, and stays half way.
+            A picture cannot be moved and stays in `.moving`.
         """
         with storage_errors(self.destination or self.folder):
             for place, _, names in os.walk(self._held, topdown=False):
@@ -116,13 +119,14 @@ class Trays:
                 self._clear(Path(place))
 
     def _hold(self, path: Path) -> Path | None:
-        """Take a picture out of the reach of writers; None where it is gone."""
+        """Rename a picture into `.moving`, out of the reach of writers; None if it is gone."""
         held = self._held / path.relative_to(self.folder)
-        self._held.mkdir(exist_ok=True)  # not its parents: where a share is away, they are not ours to make
+        self._held.mkdir(exist_ok=True)  # without parents: those of an unmounted share must not be created
         held.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(held):
             raise StorageError(
-                f"{printable(held)} is in the way of a picture that is to be moved", hint="move it away"
+                f"{printable(held)} is in the way of a picture that is to be moved",
+                hint="move or delete that file",
             )
         try:
             path.rename(held)
@@ -132,7 +136,7 @@ class Trays:
         return held
 
     def _clear(self, folder: Path) -> None:
-        """Remove `folder` and those above it, up to `.moving`, as far as they are empty."""
+        """Remove `folder` and its parents up to `.moving`, as far as they are empty."""
         with suppress(OSError):
             while folder != self.folder:
                 folder.rmdir()
@@ -140,9 +144,10 @@ class Trays:
 
 
 def _place(held: Path, folder: Path, name: str, *, may_be_there: bool = False) -> None:
-    """Give a file a name in `folder`, which is there, that nothing has yet, and take the one that it had.
+    """Move a file into an existing folder, under a free name.
 
-    With `may_be_there`, a file of that name, time and content is the file itself, placed before.
+    With `may_be_there`, a file there of the same name, time and content is this file, placed by an earlier
+    watch.
     """
     try:
         _name(held, held, folder / name, may_be_there=may_be_there)
@@ -170,14 +175,14 @@ def _name(file: Path, original: Path, wanted: Path, *, may_be_there: bool) -> No
 
 
 def _numbered(wanted: Path) -> Iterator[Path]:
-    """Names to try: `part.png`, `part_2.png`, `part_3.png` and so on."""
+    """Yield names to try: `part.png`, `part_2.png`, `part_3.png` and so on."""
     yield wanted
     for number in itertools.count(2):
         yield wanted.with_name(f"{shortened(wanted.stem)}_{number}{wanted.suffix}")
 
 
 def _rename(file: Path, target: Path) -> None:
-    """Rename a file; `FileExistsError` where something has that name, which `os.rename` would replace."""
+    """Rename a file without replacing another one: `FileExistsError` if the name is taken."""
     try:
         os.link(file, target)
     except FileExistsError:
@@ -187,13 +192,13 @@ def _rename(file: Path, target: Path) -> None:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from exc
-        file.rename(target)  # this disk knows no second names, or there is a reason that will show again
+        file.rename(target)  # no hard links on this file system; any other error shows again here
     else:
         file.unlink()
 
 
 def _copy(file: Path, folder: Path) -> Path:
-    """Copy a file, with its time, to another disk, under a name that a second attempt writes over."""
+    """Copy a file and its time to another disk; a second attempt overwrites the same temporary name."""
     copy = folder / f"{TEMPORARY}{Arrival(str(file), Modification.of(file.stat())).key.hex()}"
     try:
         shutil.copy2(file, copy)

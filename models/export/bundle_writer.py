@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inspector import extras
-from inspector.bundle.folder import GRAPH, HELDOUT_LATENTS, INT8_GOLDEN, INT8_GRAPH, REFERENCE
+from calibration.report import page as report
+from calibration.thresholds import make_calibration
+from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
     SCHEMA_VERSION,
@@ -24,8 +25,15 @@ from inspector.bundle.records import (
     Manifest,
     TrainingSummary,
 )
+from inspector.bundle.reference import (
+    HELDOUT_LATENTS,
+    MEMORY_BANK,
+    MEMORY_BANK_DIGESTS,
+    TRAINING_DIGESTS,
+    short_digest,
+    write_reference,
+)
 from inspector.errors import ImageError
-from inspector.generation.training_images import DIGESTS, LANDMARK_DIGESTS
 from inspector.imaging.colour import Colour
 from inspector.imaging.decode import decode
 from inspector.imaging.files import printable
@@ -42,6 +50,7 @@ from models.inspection.build import Graphs
 from models.training.course import Course
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
+FLOOR = -0.5  # a component far below the usual does not make up for a defect that another one sees
 SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
@@ -88,7 +97,7 @@ class Learned:
     assemble : callable
         Puts networks, normalisation and scoring together.
     fusion : dict
-        How its components are fused: `fused` and `weights` of a calibration; the default without it.
+        The arguments `fused` and `weights` of `calibration.thresholds.make_calibration`.
     figures : dict of str to float
         What else was measured, for the manifest.
     rounds : bool
@@ -100,7 +109,7 @@ class Learned:
     course: Course
     parameters: dict[str, int]
     assemble: Callable[[], Graphs]
-    fusion: dict[str, Any] = field(default_factory=dict)
+    fusion: dict[str, Any]
     figures: dict[str, float] = field(default_factory=dict)
     rounds: bool = False
 
@@ -195,7 +204,7 @@ def _try_int8(
 
 
 def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibration:
-    calibration: Calibration = extras.room("calibration.thresholds").make_calibration(
+    return make_calibration(
         graphs.training.statistics,
         heldout.statistics,
         heldout.anomaly_map[:, 0, 0],
@@ -205,8 +214,8 @@ def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibr
         max_review=material.options.max_review,
         source=f"{len(material.heldout)} held-out pictures of {printable(material.folder)}",
         **material.learned.fusion,
+        floor=FLOOR,
     )
-    return calibration
 
 
 def _summary(material: Material) -> TrainingSummary:
@@ -240,20 +249,20 @@ def _recorded(folder: Path) -> str | None:
 
 
 def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: Graphs) -> None:
-    """Latents for drift (held-out pictures only), landmarks, and which files the model knows."""
+    """Write latents for drift (held-out pictures only), the memory bank, and digests of known files."""
     pictures = material.pictures
 
     def digests(rows: NDArray[np.intp]) -> NDArray[np.uint64]:
-        return np.array([int(pictures.known.digests[i][:16], 16) for i in rows], np.uint64)
+        return np.array([short_digest(pictures.known.digests[i]) for i in rows], np.uint64)
 
     arrays: dict[str, NDArray[np.generic]] = {
         HELDOUT_LATENTS: heldout.latent,
-        "landmarks": graphs.landmarks,
-        DIGESTS: digests(pictures.training),
+        MEMORY_BANK: graphs.landmarks,
+        TRAINING_DIGESTS: digests(pictures.training),
     }
     if graphs.parts is not None:
-        arrays[LANDMARK_DIGESTS] = digests(pictures.heldout)
-    np.savez(target / REFERENCE, allow_pickle=False, **arrays)
+        arrays[MEMORY_BANK_DIGESTS] = digests(pictures.heldout)
+    write_reference(target, arrays)
 
 
 def _write_report(
@@ -263,7 +272,6 @@ def _write_report(
     calibration: Calibration,
     graphs: Graphs,
 ) -> None:
-    report = extras.room("calibration.report.page")
     pictures = material.pictures.known
     components = decision.component_scores(graphs.training.statistics, manifest.columns, calibration)
     scores = decision.fuse(components, calibration)

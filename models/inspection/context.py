@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inspector import extras
+from calibration.gaussian import conditional_residual
 from models.inspection.patches import Shape, sizes
 
 DIRECTIONS = 128  # in which good pictures vary at most; what is left of them is noise
@@ -191,9 +191,8 @@ class GoodLayouts:
 
 def learned(rows: Tensor, shape: Shape) -> Gaussians:
     """Estimate from rows (n, p) of good pictures, n at least 2."""
-    room = extras.room("calibration.gaussian")
     return tuple(
-        Gaussian(*(torch.from_numpy(each).float() for each in room.conditional_residual(part, DIRECTIONS)))
+        Gaussian(*(torch.from_numpy(each).float() for each in conditional_residual(part, DIRECTIONS)))
         for part in np.split(rows.double().numpy(), np.cumsum(sizes(shape))[:-1], axis=1)
     )
 

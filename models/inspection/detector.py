@@ -31,6 +31,9 @@ MAPS = (
 )
 DISTANCES = ("fine", "wide", "coarse")  # the kernel distances of `Maps`
 LAYOUTS = ("expected", "layout")  # its judgements of places by the others: of codes, and of light
+# The components that enter the score, and the weight of each.
+FUSED = ("head", "latent_mmd", "latent_mmd_coarse", "layout")
+WEIGHTS = (0.3, 0.25, 0.05, 0.4)
 COLUMNS = tuple(Column(component=name, share=share) for name, shares in MAPS for share in shares)
 
 

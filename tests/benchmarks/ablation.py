@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from calibration.thresholds import FUSED, WEIGHTS
+from models.inspection.detector import FUSED, WEIGHTS
 from tests.benchmarks.command import ended
 from tests.benchmarks.detection import run
 from tests.benchmarks.request import arguments, requests
@@ -32,8 +32,8 @@ def _without(component: str) -> Part:
     kept = {name: weight for name, weight in zip(FUSED, WEIGHTS, strict=True) if name != component}
     return Part(
         constants={
-            "calibration.thresholds.FUSED": tuple(kept),
-            "calibration.thresholds.WEIGHTS": tuple(kept.values()),
+            "models.inspection.detector.FUSED": tuple(kept),
+            "models.inspection.detector.WEIGHTS": tuple(kept.values()),
         }
     )
 

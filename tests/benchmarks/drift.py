@@ -18,6 +18,7 @@ from scipy.stats import binom
 
 import inspector
 from inspector import drift
+from inspector.bundle.reference import heldout_latents
 from inspector.imaging.decode import decode
 from tests.soak.program import demand, finish, say
 
@@ -46,7 +47,7 @@ def simulate(repetitions: int) -> None:
 
 def split(detector: inspector.Detector, good: np.ndarray, times: int) -> None:
     """Halves of the normals that training has not seen, against each other."""
-    rows = np.concatenate([drift.reference_latents(detector.bundle), good])
+    rows = np.concatenate([heldout_latents(detector.bundle), good])
     rng, flagged = np.random.default_rng(0), 0
     for seed in range(times):
         order = rng.permutation(len(rows))

@@ -21,10 +21,11 @@ from inspector.commands.progress import shown_progress
 from inspector.scoring.runtime import DetectorSession
 from models import dataset
 from models.export import onnx_graphs
+from models.export.bundle_writer import FLOOR
 from models.fit import BATCH, CROP
 from models.inspection import build
 from models.inspection.batches import CropSampler
-from models.inspection.detector import COLUMNS
+from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
 from models.inspection.options import InspectionOptions
 from models.inspection.train import TrainOptions, train
 from models.training.course import Plan
@@ -54,6 +55,9 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
         fresh.statistics,
         fresh.anomaly_map[:, 0, 0],
         COLUMNS,
+        fused=FUSED,
+        weights=WEIGHTS,
+        floor=FLOOR,
         disturbed_statistics=graphs.disturbed_statistics,
         max_false_reject=options.max_false_reject,
         max_review=None,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calibration.thresholds import FUSED, WEIGHTS
 from inspector.errors import UsageError
+from models.inspection.detector import FUSED, WEIGHTS
 from models.inspection.options import InspectionOptions
 from tests.benchmarks import ablation, detection, penalties
 from tests.benchmarks.comparison import NAMES
@@ -67,8 +67,8 @@ def test_what_a_part_changes_is_there_to_be_changed(part: str) -> None:
 def test_without_a_component_the_others_keep_their_weights() -> None:
     """Of the layout, the last one, nothing is left."""
     constants = ablation.PARTS["no layout"].constants
-    assert constants["calibration.thresholds.FUSED"] == FUSED[:-1]
-    assert constants["calibration.thresholds.WEIGHTS"] == WEIGHTS[:-1]
+    assert constants["models.inspection.detector.FUSED"] == FUSED[:-1]
+    assert constants["models.inspection.detector.WEIGHTS"] == WEIGHTS[:-1]
 
 
 def test_a_set_that_cannot_be_fitted_does_not_end_the_others(tmp_path: Path, capsys: Output) -> None:

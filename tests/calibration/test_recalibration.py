@@ -10,9 +10,9 @@ import pytest
 from calibration.conformal import ConformalThreshold
 from calibration.recalibration import recalibrate
 from inspector.bundle.folder import INT8_GRAPH, Bundle, Fill, write_bundle
+from inspector.bundle.reference import content_digest
 from inspector.bundle.store import Store
 from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
-from inspector.generation.training_images import content_digest
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
@@ -116,10 +116,10 @@ def test_a_report_of_its_own(store: Store, normals: Path) -> None:
     assert "Recalibrated with 25 new good pictures; the networks are those of version 1." in page
 
 
-def test_what_it_compares_with_does_not_count(normals: Path, tmp_path: Path) -> None:
-    """Held-out pictures that are landmarks are left out as well, and are so the next time."""
-    landmark = content_digest(write_picture(normals / "heldout.png", good_picture(7)))
-    before = write_bundle(tmp_path / "before", tiny_fill(training_digests=[], landmark_digests=[landmark]))
+def test_pictures_in_the_memory_bank_do_not_count(normals: Path, tmp_path: Path) -> None:
+    """Held-out pictures whose patches are in the memory bank are left out, the next time as well."""
+    stored = content_digest(write_picture(normals / "heldout.png", good_picture(7)))
+    before = write_bundle(tmp_path / "before", tiny_fill(training_digests=[], memory_bank_digests=[stored]))
     after = recalibrate(before, normals, tmp_path / "after")
     assert (after.images, after.skipped) == (25, (("heldout.png", "learned from"),))
     assert recalibrate(after.bundle, normals, tmp_path / "again").skipped == after.skipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,11 @@ from inspector.errors import UsageError
 from inspector.scoring import decision
 
 Floats = NDArray[np.float32]
+FUSION: dict[str, Any] = {
+    "fused": ("head", "latent_mmd", "latent_mmd_coarse", "layout"),
+    "weights": (0.3, 0.25, 0.05, 0.4),
+    "floor": -0.5,
+}
 SHARES = (0.0007, 0.005, 0.03)
 COLUMNS = tuple(
     Column(component=name, share=share)
@@ -45,6 +51,7 @@ def calibrated(
         statistics(m, seed + 1),
         np.random.default_rng(seed + 2).gamma(5.0, size=m),
         COLUMNS,
+        **FUSION,
         max_false_reject=max_false_reject,
         max_review=max_review,
         source="a test",
@@ -75,7 +82,13 @@ def test_standardisation_comes_from_training_pictures_alone() -> None:
     """Other held-out pictures change the threshold, never centre and scale."""
     first, second = (
         make_calibration(
-            statistics(100, 0), statistics(59, seed), np.ones(59), COLUMNS, max_false_reject=0.05, source=""
+            statistics(100, 0),
+            statistics(59, seed),
+            np.ones(59),
+            COLUMNS,
+            **FUSION,
+            max_false_reject=0.05,
+            source="",
         )
         for seed in (1, 2)
     )
@@ -90,7 +103,7 @@ def test_components_outside_the_score_do_not_matter() -> None:
     wild[:, :3] *= 1000  # reconstruction
     thresholds = [
         make_calibration(
-            statistics(100, 0), each, np.ones(59), COLUMNS, max_false_reject=0.05, source=""
+            statistics(100, 0), each, np.ones(59), COLUMNS, **FUSION, max_false_reject=0.05, source=""
         ).threshold
         for each in (heldout, wild)
     ]
@@ -107,6 +120,7 @@ def test_what_light_moves_counts_less() -> None:
             statistics(5, 1),
             np.ones(5),
             COLUMNS,
+            **FUSION,
             disturbed_statistics=rows,
             max_false_reject=0.05,
             source="",
@@ -128,7 +142,6 @@ def test_other_components_can_be_fused() -> None:
         max_false_reject=0.05,
         fused=("reconstruction",),
         weights=(1.0,),
-        floor=None,
         source="",
     )
     assert calibration.fused == ("reconstruction",)

@@ -11,12 +11,12 @@ import pytest
 from scipy.stats import binom
 
 from calibration.recalibration import recalibrate
-from inspector.bundle.folder import Bundle, write_bundle
+from inspector.bundle.folder import Bundle
 from inspector.bundle.records import Manifest
+from inspector.bundle.reference import content_digest
 from inspector.bundle.store import Store
-from inspector.drift import IMQ_SCALES, compare, fewest, latents, mmd_test, reference_latents
-from inspector.errors import BundleError, TooFewImagesError
-from inspector.generation.training_images import content_digest
+from inspector.drift import IMQ_SCALES, compare, fewest, latents, mmd_test
+from inspector.errors import TooFewImagesError
 from inspector.scoring.detector import Detector
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
@@ -149,21 +149,6 @@ def test_too_few_pictures(tmp_path: Path) -> None:
     detector = Detector(tiny_bundle(tmp_path / "m"))
     with pytest.raises(TooFewImagesError, match="at least 2 pictures are needed"):
         compare(detector.bundle, np.zeros((1, 3)))
-
-
-def test_a_reference_of_something_else(tmp_path: Path) -> None:
-    """A bundle without codes, or with codes that are none, is refused."""
-
-    def filled(folder: Path, **arrays: np.ndarray) -> Manifest:
-        manifest = tiny_fill()(folder)
-        np.savez(folder / "reference.npz", allow_pickle=False, **arrays)
-        return manifest
-
-    without = write_bundle(tmp_path / "a", lambda folder: filled(folder, other=np.zeros(3)))
-    flat = write_bundle(tmp_path / "b", lambda folder: filled(folder, heldout_latents=np.zeros(3)))
-    for bundle in (without, flat):
-        with pytest.raises(BundleError, match=r"reference\.npz"):
-            reference_latents(bundle)
 
 
 def test_recalibration_moves_the_reference(tmp_path: Path, days: Path) -> None:

@@ -27,6 +27,12 @@ from inspector.bundle.records import (
     ParitySummary,
     TrainingSummary,
 )
+from inspector.bundle.reference import (
+    HELDOUT_LATENTS,
+    MEMORY_BANK_DIGESTS,
+    TRAINING_DIGESTS,
+    write_reference,
+)
 from inspector.imaging.encode import encode_png
 from inspector.scoring.runtime import DetectorSession
 
@@ -70,7 +76,7 @@ def tiny_fill(
     review_threshold: float | None = None,
     spread: float = 1.0,
     training_digests: Sequence[int] | None = None,
-    landmark_digests: Sequence[int] | None = None,
+    memory_bank_digests: Sequence[int] | None = None,
     folder: Path | None = None,
     int8: bool = False,
 ) -> Fill:
@@ -88,12 +94,12 @@ def tiny_fill(
         graph = DetectorSession(folder / "detector.onnx", threads=1)
         heldout = np.stack([good_picture(seed) for seed in range(19)])
         raw = graph.run(heldout)
-        arrays: dict[str, Any] = {"heldout_latents": raw.latent}
+        arrays: dict[str, Any] = {HELDOUT_LATENTS: raw.latent}
         if training_digests is not None:
-            arrays["training_digests"] = np.array(training_digests, np.uint64)
-        if landmark_digests is not None:
-            arrays["landmark_digests"] = np.array(landmark_digests, np.uint64)
-        np.savez(folder / "reference.npz", **arrays)
+            arrays[TRAINING_DIGESTS] = np.array(training_digests, np.uint64)
+        if memory_bank_digests is not None:
+            arrays[MEMORY_BANK_DIGESTS] = np.array(memory_bank_digests, np.uint64)
+        write_reference(folder, arrays)
         write_golden(folder, heldout[:3], graph.run(heldout[:3]))
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
         numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)

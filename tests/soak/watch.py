@@ -245,7 +245,7 @@ def _missing(line: Line) -> set[bytes]:
 
 
 def left_over(folder: Path) -> list[str]:
-    """Pictures that still lie in the watched folder, or are half way to their tray."""
+    """Pictures that still lie in the watched folder, or are half way to their verdict's folder."""
     return [path.name for path in folder.rglob("*.png") if not path.name.startswith(".")]
 
 
@@ -267,11 +267,11 @@ def _judge(line: Line, sorted_: Path | None) -> None:
         f"{len(lines) - len(line.stayed)} of states that passed; {dict(Counter(verdicts.values()))}"
     )
     if sorted_ is not None:
-        _judge_trays(line, sorted_)
+        _judge_sorted(line, sorted_)
 
 
-def _judge_trays(line: Line, sorted_: Path) -> None:
-    """Every state that stayed is in the tray of its verdict, once; what else is there has its line, too."""
+def _judge_sorted(line: Line, sorted_: Path) -> None:
+    """Every state that stayed is in the folder of its verdict, once; what else is there has its line, too."""
     known, found = dict(contents()), Counter[bytes]()
     for path in sorted_.rglob("*"):
         if path.is_file():
@@ -281,10 +281,10 @@ def _judge_trays(line: Line, sorted_: Path) -> None:
             key = Arrival(str(origin), Modification.of(path.stat())).key
             found[key] += 1
             demand(line.results.verdicts.get(key) == path.parent.name, f"{path} is not what its line says")
-            demand(known.get(path.read_bytes(), "invalid") == path.parent.name, f"{path} is in a wrong tray")
+            demand(known.get(path.read_bytes(), "invalid") == path.parent.name, f"{path}: wrong folder")
     demand(line.stayed.keys() <= found.keys(), f"{len(line.stayed.keys() - found.keys())} are not moved")
     demand(found.total() == len(found), "a picture is there twice")
-    say(f"{len(found)} pictures in their trays, each once, and none left behind")
+    say(f"{len(found)} pictures in their folders, each once, and none left behind")
 
 
 def _until(holds: Callable[[], object], what: str) -> None:

@@ -120,7 +120,7 @@ def _add_inspections(app: FastAPI, service: Service) -> None:
             raise Problem(404, "picture_not_kept", f"the picture of inspection {number} is not kept")
 
         def draw() -> bytes:
-            detector = service.fleet.get(f"{inspection.model.name}@{inspection.model.version}")
+            detector = service.registry.get(f"{inspection.model.name}@{inspection.model.version}")
             return render(view, data, inspection, detector)
 
         async with service.drawing:
@@ -164,7 +164,7 @@ def _add_cards(app: FastAPI, service: Service) -> None:
 
     async def opened(name: str) -> Detector:
         with service.engine.place():
-            detector, _ = await service.engine.run(lambda: service.fleet.get(name))
+            detector, _ = await service.engine.run(lambda: service.registry.get(name))
         return detector
 
     @app.get(

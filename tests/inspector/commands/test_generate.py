@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inspector.bundle.folder import MANIFEST, Bundle, seal, write_bundle
+from inspector.bundle.reference import content_digest
 from inspector.bundle.store import Store
 from inspector.demo.dataset import render
-from inspector.generation.training_images import content_digest
 from inspector.imaging import montage
 from tests.conftest import Mount
 from tests.inspector.conftest import Command, Ended

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from inspector.bundle.folder import write_bundle
+from inspector.bundle.reference import content_digest
 from inspector.errors import NoImagesError
 from inspector.generation import training_images
 from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
@@ -30,7 +31,7 @@ def names(found: training_images.TrainingPictures) -> list[str]:
 
 def test_only_what_was_learned_is_found(folder: Path, tmp_path: Path) -> None:
     """Of a folder those pictures count whose content the model knows, under whatever name, once each."""
-    digests = [training_images.content_digest(folder / f"{seed}.png") for seed in (1, 2, 5)]
+    digests = [content_digest(folder / f"{seed}.png") for seed in (1, 2, 5)]
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=[*digests, 7]))
     (folder / "2.png").rename(folder / "renamed.png")
     found = training_images.find(bundle, folder)
@@ -49,7 +50,7 @@ def test_where_nothing_is_known_all_count(folder: Path, tmp_path: Path, digests:
 
 def test_the_recorded_folder(folder: Path, tmp_path: Path) -> None:
     """A model finds the folder of its fit, and nothing where that is gone or holds something else."""
-    digests = [training_images.content_digest(folder / "1.png")]
+    digests = [content_digest(folder / "1.png")]
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=digests, folder=folder))
     found = training_images.find_recorded(bundle)
     assert found is not None

@@ -45,7 +45,7 @@ def test_killed_and_torn(folder: Path) -> None:
 
 
 KILLS = {
-    "before it is held": "sorter.Trays._hold = lambda *_: die()",
+    "before it is held": "sorter.Sorter._hold = lambda *_: die()",
     "before it is placed": "sorter._place = lambda *_, **__: die()",
     "while it has both names": "link = os.link; os.link = lambda *paths: (link(*paths), die())",
     "while there is a copy": "sorter._name = lambda *_, **__: die()",
@@ -56,7 +56,7 @@ KILLS = {
     "moment", [pytest.param(moment, marks=pytest.mark.system if "copy" in moment else ()) for moment in KILLS]
 )
 def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str) -> None:
-    """Killed at any point of a move, the next one completes it: one line, and one file in the tray."""
+    """After a kill at any point of a move, the next watch completes it: one line and one moved file."""
     results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
     content = {f"{number}.png": encode_png(good_picture(number)) for number in range(40)}
     for name, picture in content.items():

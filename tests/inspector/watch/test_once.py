@@ -137,7 +137,7 @@ def test_results_on_stdout(command: Command, folder: Path) -> None:
     assert set(contents(folder)) == {"a.png"}
 
 
-def test_heatmaps_and_trays_inside_the_folder(command: Command, folder: Path) -> None:
+def test_heatmaps_and_verdict_folders_inside_the_folder(command: Command, folder: Path) -> None:
     """What the watch itself puts below the folder is never taken for an arrival."""
     for name in ("a.png", "deep/a.png"):
         write(folder / name, BAD)
@@ -162,8 +162,8 @@ def test_heatmaps_and_trays_inside_the_folder(command: Command, folder: Path) ->
     assert left == {"fail/a.png", "fail/a_2.png"}
 
 
-def test_trays_given_by_another_name_of_the_folder(command: Command, folder: Path) -> None:
-    """A link to the watched folder does not make the trays below it arrive."""
+def test_verdict_folders_given_by_another_name_of_the_folder(command: Command, folder: Path) -> None:
+    """A link to the watched folder does not make the verdict folders below it arrive."""
     (folder.parent / "alias").symlink_to(folder)
     write(folder / "a.png", GOOD)
     for _ in range(2):

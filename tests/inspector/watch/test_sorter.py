@@ -13,35 +13,35 @@ import pytest
 from inspector.errors import StorageError
 from inspector.types import Verdict
 from inspector.watch.arrivals import Arrival
-from inspector.watch.sorter import Trays
+from inspector.watch.sorter import Sorter
 from tests.conftest import Mount
 from tests.inspector.watch.watching import arrived, contents, other_disk, write
 
 
 @pytest.fixture(params=["the same disk", pytest.param("another disk", marks=pytest.mark.system)])
-def trays(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trays]:
-    """Trays beside the watched folder, on its disk or on another one."""
+def sorter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sorter]:
+    """A sorter whose verdict folders lie beside the watched folder, on its disk or on another one."""
     (tmp_path / "in").mkdir()
     with ExitStack() as stack:
         if request.param == "another disk":
             stack.enter_context(other_disk(tmp_path / "sorted"))
-        made = Trays(tmp_path / "in", tmp_path / "sorted")
+        made = Sorter(tmp_path / "in", tmp_path / "sorted")
         made.make()
         yield made
 
 
-def test_pictures_go_to_the_tray_of_their_verdict(trays: Trays) -> None:
+def test_pictures_go_to_the_folder_of_their_verdict(sorter: Sorter) -> None:
     """Names are kept, a name that is taken gets a number, and times stay what they are."""
-    assert trays.destination is not None
-    write(trays.destination / "fail" / "a.png", b"here before")
-    (trays.destination / "pass" / "a.png").symlink_to("nowhere")
+    assert sorter.destination is not None
+    write(sorter.destination / "fail" / "a.png", b"here before")
+    (sorter.destination / "pass" / "a.png").symlink_to("nowhere")
     long = f"{'ü' * 125}.png"
     for name, verdict in (("a.png", "fail"), ("deep/a.png", "fail"), ("b/a.png", "pass"), (long, "review")):
-        path = write(trays.folder / name, name.encode())
+        path = write(sorter.folder / name, name.encode())
         os.utime(path, ns=(7, 7))
-        trays.move(arrived(path), verdict)  # type: ignore[arg-type]
-    trays.move(arrived(write(trays.folder / long, b"again")), "review")
-    found = contents(trays.destination)
+        sorter.move(arrived(path), verdict)  # type: ignore[arg-type]
+    sorter.move(arrived(write(sorter.folder / long, b"again")), "review")
+    found = contents(sorter.destination)
     (numbered,) = [name for name in found if name.startswith("review/") and name.endswith("_2.png")]
     assert found.pop(numbered) == b"again"
     assert found == {
@@ -51,76 +51,76 @@ def test_pictures_go_to_the_tray_of_their_verdict(trays: Trays) -> None:
         "pass/a_2.png": b"b/a.png",
         f"review/{long}": long.encode(),
     }
-    assert (trays.destination / "fail" / "a_2.png").stat().st_mtime_ns == 7
-    assert contents(trays.folder) == {}
-    assert not trays.unfinished
+    assert (sorter.destination / "fail" / "a_2.png").stat().st_mtime_ns == 7
+    assert contents(sorter.folder) == {}
+    assert not sorter.unfinished
 
 
-def test_what_is_no_longer_what_was_inspected_stays(trays: Trays) -> None:
+def test_what_is_no_longer_what_was_inspected_stays(sorter: Sorter) -> None:
     """A picture that was replaced or removed after its inspection is not moved, nor is a link."""
-    path = write(trays.folder / "a.png", b"old")
+    path = write(sorter.folder / "a.png", b"old")
     before = arrived(path)
     write(path, b"newer")
-    trays.move(before, "pass")
-    assert contents(trays.folder) == {"a.png": b"newer"}
+    sorter.move(before, "pass")
+    assert contents(sorter.folder) == {"a.png": b"newer"}
     path.unlink()
-    trays.move(before, "pass")
-    target = write(trays.folder.parent / "target.png", b"1")
+    sorter.move(before, "pass")
+    target = write(sorter.folder.parent / "target.png", b"1")
     path.symlink_to(target)
-    trays.move(arrived(path), "pass")
+    sorter.move(arrived(path), "pass")
     assert path.is_symlink()
-    assert not trays.unfinished
-    assert trays.destination is not None
-    assert contents(trays.destination) == {}
+    assert not sorter.unfinished
+    assert sorter.destination is not None
+    assert contents(sorter.destination) == {}
 
 
-def test_what_was_left_half_way_arrives_once(trays: Trays) -> None:
-    """Killed before, between or after the names it gets, a picture is in its tray once, or back unscored."""
-    assert trays.destination is not None
-    held = trays.folder / ".moving"
+def test_what_was_left_half_way_arrives_once(sorter: Sorter) -> None:
+    """A watch is killed before, between or after a rename: each picture is moved once, or goes back."""
+    assert sorter.destination is not None
+    held = sorter.folder / ".moving"
     known: dict[bytes, Verdict] = {}
     for name in ("taken.png", "deep/placed.png", "linked.png", "unknown.png"):
         path = write(held / name, name.encode())
         if name != "unknown.png":
-            known[Arrival(str(trays.folder / name), arrived(path).modified).key] = "fail"
-    subprocess.run(["cp", "-p", held / "deep/placed.png", trays.destination / "fail/placed.png"], check=True)
-    if held.stat().st_dev == trays.destination.stat().st_dev:
-        os.link(held / "linked.png", trays.destination / "fail" / "linked.png")
-    write(trays.folder / "unknown.png", b"came later")
-    assert trays.unfinished
-    trays.finish(lambda arrival: known.get(arrival.key))
-    assert contents(trays.destination) == {
+            known[Arrival(str(sorter.folder / name), arrived(path).modified).key] = "fail"
+    subprocess.run(["cp", "-p", held / "deep/placed.png", sorter.destination / "fail/placed.png"], check=True)
+    if held.stat().st_dev == sorter.destination.stat().st_dev:
+        os.link(held / "linked.png", sorter.destination / "fail" / "linked.png")
+    write(sorter.folder / "unknown.png", b"came later")
+    assert sorter.unfinished
+    sorter.finish(lambda arrival: known.get(arrival.key))
+    assert contents(sorter.destination) == {
         "fail/taken.png": b"taken.png",
         "fail/placed.png": b"deep/placed.png",
         "fail/linked.png": b"linked.png",
     }
-    assert contents(trays.folder) == {"unknown.png": b"came later", "unknown_2.png": b"unknown.png"}
-    assert not trays.unfinished
+    assert contents(sorter.folder) == {"unknown.png": b"came later", "unknown_2.png": b"unknown.png"}
+    assert not sorter.unfinished
 
 
 def test_a_tray_that_cannot_be_filled_leaves_the_picture_where_it_was(tmp_path: Path, mount: Mount) -> None:
     """On a full disk nothing of the copy is left, and the picture can be moved when there is room."""
     disk = mount("size=32k")
-    trays = Trays(tmp_path / "in", disk)
-    trays.make()
+    sorter = Sorter(tmp_path / "in", disk)
+    sorter.make()
     path = write(tmp_path / "in" / "deep" / "a.png", b"1" * 60_000)
     with pytest.raises(StorageError, match="no space left"):
-        trays.move(arrived(path), "pass")
+        sorter.move(arrived(path), "pass")
     assert contents(tmp_path / "in") == {"deep/a.png": b"1" * 60_000}
     assert contents(disk) == {}
-    assert not trays.unfinished
+    assert not sorter.unfinished
     mount("size=256k")
-    trays.move(arrived(path), "pass")
+    sorter.move(arrived(path), "pass")
     assert contents(disk) == {"pass/a.png": b"1" * 60_000}
 
 
-def test_a_tray_that_is_missing_is_not_made(trays: Trays) -> None:
+def test_a_missing_verdict_folder_is_not_made(sorter: Sorter) -> None:
     """A share that is away leaves its empty folder behind, where nothing is to be put."""
-    assert trays.destination is not None
-    (trays.destination / "pass").rmdir()
-    path = write(trays.folder / "a.png", b"1")
+    assert sorter.destination is not None
+    (sorter.destination / "pass").rmdir()
+    path = write(sorter.folder / "a.png", b"1")
     with pytest.raises(StorageError):
-        trays.move(arrived(path), "pass")
-    assert contents(trays.folder) == {"a.png": b"1"}
-    assert not (trays.destination / "pass").exists()
-    assert not trays.unfinished
+        sorter.move(arrived(path), "pass")
+    assert contents(sorter.folder) == {"a.png": b"1"}
+    assert not (sorter.destination / "pass").exists()
+    assert not sorter.unfinished

@@ -13,7 +13,8 @@ import pytest
 
 import inspector
 import models
-from inspector.bundle.folder import HELDOUT_LATENTS, REFERENCE, Bundle
+from inspector.bundle.folder import Bundle
+from inspector.bundle.reference import heldout_latents
 from inspector.demo.dataset import render
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
 from inspector.scoring.detector import Detector
@@ -80,8 +81,7 @@ def test_what_was_measured_is_recorded(bundle: Bundle) -> None:
 
 def test_codes_of_unseen_pictures_are_as_wide_as_the_prior(bundle: Bundle) -> None:
     """Their root mean square is 1; here none is a near-duplicate of another, so that all of them count."""
-    with np.load(bundle.path / REFERENCE) as reference:
-        assert np.sqrt(np.mean(reference[HELDOUT_LATENTS] ** 2)) == pytest.approx(1, rel=0.02)
+    assert np.sqrt(np.mean(heldout_latents(bundle) ** 2)) == pytest.approx(1, rel=0.02)
 
 
 def test_alpha_is_laid_over_the_chosen_background(bundle: Bundle, folder: Path) -> None:

@@ -20,9 +20,10 @@ from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
 from models.export import int8, onnx_graphs
+from models.export.bundle_writer import FLOOR
 from models.export.quantise import Operation
 from models.inspection.build import assemble
-from models.inspection.detector import COLUMNS
+from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
 from models.inspection.network import InspectionNetwork
 from models.pretrained.weights import start_from_prior, start_head_from_prior
 
@@ -54,6 +55,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
         scored.statistics,
         scored.anomaly_map[:, 0, 0],
         COLUMNS,
+        fused=FUSED,
+        weights=WEIGHTS,
+        floor=FLOOR,
         max_false_reject=0.1,
         source="a test",
     )
