@@ -16,7 +16,7 @@ from models.inspection.batches import Batch, CropSampler
 from models.inspection.losses import objective
 from models.inspection.neighbours import Neighbours
 from models.inspection.network import InspectionNetwork
-from models.pretrained.weights import PRIOR_WIDTH, start_from_prior, start_head_from_prior
+from models.pretrained.weights import PRETRAINED_WIDTH, load_head, load_trunk
 from models.training import loop
 from models.training.course import Course, Plan
 from models.training.loop import Progress, Watch
@@ -45,14 +45,14 @@ class TrainOptions:
     device: str = "cpu"
 
     @property
-    def from_prior(self) -> bool:
-        """Whether the trunk is the prior's; a trunk of another width cannot be."""
-        return self.pretrained and self.width == PRIOR_WIDTH
+    def from_pretrained(self) -> bool:
+        """True if the trunk starts with the pretrained weights, which exist for one width."""
+        return self.pretrained and self.width == PRETRAINED_WIDTH
 
     @property
     def frozen(self) -> bool:
         """Whether the trunk stays as it is."""
-        return self.from_prior and self.trunk_rate == 0
+        return self.from_pretrained and self.trunk_rate == 0
 
     def network(self) -> InspectionNetwork:
         """Make the network, with random weights."""
@@ -180,16 +180,16 @@ def start(options: TrainOptions, sampler: CropSampler) -> InspectionLearner:
     """Make a learner that has learned nothing yet."""
     torch.manual_seed(options.seed)
     network = options.network()
-    if options.from_prior:
-        start_from_prior(network.encoder.trunk)
+    if options.from_pretrained:
+        load_trunk(network.encoder.trunk)
     if options.frozen:
-        start_head_from_prior(network.head)
+        load_head(network.head)
     network = network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
     trunk, head = list(network.encoder.trunk.parameters()), list(network.head.parameters())
     known = {id(parameter) for parameter in (*trunk, *head)}
     new = [p for p in network.parameters() if id(p) not in known]
     groups = [
-        {"params": trunk, "rate": options.trunk_rate if options.from_prior else 1.0},
+        {"params": trunk, "rate": options.trunk_rate if options.from_pretrained else 1.0},
         {"params": head, "rate": 1.0, "looks": HEAD_LOOKS * sampler.pictures if options.frozen else None},
         {"params": new, "rate": 1.0},
     ]

@@ -1,8 +1,9 @@
-"""Episodes for the prior: pictures of several invented scenes, some of them with a defect."""
+"""Episodes: pictures of several rendered scenes, some with a defect, for one training step."""
 
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -21,20 +22,25 @@ PICTURES = 4  # of each scene
 SIDE = 128  # px
 BANK_SEED = 77
 BLOCK = 100  # scenes rendered by one task
-CORRUPTED_SHARE = 0.7  # of the pictures that are handed to `corrupt`
+CORRUPTED_SHARE = 0.7  # of the pictures may get a defect
+COMPARABLE = 0.05  # patches are compared with patches up to this label
 
 
 class Episode(NamedTuple):
-    """One training step's pictures: `scenes` times `PICTURES` of them, those of a scene together."""
+    """The pictures of one training step; the `PICTURES` pictures of a scene are neighbours."""
 
     pictures: Tensor  # (B, 3, SIDE, SIDE), 0 to 1
     label: Tensor  # (B, 1, SIDE, SIDE), 0 untouched to 1 plainly visible
 
 
 def render_bank(path: Path, count: int, workers: int) -> NDArray[np.uint8]:
-    """Render scenes into a file and map it: uint8 (count, PICTURES, SIDE, SIDE, 3).
+    """Render scenes into a file, in `workers` processes, and map it into memory.
 
-    Scene i depends on i alone.  What an interrupted call has rendered is kept.
+    Scene i depends on i alone.  A call continues where an interrupted one stopped.
+
+    Returns
+    -------
+    uint8 (count, PICTURES, SIDE, SIDE, 3)
     """
     done = path.with_suffix(".done")
     shape = (count, PICTURES, SIDE, SIDE, 3)
@@ -44,16 +50,18 @@ def render_bank(path: Path, count: int, workers: int) -> NDArray[np.uint8]:
     ready = {int(line) for line in done.read_text().split()}
     starts = [start for start in range(0, count, BLOCK) if start not in ready]
     spawn = get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool, done.open("a") as log:
-        for start in pool.map(_render_block, [path] * len(starts), starts, [count] * len(starts)):
+    pool = ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,))
+    with pool, done.open("a") as log:
+        run = pool.map if workers > 1 else map  # one worker is this process
+        for start in run(partial(_render_block, path, count), starts):
             log.write(f"{start}\n")
             log.flush()
     bank: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     return bank
 
 
-def _render_block(path: Path, start: int, count: int) -> int:
-    cv2.setNumThreads(1)
+def _render_block(path: Path, count: int, start: int) -> int:
+    """Render up to `BLOCK` scenes into the file, and return the number of the first."""
     bank = np.load(path, mmap_mode="r+", allow_pickle=False)
     for index in range(start, min(start + BLOCK, count)):
         rng = np.random.default_rng([BANK_SEED, index])
@@ -65,13 +73,13 @@ def _render_block(path: Path, start: int, count: int) -> int:
 
 
 class EpisodeSampler:
-    """Draws episodes; the one of a step depends on seed and step alone.
+    """Draws episodes; the episode of a step depends on seed and step alone.
 
     Parameters
     ----------
     bank : uint8 (N, PICTURES, SIDE, SIDE, 3)
     scenes : int
-        In an episode.
+        Number of scenes in an episode.
     seed : int
     """
 
@@ -86,7 +94,7 @@ class EpisodeSampler:
         labels = np.zeros((self._scenes, PICTURES, SIDE, SIDE), np.float32)
         for row, index in enumerate(chosen):
             following = self._bank[int(chosen[(row + 1) % self._scenes])]
-            pictures[row], labels[row] = _spoilt(rng, self._bank[index], following[0])
+            pictures[row], labels[row] = _with_defects(rng, self._bank[index], following[0])
         for row in range(self._scenes):
             strength = rng.choice([0.3, 1.0])
             for picture in range(PICTURES):
@@ -98,8 +106,11 @@ class EpisodeSampler:
         )
 
 
-def _spoilt(rng: Rng, scene: NDArray[np.uint8], foreign: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """Turn a scene at random, and lay defects over most of its pictures; return pictures and labels."""
+def _with_defects(rng: Rng, scene: NDArray[np.uint8], foreign: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Flip a scene and swap its colours at random, and lay defects over most of its pictures.
+
+    Returns pictures (PICTURES, SIDE, SIDE, 3) and labels (PICTURES, SIDE, SIDE).
+    """
     clean: Floats = np.asarray(scene / np.float32(255))
     if rng.random() < 0.5:
         clean = clean[:, :, ::-1]
@@ -119,7 +130,7 @@ def _spoilt(rng: Rng, scene: NDArray[np.uint8], foreign: NDArray[np.uint8]) -> t
 
 
 def _levelled(rng: Rng, pictures: Floats) -> Floats:
-    """Bring the pictures of a scene to about one brightness, as a fitted model does."""
+    """Bring the pictures of each scene to about one brightness, as a fitted model does."""
     mean = pictures.mean((2, 3, 4), keepdims=True)
     target = rng.uniform(0.3, 0.6, (len(pictures), 1, 1, 1, 1))
     gain = np.clip(target / np.maximum(mean, 1e-3), 0.4, 2.5)

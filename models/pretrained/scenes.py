@@ -1,4 +1,4 @@
-"""Invented inspection tasks: a surface or a part that a camera sees again and again."""
+"""Random scenes: a surface or a part of which a camera takes many pictures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.defects import Floats, Rng
-from models.pretrained.textures import Material
+from models.pretrained.textures import Texture
 
 CANVAS = 176  # px; crops of 128 px are cut from it
 PART_SHARE = 0.6  # of the scenes; the others are plain surfaces
 
 
 @dataclass(frozen=True)
-class Habits:
-    """By how much pictures of one scene differ although nothing is wrong."""
+class Variation:
+    """By how much the good pictures of one scene differ from each other."""
 
     angle: float  # degrees
     shift: float  # px
@@ -28,8 +28,8 @@ class Habits:
     blur: float  # px
 
     @classmethod
-    def invent(cls, rng: Rng) -> Habits:
-        """Draw habits, from a fixture under fixed light to parts dropped on a belt."""
+    def random(cls, rng: Rng) -> Variation:
+        """Draw a variation, between a fixture under fixed light and parts dropped on a belt."""
         return cls(
             float(rng.choice([1.0, 8.0, 180.0], p=[0.5, 0.2, 0.3])),
             float(rng.choice([1.0, 6.0, 24.0], p=[0.4, 0.3, 0.3])),
@@ -42,37 +42,43 @@ class Habits:
 
 
 class Scene:
-    """One inspection task; `draw` gives good pictures of it."""
+    """An inspection task: a surface, or a part on a ground.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Draws everything that all pictures of the scene share.
+    """
 
     def __init__(self, rng: Rng) -> None:
-        self.habits = Habits.invent(rng)
-        self._ground = Material.invent(rng)
+        self.variation = Variation.random(rng)
+        self._ground = Texture.random(rng)
         self._ground_fixed = rng.random() < 0.5
         self._ground_angle = float(rng.choice([0.0, 3.0, 180.0], p=[0.5, 0.3, 0.2]))
-        self._border = _Border.invent(rng) if rng.random() < 0.25 else None
+        self._border = _Border.random(rng) if rng.random() < 0.25 else None
         self._still = self._ground.draw(rng, CANVAS)
         self._part: tuple[Floats, Floats] | None = None
         if rng.random() < PART_SHARE:
-            if rng.random() < 0.6:  # mostly parts lie on something quiet
+            if rng.random() < 0.6:  # most parts lie on a ground of little contrast
                 self._still = np.asarray(
                     self._still.mean((0, 1)) + 0.15 * (self._still - self._still.mean((0, 1)))
                 )
                 self._ground_fixed = True
             self._part = make_part(rng)
-        self._fresh = rng.random() < 0.3  # whether each part has a grain of its own
-        self._grain = Material.invent(rng)
+        self._fresh = rng.random() < 0.3  # each part has a grain of its own
+        self._grain = Texture.random(rng)
 
     def draw(self, rng: Rng, size: int = 128) -> Floats:
-        """Return a good picture, float32 (size, size, 3) in 0 to 1."""
-        habits = self.habits
+        """Draw a good picture, float32 (size, size, 3) in 0 to 1."""
+        variation = self.variation
         picture = self._draw_ground(rng)
         if self._part is not None:
             picture = self._lay_part(rng, picture)
         elif self._border is not None:
             picture = self._border.lay(rng, picture)
-        reach = min(habits.shift, (CANVAS - size) / 2) if self._part is not None else (CANVAS - size) / 2
+        reach = min(variation.shift, (CANVAS - size) / 2) if self._part is not None else (CANVAS - size) / 2
         y, x = ((CANVAS - size) / 2 + rng.uniform(-reach, reach, 2)).astype(int)
-        return see(rng, picture[y : y + size, x : x + size], habits)
+        return see(rng, picture[y : y + size, x : x + size], variation)
 
     def _draw_ground(self, rng: Rng) -> Floats:
         if self._part is not None and self._ground_fixed:
@@ -86,15 +92,15 @@ class Scene:
 
     def _lay_part(self, rng: Rng, ground: Floats) -> Floats:
         assert self._part is not None
-        habits = self.habits
+        variation = self.variation
         colour, alpha = self._part
         if self._fresh:
             colour = colour + np.float32(0.5) * (self._grain.draw(rng, CANVAS) - self._grain.base)
-        scale = 1 + habits.stretch * rng.uniform(-1, 1)
+        scale = 1 + variation.stretch * rng.uniform(-1, 1)
         turn = cv2.getRotationMatrix2D(
-            (CANVAS / 2, CANVAS / 2), float(habits.angle * rng.uniform(-1, 1)), float(scale)
+            (CANVAS / 2, CANVAS / 2), float(variation.angle * rng.uniform(-1, 1)), float(scale)
         )
-        turn[:, 2] += np.asarray(rng.uniform(-1, 1, 2) * min(habits.shift, 10.0))
+        turn[:, 2] += np.asarray(rng.uniform(-1, 1, 2) * min(variation.shift, 10.0))
         both = np.dstack([colour, alpha])
         moved = cv2.warpAffine(both, turn, (CANVAS, CANVAS), flags=cv2.INTER_LINEAR)
         shadow = cv2.GaussianBlur(np.roll(moved[..., 3], (3, 3), (0, 1)), (0, 0), 4)[..., None]
@@ -104,14 +110,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Border:
-    """A straight edge with something else behind it, as at the end of a plate."""
+    """A straight edge with another colour behind it, as at the end of a plate."""
 
     angle: float
     colour: Floats
     reach: float
 
     @classmethod
-    def invent(cls, rng: Rng) -> _Border:
+    def random(cls, rng: Rng) -> _Border:
         angle = rng.choice([0, 0.5, 1, 1.5]) * np.pi + rng.normal(0, 0.05)
         return cls(float(angle), rng.uniform(0, 1, 3).astype(np.float32), float(rng.uniform(20, 60)))
 
@@ -123,35 +129,35 @@ class _Border:
         return np.asarray(picture * (1 - cover) + self.colour * cover)
 
 
-def see(rng: Rng, picture: Floats, habits: Habits) -> Floats:
-    """Return what a camera makes of it: light, focus, noise; float32 in 0 to 1."""
+def see(rng: Rng, picture: Floats, variation: Variation) -> Floats:
+    """Take a picture with the camera: add light, blur and noise; float32 (H, W, 3) in 0 to 1."""
     size = picture.shape[0]
-    light = np.float32(1 + habits.gain * rng.uniform(-1, 1))
+    light = np.float32(1 + variation.gain * rng.uniform(-1, 1))
     seen = picture * light
-    if habits.uneven > 0:
+    if variation.uneven > 0:
         y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
         tilt = rng.normal(0, 1, 5).astype(np.float32)
         field = tilt[0] * x + tilt[1] * y + tilt[2] * x * x + tilt[3] * y * y + tilt[4] * x * y
-        seen = seen * (1 + np.float32(habits.uneven) * field)[..., None]
-    if habits.blur > 0.2:
-        seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), habits.blur * float(rng.uniform(0.6, 1.2))))
+        seen = seen * (1 + np.float32(variation.uneven) * field)[..., None]
+    if variation.blur > 0.2:
+        seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), variation.blur * float(rng.uniform(0.6, 1.2))))
     noise = rng.standard_normal((size, size, 1 if rng.random() < 0.5 else 3), dtype=np.float32)
-    return np.asarray(np.clip(seen + np.float32(habits.noise) * noise, 0, 1), np.float32)
+    return np.asarray(np.clip(seen + np.float32(variation.noise) * noise, 0, 1), np.float32)
 
 
 def make_part(rng: Rng) -> tuple[Floats, Floats]:
-    """Return a part on the canvas: colour float32 (CANVAS, CANVAS, 3) and cover (CANVAS, CANVAS)."""
+    """Draw a part on the canvas: colour float32 (CANVAS, CANVAS, 3) and cover (CANVAS, CANVAS)."""
     cover = _outline(rng, rng.uniform(25, 80), rng.normal(CANVAS / 2, 6, 2))
     if rng.random() < 0.4:
         cover = np.maximum(cover, _outline(rng, rng.uniform(15, 50), rng.normal(CANVAS / 2, 30, 2)))
-    colour = _shaded(rng, Material.invent(rng).draw(rng, CANVAS), cover)
+    colour = _shaded(rng, Texture.random(rng).draw(rng, CANVAS), cover)
     for _ in range(int(rng.integers(0, 7))):
         detail = _outline(rng, np.exp(rng.uniform(np.log(3), np.log(30))), rng.normal(CANVAS / 2, 28, 2))
         how = rng.integers(0, 4)
         if how == 0:  # something printed or inserted
             fill = np.broadcast_to(rng.uniform(0, 1, 3).astype(np.float32), colour.shape)
         elif how == 1:
-            fill = Material.invent(rng).draw(rng, CANVAS)
+            fill = Texture.random(rng).draw(rng, CANVAS)
         elif how == 2:  # darker or brighter relief
             fill = _shaded(rng, colour * np.float32(rng.uniform(0.5, 1.4)), detail)
         else:  # a hole
@@ -162,7 +168,7 @@ def make_part(rng: Rng) -> tuple[Floats, Floats]:
 
 
 def _shaded(rng: Rng, colour: Floats, cover: Floats) -> Floats:
-    """Light from one side over rounded edges."""
+    """Light rounded edges from one side."""
     round_ = cv2.GaussianBlur(cover, (0, 0), float(np.exp(rng.uniform(0, 2.0))))
     dy, dx = np.gradient(round_)
     angle = rng.uniform(0, 2 * np.pi)
@@ -172,7 +178,7 @@ def _shaded(rng: Rng, colour: Floats, cover: Floats) -> Floats:
 
 
 def _outline(rng: Rng, radius: float, centre: NDArray[np.floating]) -> Floats:
-    """Return one random shape, float32 (CANVAS, CANVAS), 0 to 1."""
+    """Draw a random shape, float32 (CANVAS, CANVAS) in 0 to 1."""
     mask = np.zeros((CANVAS, CANVAS), np.float32)
     kind = rng.integers(0, 7)
     angles = np.linspace(0, 2 * np.pi, 144, endpoint=False)

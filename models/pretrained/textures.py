@@ -1,16 +1,16 @@
-"""Invented materials: random programs that draw endless, differing patches of one and the same surface."""
+"""Random textures: each draw of a texture is another patch of the same surface."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from models.defects import Floats, Rng
 
-GREY_SHARE = 0.5  # of the materials; the others have colours
+GREY_SHARE = 0.5  # of the textures; the others are coloured
 
 
 def _standardised(values: Floats) -> Floats:
@@ -19,7 +19,7 @@ def _standardised(values: Floats) -> Floats:
 
 
 def _grid(size: int, angle: float) -> tuple[Floats, Floats]:
-    """Coordinates in pixels, turned by `angle` radians."""
+    """Return pixel coordinates (size, size) along and across a direction of `angle` radians."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
     return x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)), y * np.float32(
         np.cos(angle)
@@ -27,29 +27,40 @@ def _grid(size: int, angle: float) -> tuple[Floats, Floats]:
 
 
 def _noise(rng: Rng, size: int, grain: float) -> Floats:
-    """Smooth noise whose features are about `grain` pixels wide."""
+    """Return smooth noise (size, size) with features about `grain` pixels wide."""
     cells = max(2, int(np.ceil(size / grain)) + 2)
-    field_ = rng.standard_normal((cells, cells), dtype=np.float32)
+    coarse = rng.standard_normal((cells, cells), dtype=np.float32)
     side = int(np.ceil(cells * grain))
-    return np.asarray(cv2.resize(field_, (side, side), interpolation=cv2.INTER_CUBIC)[:size, :size])
+    return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)[:size, :size])
 
 
 @dataclass(frozen=True)
-class Ingredient:
-    """One pattern with its fixed numbers: drawn anew with other chance, it stays the same surface."""
+class Pattern:
+    """One pattern of a texture, with fixed parameters."""
 
     kind: str
     grain: float  # px
     angle: float  # radians
-    shape: float  # 0 to 1, what it means depends on the kind
+    shape: float  # 0 to 1, with a meaning of its own for each kind
     spread: float  # 0 to 1, disorder
 
+    @classmethod
+    def random(cls, rng: Rng) -> Pattern:
+        """Draw a pattern."""
+        return cls(
+            str(rng.choice(list(KINDS))),
+            float(np.exp(rng.uniform(np.log(2.0), np.log(20.0)))),
+            float(rng.uniform(0, np.pi)),
+            float(rng.random()),
+            float(rng.random()),
+        )
+
     def draw(self, rng: Rng, size: int) -> Floats:
-        """Return the pattern, float32 (size, size), mean 0 and standard deviation 1."""
+        """Draw a patch, float32 (size, size), with mean 0 and standard deviation 1."""
         return _standardised(KINDS[self.kind](rng, size, self))
 
 
-def _clouds(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _clouds(rng: Rng, size: int, of: Pattern) -> Floats:
     total, weight = np.zeros((size, size), np.float32), 1.0
     grain = of.grain * 3
     while grain > 1.2 and weight > 0.05:
@@ -58,7 +69,7 @@ def _clouds(rng: Rng, size: int, of: Ingredient) -> Floats:
     return total
 
 
-def _grating(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _grating(rng: Rng, size: int, of: Pattern) -> Floats:
     along, _ = _grid(size, of.angle)
     phase = along * np.float32(2 * np.pi / (of.grain * 1.5)) + np.float32(rng.uniform(0, 2 * np.pi))
     if of.spread > 0.4:
@@ -67,7 +78,7 @@ def _grating(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(np.tanh(wave * (0.5 + 6 * of.shape)), np.float32)
 
 
-def _cells(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _cells(rng: Rng, size: int, of: Pattern) -> Floats:
     pitch = max(4.0, 1.6 * of.grain)
     side = int(size / pitch) + 3
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
@@ -86,7 +97,7 @@ def _cells(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(cv2.GaussianBlur(edges, (0, 0), 0.7) + 0.1 * grey)
 
 
-def _leaves(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _leaves(rng: Rng, size: int, of: Pattern) -> Floats:
     canvas = np.zeros((size, size), np.float32)
     radius = max(2.0, of.grain)
     for _ in range(int(min(260, 3 * (size / radius) ** 2 * 0.3 + 20))):
@@ -99,7 +110,7 @@ def _leaves(rng: Rng, size: int, of: Ingredient) -> Floats:
     return canvas
 
 
-def _strokes(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _strokes(rng: Rng, size: int, of: Pattern) -> Floats:
     canvas = np.zeros((size, size), np.float32)
     length = of.grain * (2 + 8 * of.shape)
     for _ in range(int(min(300, 20 + size * size / (length * of.grain)))):
@@ -112,7 +123,7 @@ def _strokes(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.6))
 
 
-def _weave(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _weave(rng: Rng, size: int, of: Pattern) -> Floats:
     u, v = _grid(size, of.angle)
     period = np.float32(np.pi / max(2.0, of.grain))
     shift = rng.uniform(0, 2 * np.pi, 2).astype(np.float32)
@@ -124,7 +135,7 @@ def _weave(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(np.maximum(np.sin(a), np.sin(b)) ** 3, np.float32)
 
 
-def _dots(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _dots(rng: Rng, size: int, of: Pattern) -> Floats:
     pitch = max(4.0, 1.8 * of.grain)
     u, v = _grid(size, of.angle)
     jitter = np.float32(of.spread * pitch * 0.35)
@@ -135,7 +146,7 @@ def _dots(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(1 / (1 + np.exp(np.clip((np.sqrt(du * du + dv * dv) - reach) * 1.5, -30, 30))))
 
 
-def _brushed(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _brushed(rng: Rng, size: int, of: Pattern) -> Floats:
     side = int(size * 1.5)
     white = rng.standard_normal((side, side), dtype=np.float32)
     long = cv2.GaussianBlur(white, (0, 0), sigmaX=of.grain * (0.5 + 3 * of.shape), sigmaY=0.6)
@@ -144,7 +155,7 @@ def _brushed(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(cv2.warpAffine(long, turn, (size, size), borderMode=cv2.BORDER_REFLECT))
 
 
-def _bricks(rng: Rng, size: int, of: Ingredient) -> Floats:
+def _bricks(rng: Rng, size: int, of: Pattern) -> Floats:
     u, v = _grid(size, of.angle)
     height = np.float32(max(4.0, of.grain * 1.3))
     width = height * np.float32(1 + 2 * of.shape)
@@ -164,7 +175,7 @@ def _bricks(rng: Rng, size: int, of: Ingredient) -> Floats:
     return np.asarray(joint + np.float32(0.6 * of.spread) * tone * joint, np.float32)
 
 
-KINDS: dict[str, Callable[[Rng, int, Ingredient], Floats]] = {
+KINDS: dict[str, Callable[[Rng, int, Pattern], Floats]] = {
     "clouds": _clouds,
     "grating": _grating,
     "cells": _cells,
@@ -178,21 +189,21 @@ KINDS: dict[str, Callable[[Rng, int, Ingredient], Floats]] = {
 
 
 @dataclass(frozen=True)
-class Material:
-    """A surface: patterns laid over each other and coloured."""
+class Texture:
+    """A coloured mixture of one to three patterns."""
 
-    ingredients: tuple[Ingredient, ...]
-    mixing: str  # how two patterns meet
-    strength: float  # contrast around the middle colour
+    patterns: tuple[Pattern, ...]
+    mixing: str  # of the first two patterns
+    strength: float  # contrast around the base colour
     base: Floats  # (3,), 0 to 1
-    direction: Floats = field(repr=False)  # (3,): the colour of what is brighter
-    second: Floats = field(repr=False)  # (3,): the colour of another pattern
+    direction: Floats  # (3,), the colour in which the first pattern changes the base
+    second: Floats  # (3,), and the second pattern
 
     @classmethod
-    def invent(cls, rng: Rng) -> Material:
-        """Draw a material; mostly quiet ones, as surfaces of parts are."""
+    def random(cls, rng: Rng) -> Texture:
+        """Draw a texture; most have little contrast, as surfaces of parts do."""
         count = int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
-        ingredients = tuple(_invent_ingredient(rng) for _ in range(count))
+        patterns = tuple(Pattern.random(rng) for _ in range(count))
         if rng.random() < GREY_SHARE:
             base = np.full(3, rng.uniform(0.15, 0.85))
             direction, second = np.ones(3), np.ones(3) * rng.choice([-1, 1])
@@ -200,7 +211,7 @@ class Material:
             base = rng.uniform(0.1, 0.9, 3)
             direction, second = rng.normal(0.4, 0.6, 3), rng.normal(0, 0.8, 3)
         return cls(
-            ingredients,
+            patterns,
             str(rng.choice(["add", "mask", "warp", "times"])),
             float(np.exp(rng.uniform(np.log(0.015), np.log(0.22)))),
             base.astype(np.float32),
@@ -209,18 +220,19 @@ class Material:
         )
 
     def draw(self, rng: Rng, size: int) -> Floats:
-        """Return a patch of it, float32 (size, size, 3), not yet clipped; every draw is another patch."""
-        first = self.ingredients[0].draw(rng, size)
+        """Draw a patch, float32 (size, size, 3), not clipped to 0 to 1."""
+        first = self.patterns[0].draw(rng, size)
         other = np.zeros_like(first)
-        if len(self.ingredients) > 1:
-            other = self.ingredients[1].draw(rng, size)
+        if len(self.patterns) > 1:
+            other = self.patterns[1].draw(rng, size)
             first = self._mixed(first, other)
-        if len(self.ingredients) > 2:
-            first = first + np.float32(0.5) * self.ingredients[2].draw(rng, size)
+        if len(self.patterns) > 2:
+            first = first + np.float32(0.5) * self.patterns[2].draw(rng, size)
         colour = self.direction * first[..., None] + np.float32(0.5) * self.second * other[..., None]
         return np.asarray(self.base + np.float32(self.strength) * colour, np.float32)
 
     def _mixed(self, first: Floats, other: Floats) -> Floats:
+        """Mix two patterns (size, size)."""
         if self.mixing == "mask":
             return np.where(other > 0.3, first, np.float32(0.3) * first + np.float32(1.0))
         if self.mixing == "times":
@@ -228,7 +240,7 @@ class Material:
         if self.mixing == "warp":
             size = first.shape[0]
             y, x = np.mgrid[:size, :size].astype(np.float32)
-            reach = np.float32(0.5 * self.ingredients[0].grain)
+            reach = np.float32(0.5 * self.patterns[0].grain)
             bent = cv2.GaussianBlur(other, (0, 0), 2.0)
             return np.asarray(
                 cv2.remap(
@@ -236,13 +248,3 @@ class Material:
                 )
             )
         return first + np.float32(0.7) * other
-
-
-def _invent_ingredient(rng: Rng) -> Ingredient:
-    return Ingredient(
-        str(rng.choice(list(KINDS))),
-        float(np.exp(rng.uniform(np.log(2.0), np.log(20.0)))),
-        float(rng.uniform(0, np.pi)),
-        float(rng.random()),
-        float(rng.random()),
-    )

@@ -25,7 +25,7 @@ from models.export.quantise import Operation
 from models.inspection.build import assemble
 from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
 from models.inspection.network import InspectionNetwork
-from models.pretrained.weights import start_from_prior, start_head_from_prior
+from models.pretrained.weights import load_head, load_trunk
 
 GOOD = {"images": 20, "score_correlation": 0.9999, "largest_relative_difference": 0.01, "verdict_flips": 0}
 
@@ -44,8 +44,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
     torch.manual_seed(0)
     pixels = np.stack([render(seed, size=64).picture for seed in range(36)])
     network = InspectionNetwork()
-    start_from_prior(network.encoder.trunk)
-    start_head_from_prior(network.head)
+    load_trunk(network.encoder.trunk)
+    load_head(network.head)
     training, heldout = np.arange(20), np.arange(20, 36)
     graphs = assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0, heldout=heldout)
     onnx_graphs.write_graphs(graphs, folder, 64)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from models.inspection.batches import CropSampler
 from models.inspection.neighbours import Neighbours
 from models.inspection.train import TrainOptions, share_of_looks, start, train
-from models.pretrained.weights import PRIOR
+from models.pretrained.weights import TRUNK_WEIGHTS
 from models.training.course import Plan
 
 OPTIONS = TrainOptions(latent_dim=8, threads=1)
@@ -19,7 +19,7 @@ OPTIONS = TrainOptions(latent_dim=8, threads=1)
 def test_the_priors_trunk_stays_as_it_is(sampler: CropSampler, tmp_path: Path) -> None:
     """Every weight and every mean of batch norm is the file's after a training."""
     trained = train(sampler, OPTIONS, Plan(steps=3), tmp_path / "checkpoint.pt")
-    expected = load_file(PRIOR)
+    expected = load_file(TRUNK_WEIGHTS)
     found = trained.network.encoder.trunk.state_dict()
     assert found.keys() == expected.keys()
     assert all(found[name].equal(expected[name]) for name in expected)

@@ -1,4 +1,4 @@
-"""Invented materials, scenes and episodes."""
+"""Random textures, scenes and episodes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from models.pretrained.episodes import PICTURES, SIDE, EpisodeSampler, render_bank
 from models.pretrained.scenes import Scene
-from models.pretrained.textures import KINDS, Ingredient, Material
+from models.pretrained.textures import KINDS, Pattern, Texture
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_pattern_is_the_same_surface_and_another_patch(kind: str) -> None:
-    """Two draws of one pattern are standardised, finite and differ; the same chance gives the same patch."""
+    """Two draws of one pattern are standardised and differ; the same seed gives the same patch."""
     for shape in (0.1, 0.5, 0.9):
-        ingredient = Ingredient(kind, 8.0, 0.7, shape, 0.5)
-        first, again, other = (ingredient.draw(np.random.default_rng(seed), 96) for seed in (1, 1, 2))
+        pattern = Pattern(kind, 8.0, 0.7, shape, 0.5)
+        first, again, other = (pattern.draw(np.random.default_rng(seed), 96) for seed in (1, 1, 2))
         np.testing.assert_array_equal(first, again)
         assert first.shape == (96, 96)
         assert first.dtype == np.float32
@@ -26,12 +26,12 @@ def test_each_pattern_is_the_same_surface_and_another_patch(kind: str) -> None:
         assert float(np.abs(first - other).mean()) > 0.05
 
 
-def test_materials_are_many() -> None:
-    """Fifty materials have fifty different mean colours and contrasts."""
+def test_textures_differ() -> None:
+    """Fifty textures have fifty different mean colours and contrasts."""
     seen = set()
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        patch = Material.invent(rng).draw(rng, 64)
+        patch = Texture.random(rng).draw(rng, 64)
         assert patch.shape == (64, 64, 3)
         assert np.isfinite(patch).all()
         seen.add((round(float(patch.mean()), 4), round(float(patch.std()), 4)))
@@ -39,7 +39,7 @@ def test_materials_are_many() -> None:
 
 
 def test_pictures_of_a_scene_resemble_each_other_more_than_those_of_others() -> None:
-    """A scene's pictures have about one colour: they differ less from each other than from other scenes'."""
+    """Mean colours inside a scene differ by less than half as much as between scenes."""
     within, across = [], []
     before = None
     for seed in range(40):
@@ -53,24 +53,35 @@ def test_pictures_of_a_scene_resemble_each_other_more_than_those_of_others() -> 
     assert np.mean(within) < 0.5 * np.mean(across)
 
 
-def test_a_bank_is_the_same_wherever_and_in_how_many_calls_it_is_rendered(tmp_path: Path) -> None:
-    """Scene i depends on i alone, and a call that finds everything done renders nothing."""
-    first = render_bank(tmp_path / "first.npy", 3, workers=1)
-    second = render_bank(tmp_path / "second.npy", 3, workers=2)
-    np.testing.assert_array_equal(first, second)
-    assert first.shape == (3, PICTURES, SIDE, SIDE, 3)
-    stamp = (tmp_path / "first.npy").stat().st_mtime_ns
-    render_bank(tmp_path / "first.npy", 3, workers=1)
-    assert (tmp_path / "first.npy").stat().st_mtime_ns == stamp
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four scenes, rendered by this process."""
+    path = tmp_path_factory.mktemp("scenes") / "bank.npy"
+    render_bank(path, 4, workers=1)
+    return path
 
 
-def test_episodes_depend_on_seed_and_step_alone(tmp_path: Path) -> None:
-    """Pictures lie in a sensible range, most have a defect, and step 3 is step 3 whatever came before."""
-    bank = render_bank(tmp_path / "bank.npy", 4, workers=1)
-    sampler = EpisodeSampler(bank, scenes=3, seed=1)
+def test_a_bank_does_not_depend_on_the_number_of_workers(bank: Path, tmp_path: Path) -> None:
+    """Scene i depends on i alone, whichever process renders it."""
+    other = render_bank(tmp_path / "other.npy", 4, workers=2)
+    assert other.shape == (4, PICTURES, SIDE, SIDE, 3)
+    np.testing.assert_array_equal(other, np.load(bank))
+
+
+def test_a_rendered_bank_is_not_rendered_again(bank: Path) -> None:
+    """A call that finds all scenes rendered writes nothing."""
+    stamp = bank.stat().st_mtime_ns
+    render_bank(bank, 4, workers=1)
+    assert bank.stat().st_mtime_ns == stamp
+
+
+def test_episodes_depend_on_seed_and_step_alone(bank: Path) -> None:
+    """Step 3 is the same whatever was drawn before; most pictures have a defect."""
+    scenes = np.load(bank)
+    sampler = EpisodeSampler(scenes, scenes=3, seed=1)
     episode = sampler.draw(3)
     sampler.draw(4)
-    again = EpisodeSampler(bank, scenes=3, seed=1).draw(3)
+    again = EpisodeSampler(scenes, scenes=3, seed=1).draw(3)
     assert episode.pictures.equal(again.pictures)
     assert episode.label.equal(again.label)
     assert episode.pictures.shape == (3 * PICTURES, 3, SIDE, SIDE)

@@ -1,0 +1,43 @@
+"""The pretrained weights beside the code, and the file that they are written to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from models.inspection.network import InspectionNetwork, Trunk
+from models.pretrained.weights import (
+    HEAD_WEIGHTS,
+    PRETRAINED_WIDTH,
+    TRUNK_WEIGHTS,
+    load_head,
+    load_trunk,
+    write_weights,
+)
+
+
+def test_the_shipped_weights_fit_the_default_network() -> None:
+    """They load into trunk and head of a default fit, are finite, and the files are small."""
+    network = InspectionNetwork()
+    load_trunk(network.encoder.trunk)
+    load_head(network.head)
+    for part in (network.encoder.trunk, network.head):
+        assert all(bool(value.isfinite().all()) for value in part.state_dict().values())
+    assert 1e6 < TRUNK_WEIGHTS.stat().st_size < 8e6
+    assert HEAD_WEIGHTS.stat().st_size < 1e6
+
+
+def test_written_weights_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trunk that loads a written file has its weights, and the file keeps the card."""
+    torch.manual_seed(0)
+    trunk, other = Trunk(PRETRAINED_WIDTH), Trunk(PRETRAINED_WIDTH)
+    write_weights(trunk, tmp_path / "trunk.safetensors", {"seed": "0"})
+    monkeypatch.setattr("models.pretrained.weights.TRUNK_WEIGHTS", tmp_path / "trunk.safetensors")
+    load_trunk(other)
+    pairs = zip(trunk.state_dict().values(), other.state_dict().values(), strict=True)
+    assert all(a.equal(b) for a, b in pairs)
+    with safe_open(tmp_path / "trunk.safetensors", "pt") as file:
+        assert file.metadata() == {"seed": "0"}
