@@ -1,14 +1,10 @@
-"""Writes docs/reference/cli.md from the command line's own definitions.
-
-Run it as `make docs`; with `--check` it writes nothing and fails where the page is out of date.
-"""
+"""Writes docs/reference/cli.md from the definitions of the command line: part of `make docs`."""
 
 from __future__ import annotations
 
 import inspect
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +23,7 @@ Standard output carries data only. For exit codes and JSON see [json.md](json.md
 
 
 def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Every group and command below a group, itself first, with full names, in the order of its help."""
+    """Yield a group, then all groups and commands below it, with full names in the order of the help."""
     yield name, group
     for short in getattr(group, "list_commands", lambda _: ())(None):
         command = group.get_command(None, short)
@@ -36,7 +32,7 @@ def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def argument_name(parameter: Any) -> str:
-    """How a person writes an argument; empty for an option."""
+    """Return the name of an argument as the usage line shows it, or an empty text for an option."""
     if parameter.param_type_name != "argument":
         return ""
     name = str(parameter.metavar or parameter.name.upper())
@@ -44,7 +40,7 @@ def argument_name(parameter: Any) -> str:
 
 
 def row(parameter: Any, context: typer.Context) -> str:
-    """One line of a table, from what the help page says of a parameter."""
+    """Return a table row for one argument or option, made from its help text."""
     names, text = (" ".join(part.split()) for part in parameter.get_help_record(context))
     names = argument_name(parameter) or names.replace(" range>", ">")
     text = text.replace("] [", "; ")  # a default in the text, and a range that is added to it
@@ -58,18 +54,18 @@ def row(parameter: Any, context: typer.Context) -> str:
 
 
 def plain(text: str) -> str:
-    """Help text without the marks that only the terminal understands."""
+    """Return a help text without the marks that only the terminal understands."""
     return re.sub(r"\n*\f.*", "", inspect.cleandoc(text), flags=re.DOTALL).replace("\b\n", "")
 
 
 def example(command: Any) -> list[str]:
-    """The command lines that its help ends with, as a terminal block."""
+    """Return the examples at the end of a help text as a terminal block."""
     lines = plain(command.epilog or "").removeprefix("Example:").strip().splitlines()
     return ["```sh", *map(str.strip, lines), "```", ""] if lines else []
 
 
 def section(name: str, command: Any) -> str:
-    """One command: what it does, usage, arguments and options, example."""
+    """Return the section of one command: description, usage, table of parameters, examples."""
     context = typer.Context(command, info_name=name)
     lines = [f"{'#' * (1 + len(name.split()))} {name}", "", plain(command.help or ""), ""]
     if not hasattr(command, "list_commands"):
@@ -87,8 +83,8 @@ def section(name: str, command: Any) -> str:
 
 
 def reference() -> str:
-    """The whole page."""
-    # The width of the terminal and the machine's own folders must not show in it.
+    """Return the whole page."""
+    # The page must not depend on this computer's folders.
     os.environ.pop("INSPECTOR_STORE", None)
     from typer.main import get_command
 
@@ -98,17 +94,5 @@ def reference() -> str:
     return "\n".join([INTRODUCTION, *sections]).rstrip() + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` say whether it is what the code says."""
-    text = reference()
-    if "--check" in arguments:
-        is_current = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text
-        print(f"{PAGE.name} is {'up to date' if is_current else 'out of date; run: make docs'}")
-        return 0 if is_current else 1
-    PAGE.write_text(text, encoding="utf-8")
-    print(f"wrote {PAGE}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    PAGE.write_text(reference(), encoding="utf-8")
