@@ -44,7 +44,7 @@ system: ## install the programs that tests start, where they are missing (Debian
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
 demo: $(STAMP) ## render parts, learn the good ones, find the defects
-	@$(BIN)/inspector demo --output demo-output
+	@$(BIN)/inspector demo --output demo-output --format table
 
 PYTEST = $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips $(PYTEST_OPTIONS)
 

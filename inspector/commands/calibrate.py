@@ -1,118 +1,120 @@
-"""`inspector calibrate`: new thresholds from new good pictures, without training."""
+"""`inspector calibrate`: set new thresholds from new good pictures, without training."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.options import ModelArgument
+from inspector.commands.options import FormatOption, ModelOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
 
 EXAMPLE = """
-inspector calibrate tiles new-good-parts/
-inspector calibrate tiles new-good-parts/ --max-false-reject 0.01 --max-review 0.1
-inspector calibrate ./tiles-bundle new-good-parts/ --output ./tiles-bundle-2
+inspector calibrate new-good-parts/ --model tiles
+inspector calibrate new-good-parts/ --model tiles --max-false-reject 0.01 --max-review 0.1
+inspector calibrate new-good-parts/ --model ./tiles-bundle --output ./tiles-bundle-2
 """
+
+NAMED_FILES = 10  # of those that were skipped; the others are counted
 
 
 def calibrate(
-    model: ModelArgument,
     normal_dir: Annotated[
-        Path, typer.Argument(metavar="NORMAL_DIR", help="Good pictures that the model has not learned from.")
+        Path,
+        typer.Argument(metavar="NORMAL_DIR", help="Good pictures that the model has not learned from."),
     ],
+    model: ModelOption = None,
     max_false_reject: Annotated[
         float | None,
-        typer.Option(metavar="RATE", help="Good parts that may fail; as asked for at the fit without it."),
+        typer.Option(
+            metavar="RATE",
+            help="Share of good parts that may fail, 0.0001 to 0.5.  [default: the rate of the model]",
+        ),
     ] = None,
     max_review: Annotated[
         float | None,
         typer.Option(
-            metavar="RATE", help="Good parts that may be sent to review beside them; off without it."
+            metavar="RATE",
+            help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the bundle there instead of into the store.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the new bundle to this folder instead of the store."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the folder if a picture is damaged.")
+        bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    format_: FormatOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
-    """Set new thresholds from new good pictures.
+    """Set new thresholds from new good pictures, without training.
 
-    The result is a new version of the model, promoted at once; it shares the networks of the old one.
+    The result is a new version of the model, promoted at once; it shares the networks of the old version.
     """
     from inspector import extras
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
-    from inspector.commands.counter import shown_count
+    from inspector.commands.output import print_result
+    from inspector.commands.progress import shown_count
     from inspector.settings import Settings
 
     recalibration = extras.recalibration()
+    thresholds = extras.thresholds()
     settings = Settings.from_environment()
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})
     store = Store(settings.store)
     bundle = Bundle.open(store.resolve(model))
-    target = output or _own_store(store, bundle)
     with shown_count("calibrating") as progress:
         done = recalibration.recalibrate(
             bundle,
             normal_dir,
-            target,
+            output or _own_store(store, bundle),
             max_false_reject=max_false_reject,
             max_review=max_review,
             strict=strict,
             settings=settings,
             progress=progress,
         )
-    _say_skipped(done.skipped)
-    summary = _summary(done.bundle, done.images, done.skipped)
-    if as_json:
-        typer.echo(json.dumps(summary))
-    else:
-        promise = extras.thresholds().promise(done.bundle.calibration)
-        typer.echo(_sentences(done.bundle, promise))
+    _name_skipped(done.skipped)
+    result = _result(done.bundle, done.images, len(done.skipped))
+    print_result(result, _table(done.bundle, thresholds.promise(done.bundle.calibration)), format_)
 
 
 def _own_store(store: Store, bundle: Bundle) -> Store:
-    """Return the store that a bundle belongs to; one that lies elsewhere needs `--output`."""
+    """Return the store that holds a bundle; a bundle elsewhere needs `--output`."""
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
 
     if bundle.path.resolve().is_relative_to(store.root.resolve()):
         return store
     raise UsageError(
-        f"{printable(bundle.path)} is not in the store, so it gets no next version there",
-        hint="say with --output DIR where the new bundle shall be written",
+        f"{printable(bundle.path)} is not in the store, so the store cannot take its next version",
+        hint="name a folder for the new bundle with --output DIR",
     )
 
 
-def _say_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
+def _name_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
     from inspector.imaging.files import printable
 
-    for name, reason in skipped[:10]:
+    for name, reason in skipped[:NAMED_FILES]:
         typer.echo(f"skipped {printable(name)}: {reason}", err=True)
     if skipped:
         typer.echo(f"{len(skipped)} files were skipped", err=True)
 
 
-def _summary(bundle: Bundle, images: int, skipped: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def _result(bundle: Bundle, images: int, skipped: int) -> dict[str, Any]:
     calibration = bundle.calibration
     return {
         "model": {"name": bundle.manifest.name, "version": bundle.manifest.version, "digest": bundle.digest},
         "path": str(bundle.path),
         "images": images,
-        "skipped": len(skipped),
+        "skipped": skipped,
         "threshold": calibration.threshold,
         "review_threshold": calibration.review_threshold,
         "asked_false_reject_rate": calibration.asked_false_reject_rate,
@@ -123,15 +125,16 @@ def _summary(bundle: Bundle, images: int, skipped: tuple[tuple[str, str], ...]) 
     }
 
 
-def _sentences(bundle: Bundle, promise: str) -> str:
+def _table(bundle: Bundle, promise: str) -> str:
+    from inspector.commands.output import pairs
     from inspector.imaging.files import printable
 
-    calibration = bundle.calibration
-    review = calibration.review_threshold
-    lines = [
-        f"model      {bundle.manifest.name}@{bundle.manifest.version}",
-        f"threshold  {calibration.threshold:.3f}" + ("" if review is None else f", review over {review:.3f}"),
-        f"promise    {promise}",
-        f"report     {printable(bundle.path / 'report.html')}",
-    ]
-    return "\n".join(lines)
+    threshold, review = bundle.calibration.threshold, bundle.calibration.review_threshold
+    return pairs(
+        {
+            "model": f"{bundle.manifest.name}@{bundle.manifest.version}",
+            "threshold": f"{threshold:.3f}" + ("" if review is None else f", review over {review:.3f}"),
+            "promise": promise,
+            "report": printable(bundle.path / "report.html"),
+        }
+    )

@@ -1,23 +1,22 @@
-"""`inspector cutout`: pictures without their background."""
+"""`inspector cutout`: remove the background of pictures."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inspector.commands import exits
+from inspector.commands.options import FormatOption, colour
+from inspector.commands.output import pairs, print_result
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
     from inspector.cutout.folder import Job, Outcome
-    from inspector.cutout.frame import Colour
     from inspector.cutout.picture import Options
 
 EXAMPLE = """
@@ -27,16 +26,16 @@ inspector cutout photos/ --output on-white --onto white
 """
 
 NAMED_FILES = 20  # of pictures that were skipped; the others are counted
-COLOURS = {"black": (0, 0, 0), "grey": (128, 128, 128), "white": (255, 255, 255)}
 TRANSPARENT = "transparent"
 
 
 def cutout(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with pictures; searched below, too.")
+        Path, typer.Argument(metavar="DIR", help="Folder with pictures; folders below are searched.")
     ],
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the cut-outs go: one RGBA PNG each, of the same name.")
+        Path,
+        typer.Option(metavar="DIR", help="Folder for the cut-outs: one RGBA PNG each, of the same name."),
     ],
     keep: Annotated[
         list[str] | None,
@@ -46,97 +45,87 @@ def cutout(
         list[str] | None, typer.Option(metavar="COLOUR", help="A colour of the background; may be repeated.")
     ] = None,
     onto: Annotated[
-        str, typer.Option(metavar="COLOUR", help="What is laid behind the object: a colour, or transparent.")
+        str, typer.Option(metavar="COLOUR", help="Colour to lay behind the object, or transparent.")
     ] = TRANSPARENT,
     margin: Annotated[
         float,
         typer.Option(
-            metavar="SHARE", help="Border that is background for sure, as a share of the shorter side."
+            metavar="SHARE",
+            help="Border that is certainly background, as a share of the shorter side, 0.005 to 0.45.",
         ),
     ] = 0.03,
-    iterations: Annotated[int, typer.Option(metavar="N", help="Rounds of GrabCut.")] = 5,
+    iterations: Annotated[int, typer.Option(metavar="N", help="Rounds of GrabCut, 1 to 50.")] = 5,
     parts: Annotated[
         int,
-        typer.Option(metavar="N", help="Keep so many separate parts, the largest; 0 keeps all but crumbs."),
+        typer.Option(
+            metavar="N", help="Keep this many separate parts, the largest ones; 0 keeps all but crumbs."
+        ),
     ] = 0,
     holes: Annotated[
-        float, typer.Option(metavar="SHARE", help="Fill holes up to this share of the object.")
+        float, typer.Option(metavar="SHARE", help="Fill holes up to this share of the object, 0 to 1.")
     ] = 0.01,
     edge: Annotated[
-        float, typer.Option(metavar="PX", help="Width of the smooth edge; 0 is a hard one.")
+        float, typer.Option(metavar="PX", help="Width of the smooth edge in pixels, 0 (hard) to 20.")
     ] = 1.5,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.png", help="Contact sheet of pictures and cut-outs; OUTPUT-sheet.png without it."
+            metavar="FILE.png",
+            help="Contact sheet of pictures and cut-outs.  [default: OUTPUT-sheet.png beside OUTPUT]",
         ),
     ] = None,
     no_sheet: Annotated[bool, typer.Option("--no-sheet", help="Write no contact sheet.")] = False,
     threads: Annotated[
-        int | None, typer.Option(min=0, max=1024, help="Cores to use, a picture on each; 0 is all of them.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1024,
+            help="Cores to use, one for each picture; 0 takes every core.  "
+            "[default: INSPECTOR_THREADS, or 0]",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")] = False,
+    format_: FormatOption = None,
 ) -> None:
-    """Remove the background of pictures: GrabCut without a hand that draws the rectangle.
+    """Remove the background of pictures with GrabCut; no rectangle has to be drawn.
 
-    What differs from the picture's border in colour or sharpness is kept.  Run again, it skips pictures
-    that were done with the same options, so an interrupted run goes on.  A picture that already has
-    transparent pixels keeps them.  Exits with 3 if a picture was skipped.
+    The part of the picture that differs from its border in colour or sharpness is kept.  A second run
+    skips pictures that were done with the same options, so it continues an interrupted run.  A picture
+    that has transparent pixels keeps them.  Exits with 3 if a picture was skipped.
     """
-    colours = (
-        [_colour(text, "--keep") for text in keep or ()],
-        [_colour(text, "--remove") for text in remove or ()],
+    search_colours = (
+        [colour(text, "--keep") for text in keep or ()],
+        [colour(text, "--remove") for text in remove or ()],
     )
-    behind = None if onto == TRANSPARENT else _colour(onto, "--onto")
+    behind = None if onto == TRANSPARENT else colour(onto, "--onto")
     from inspector.cutout import folder
     from inspector.cutout.matte import Finish
     from inspector.cutout.picture import Options
     from inspector.cutout.segmentation import Search
 
     options = Options(
-        Search(iterations, margin, tuple(colours[0]), tuple(colours[1])), Finish(parts, holes, edge), behind
+        Search(iterations, margin, *map(tuple, search_colours)), Finish(parts, holes, edge), behind
     )
     jobs = folder.plan(directory, output)
     page = None if no_sheet else _sheet_place(sheet, directory, output)
     with folder.claimed(output, jobs):
         outcomes = _run(jobs, options, threads)
         page = _write_sheet(page, outcomes)
-    _report(outcomes, output, page, as_json=as_json)
-    skipped = any(outcome.what == "skipped" for outcome in outcomes)
-    raise typer.Exit(exits.INVALID if skipped else exits.PASSED)
-
-
-def _colour(text: str, option: str) -> Colour:
-    """Read a colour: `#rrggbb`, `#rgb` or one of three names.
-
-    Examples
-    --------
-    >>> _colour("#0f8", "--keep"), _colour("white", "--onto")
-    ((0, 255, 136), (255, 255, 255))
-    """
-    if text.lower() in COLOURS:
-        return COLOURS[text.lower()]
-    match = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text.strip())
-    if match is None:
-        names = ", ".join([*COLOURS, *([TRANSPARENT] if option == "--onto" else [])])
-        raise UsageError(
-            f"{option} is {text!r}; allowed is a colour such as '#c83214', or one of {names}",
-            hint="quote it: a shell takes what follows # for a comment",
-        )
-    digits = match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])
-    red, green, blue = bytes.fromhex(digits)
-    return red, green, blue
+    result = _result(outcomes, output, page)
+    print_result(result, _table(result), format_)
+    raise typer.Exit(exits.INVALID if result["skipped"] else exits.PASSED)
 
 
 def _sheet_place(sheet: Path | None, directory: Path, output: Path) -> Path:
-    """Choose a place for the contact sheet where no run takes it for a picture."""
+    """Choose a path for the contact sheet outside both folders, so that no run takes it for a picture."""
     from inspector.cutout.folder import check_own
 
     whole = output.resolve()
     place = whole.with_name(f"{whole.name}-sheet.png") if sheet is None else sheet
     if place.suffix.lower() != ".png":
         raise UsageError(
-            f"--sheet is {printable(place)}, allowed is a name that ends in .png", hint="it is a PNG"
+            f"--sheet is {printable(place)}, allowed is a name that ends in .png",
+            hint="the contact sheet is a PNG",
         )
     for folder in (directory.resolve(), whole):
         if folder in place.resolve().parents:
@@ -151,7 +140,7 @@ def _sheet_place(sheet: Path | None, directory: Path, output: Path) -> Path:
 
 
 def _run(jobs: list[Job], options: Options, threads: int | None) -> list[Outcome]:
-    """Cut out, name what was skipped, and say after Ctrl-C how to go on."""
+    """Cut out all pictures, and name those that were skipped."""
     from inspector.concurrency import cores
     from inspector.cutout.folder import cut_all
     from inspector.settings import Settings
@@ -176,7 +165,7 @@ def _name_skipped(reasons: list[str]) -> None:
     for reason in reasons[:NAMED_FILES]:
         typer.echo(f"skipped: {reason}", err=True)
     if len(reasons) > NAMED_FILES:
-        typer.echo(f"skipped: {len(reasons) - NAMED_FILES} more; --json names all of them", err=True)
+        typer.echo(f"skipped: {len(reasons) - NAMED_FILES} more; --format json names all of them", err=True)
 
 
 def _write_sheet(page: Path | None, outcomes: list[Outcome]) -> Path | None:
@@ -187,28 +176,32 @@ def _write_sheet(page: Path | None, outcomes: list[Outcome]) -> Path | None:
     return page if written else None
 
 
-def _report(outcomes: list[Outcome], output: Path, page: Path | None, *, as_json: bool) -> None:
-    counts: Counter[str] = Counter(outcome.what for outcome in outcomes)
-    if as_json:
-        skipped = [
+def _result(outcomes: list[Outcome], output: Path, page: Path | None) -> dict[str, Any]:
+    counts = Counter(outcome.what for outcome in outcomes)
+    return {
+        "pictures": len(outcomes),
+        "cut": counts["cut"],
+        "kept_alpha": counts["kept_alpha"],
+        "done_before": counts["done"],
+        "skipped": [
             {"path": str(outcome.job.source), "reason": outcome.reason}
             for outcome in outcomes
             if outcome.what == "skipped"
-        ]
-        result = {
-            "pictures": len(outcomes),
-            "cut": counts["cut"],
-            "kept_alpha": counts["kept_alpha"],
-            "done_before": counts["done"],
-            "skipped": skipped,
-            "output": str(output),
-            "sheet": None if page is None else str(page),
-        }
-        typer.echo(json.dumps(result))
-        return
-    words = {"cut": "cut out", "kept_alpha": "kept their alpha", "done": "done before", "skipped": "skipped"}
-    said = ", ".join(f"{counts[what]} {text}" for what, text in words.items() if counts[what])
-    typer.echo(f"pictures  {len(outcomes)}: {said}")
-    typer.echo(f"cut-outs  {printable(output)}")
-    if page is not None:
-        typer.echo(f"sheet     {printable(page)}")
+        ],
+        "output": str(output),
+        "sheet": None if page is None else str(page),
+    }
+
+
+def _table(result: dict[str, Any]) -> str:
+    counts = {
+        "cut out": result["cut"],
+        "kept their alpha": result["kept_alpha"],
+        "done before": result["done_before"],
+        "skipped": len(result["skipped"]),
+    }
+    said = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    facts = {"pictures": f"{result['pictures']}: {said}", "cut-outs": printable(result["output"])}
+    if result["sheet"] is not None:
+        facts["sheet"] = printable(result["sheet"])
+    return pairs(facts)

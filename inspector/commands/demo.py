@@ -1,4 +1,4 @@
-"""`inspector demo`: the whole way on rendered parts, from good pictures to a table of what was found."""
+"""`inspector demo`: the whole way on rendered parts, from good pictures to a table of the defects found."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.fit import seconds
+from inspector.commands.options import FormatOption, seconds
 from inspector.imaging.files import printable
 
 if TYPE_CHECKING:
-    from inspector.demo.dataset import Mask, Pixels
     from inspector.scoring.detector import Detector
 
 EXAMPLE = """
@@ -23,37 +22,46 @@ inspector demo --output /tmp/demo --parts 300 --time-budget 5m
 
 NAME = "demo"
 GOOD, PER_KIND = 40, 20  # unseen pictures that the table counts
-SHOWN_GOOD, SHOWN_PER_KIND = 2, 4  # of which heatmaps are written
-GAP_PIXELS = 6
-GAP_GREY, OUTLINE = 255, (255, 64, 160)
 
 
 def demo(
     output: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where pictures, model and heatmaps go; new, empty or a demo's."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder for pictures, model and heatmaps: a new or empty one, or that of an earlier demo.",
+        ),
     ] = Path("inspector-demo"),
     parts: Annotated[
-        int, typer.Option(metavar="N", min=8, max=10_000, help="How many good parts to learn from.")
+        int, typer.Option(metavar="N", min=8, max=10_000, help="Number of good parts to learn from.")
     ] = 120,
     size: Annotated[
-        int, typer.Option(metavar="PX", min=64, max=4096, help="Side of the rendered pictures.")
+        int, typer.Option(metavar="PX", min=64, max=4096, help="Side of the rendered pictures in pixels.")
     ] = 320,
     time_budget: Annotated[
-        str, typer.Option(metavar="TIME", help="Bounds the learning, such as 90s or 5m.")
+        str, typer.Option(metavar="TIME", help="Time for the fit, 1s to 168h, such as 90s or 5m.")
     ] = "4m",
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Train exactly so many steps, whatever time they take."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Train exactly this many steps, whatever time they take.  "
+            "[default: as many as the time allows]",
+        ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Another seed gives other parts.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=2**31 - 1, help="Seed of parts and fit; another seed renders other parts."
+        ),
     ] = 0,
+    format_: FormatOption = None,
 ) -> None:
     """Render machined parts, learn the good ones, and find the defects of others.
 
-    Everything goes into one folder, the model too: your own models and the current one stay as they are.
-    A demo that is run again replaces its pictures.
+    All files go into one folder, and so does the model: your own models and the current one stay as they
+    are.  A second demo replaces the pictures of the first.
     """
     budget = seconds(time_budget)
     started = perf_counter()
@@ -67,31 +75,39 @@ def demo(
     bundle = _fit(models, pictures, output / "store", budget=budget, steps=steps, seed=seed)
 
     import inspector
-    from inspector.commands.counter import shown_count
+    from inspector.commands.output import print_result
+    from inspector.commands.progress import shown_count
+    from inspector.demo.overview import write_heatmaps
 
     detector = inspector.open_model(bundle)
     with shown_count("inspecting") as progress:
         measured = evaluation.measure(detector, pictures / "test", progress=progress)
     page = output / "evaluation.html"
     extras.evaluation_page().write_evaluation(page, measured, detector)
-    heatmaps = write_heatmaps(output / "heatmaps", pictures, detector)
+    result = {
+        **measured.figures(),
+        "promised_false_reject_rate": detector.calibration.promised_false_reject_rate,
+        "path": str(bundle),
+        "report": str(bundle / "report.html"),
+        "evaluation": str(page),
+        "heatmaps": str(write_heatmaps(output / "heatmaps", pictures, detector)),
+        "seconds": round(perf_counter() - started, 1),
+    }
+    promise = extras.thresholds().promise(detector.calibration)
     lines = [
-        *_learned(extras.thresholds(), detector),
+        *_learned(detector, promise),
         "",
         *kind_table(measured, evaluation.auroc),
         "",
-        f"report      {printable(bundle / 'report.html')}",
-        f"evaluation  {printable(page)}",
-        f"heatmaps    {printable(heatmaps)} and beside it",
-        f"took        {perf_counter() - started:.0f} s",
+        *_made(result),
         "",
         *_next_steps(pictures, bundle),
     ]
-    typer.echo("\n".join(lines))
+    print_result(result, "\n".join(lines), format_)
 
 
 def _refuse_foreign(output: Path) -> None:
-    """A folder that has something in it, but no rendered pictures, belongs to somebody else."""
+    """Refuse a folder that holds files but no rendered pictures: it is not ours to write to."""
     from inspector.bundle.atomic import storage_errors
     from inspector.demo.dataset import NOTE
     from inspector.errors import UsageError
@@ -106,7 +122,7 @@ def _refuse_foreign(output: Path) -> None:
 
 
 def _render(pictures: Path, parts: int, size: int, seed: int) -> None:
-    from inspector.commands.counter import shown_count
+    from inspector.commands.progress import shown_count
     from inspector.demo.dataset import write_dataset
 
     typer.echo(f"rendering {parts} good parts, and others to test on, into {printable(pictures)}", err=True)
@@ -120,7 +136,7 @@ def _fit(models: Any, pictures: Path, store: Path, *, budget: float, steps: int 
     from inspector.commands.progress import shown_progress
 
     limit = f"in {budget:g} s at most" if steps is None else f"in {steps} steps"
-    typer.echo(f"learning what good parts look like {limit}", err=True)
+    typer.echo(f"learning the look of good parts {limit}", err=True)
     with shown_progress() as progress:
         bundle: Path = models.fit(
             pictures / "train" / "good",
@@ -135,18 +151,27 @@ def _fit(models: Any, pictures: Path, store: Path, *, budget: float, steps: int 
     return bundle
 
 
-def _learned(calibrate: Any, detector: Detector) -> list[str]:
+def _learned(detector: Detector, promise: str) -> list[str]:
     training, limit = detector.manifest.training, detector.calibration.threshold
     return [
         f"model       {detector.model.name}@{detector.model.version}, {training.steps} steps on "
         f"{training.images} good parts, calibrated on {training.heldout_images}",
         f"threshold   {limit:.2f}: a part with a higher score is rejected",
-        f"promise     {calibrate.promise(detector.calibration)}",
+        f"promise     {promise}",
+    ]
+
+
+def _made(result: dict[str, Any]) -> list[str]:
+    return [
+        f"report      {printable(result['report'])}",
+        f"evaluation  {printable(result['evaluation'])}",
+        f"heatmaps    {printable(result['heatmaps'])} and beside it",
+        f"took        {result['seconds']:.0f} s",
     ]
 
 
 def kind_table(measured: Any, auroc: Any) -> list[str]:
-    """Lay out how many unseen parts of each kind were flagged.
+    """Lay out how many unseen parts of each kind the model flagged.
 
     Parameters
     ----------
@@ -186,82 +211,8 @@ def kind_table(measured: Any, auroc: Any) -> list[str]:
     ]
 
 
-def write_heatmaps(folder: Path, pictures: Path, detector: Detector) -> Path:
-    """Write pictures beside their heatmaps and their true defects, and one sheet with one of each kind.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it does not exist; files of the same names are replaced.
-    pictures : Path
-        What `inspector.demo.dataset.write_dataset` wrote.
-    detector : Detector
-        The model.
-
-    Returns
-    -------
-    Path
-        Of the sheet.
-    """
-    import numpy as np
-
-    from inspector.bundle.atomic import storage_errors, write_bytes
-    from inspector.demo.dataset import KINDS
-    from inspector.imaging.encode import encode_png
-
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    sheet = []
-    for kind in ("good", *KINDS):
-        shown = SHOWN_GOOD if kind == "good" else SHOWN_PER_KIND
-        paths = sorted((pictures / "test" / kind).glob("*.png"))[:shown]
-        strips = [_strip(path, pictures / "ground_truth" / kind, detector) for path in paths]
-        for path, strip in zip(paths, strips, strict=True):
-            write_bytes(folder / f"{kind}_{path.stem}.png", encode_png(strip), durable=False)
-        sheet += strips[:1]
-    gap = np.full((GAP_PIXELS, *sheet[0].shape[1:]), GAP_GREY, np.uint8)
-    stacked = np.concatenate([piece for strip in sheet for piece in (gap, strip)][1:])
-    write_bytes(folder / "overview.png", encode_png(stacked), durable=False)
-    return folder / "overview.png"
-
-
-def _strip(path: Path, truth: Path, detector: Detector) -> Pixels:
-    """The picture, what the model found in it, and what is really there, side by side."""
-    import numpy as np
-
-    from inspector.imaging.decode import decode
-
-    picture = decode(path).pixels
-    drawn = detector.draw(detector.score(path), picture)
-    found = picture if drawn is None else drawn
-    mask_file = truth / f"{path.stem}_mask.png"
-    real = picture
-    if mask_file.is_file():
-        real = _outlined(picture, decode(mask_file).pixels[..., 0] > 0)
-    gap = np.full((picture.shape[0], GAP_PIXELS, 3), GAP_GREY, np.uint8)
-    return np.concatenate([picture, gap, found, gap, real], axis=1)
-
-
-def _outlined(picture: Pixels, mask: Mask) -> Pixels:
-    """Draw a line around a mask, two pixels off it."""
-    drawn = picture.copy()
-    near = _grown(_grown(mask))
-    drawn[_grown(near) & ~near] = OUTLINE
-    return drawn
-
-
-def _grown(mask: Mask) -> Mask:
-    """The mask and its eight neighbours."""
-    import numpy as np
-
-    rows = np.pad(mask, 1)
-    rows = rows[:-2] | rows[1:-1] | rows[2:]
-    grown: Mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
-    return grown
-
-
 def _next_steps(pictures: Path, bundle: Path) -> list[str]:
-    """Commands that use what the demo made."""
+    """Return commands that use the files of the demo."""
     model = f"--model {shlex.quote(str(bundle))}"
     test = shlex.quote(str(pictures / "test"))
     scratched = shlex.quote(str(pictures / "test" / "scratch" / "000.png"))

@@ -1,61 +1,58 @@
-"""`inspector drift`: whether a folder of pictures still looks like the normals that a model knows."""
+"""`inspector drift`: test whether a folder of pictures still looks like the good pictures of a model."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.options import ModelArgument, ThreadsOption
-from inspector.commands.output import FigureFormat, default_figure_format
+from inspector.commands.options import FormatOption, ModelOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inspector.drift import MmdTest
     from inspector.scoring.detector import Detector
 
 EXAMPLE = """
-inspector drift tiles monday/
-inspector drift tiles@3 monday/ --format json
+inspector drift monday/ --model tiles
+inspector drift monday/ --model tiles@3 --format json
 """
 
 
 def drift(
-    model: ModelArgument,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Pictures of one period of time; searched below, too.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Pictures of one period, such as a day; folders below are searched."
+        ),
     ],
-    format_: Annotated[
-        FigureFormat | None,
-        typer.Option("--format", help="How to print; table on a terminal, json when piped."),
-    ] = None,
+    model: ModelOption = None,
+    format_: FormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Test whether pictures still come from where the model's normals came from.
+    """Test whether pictures still look like the good pictures of a model.
 
-    A kernel two-sample test of their codes against those of the normals that set the thresholds. A p-value
-    below 0.01 counts as drift: calibrate again, or look at lamp, lens and supplier.
+    A kernel two-sample test compares the latents of the pictures with those of the held-out good pictures.
+    A p-value below 0.01 counts as drift: calibrate again, or check lamp, lens and supplier.
     """
     import inspector
     from inspector import drift as test
     from inspector.bundle.atomic import storage_errors
-    from inspector.commands.counter import shown_count
+    from inspector.commands.output import print_result
+    from inspector.commands.progress import shown_count
     from inspector.errors import NoImagesError
     from inspector.imaging.files import list_images, printable
 
     with storage_errors(folder):
         pictures = list_images(folder) if folder.is_dir() else []
     if not pictures:
-        found = "holds no picture" if folder.is_dir() else "is not a folder"
-        raise NoImagesError(f"{printable(folder)} {found}", hint="give a folder that holds pictures")
+        problem = "holds no picture" if folder.is_dir() else "is not a folder"
+        raise NoImagesError(f"{printable(folder)} {problem}", hint="give a folder that holds pictures")
     detector = inspector.open_model(model, threads=threads)
     with shown_count("reading") as progress:
         rows, invalid = test.latents(detector, pictures, progress)
-    outcome = test.compare(detector.bundle, rows)
-    figures = _figures(detector, outcome, invalid)
-    chosen = format_ or default_figure_format()
-    typer.echo(json.dumps(figures) if chosen is FigureFormat.JSON else _table(figures))
+    figures = _figures(detector, test.compare(detector.bundle, rows), invalid)
+    print_result(figures, _table(figures), format_)
 
 
 def _figures(detector: Detector, outcome: MmdTest, invalid: int) -> dict[str, Any]:

@@ -1,15 +1,13 @@
-"""`inspector evaluate`: how well a model tells good from defective pictures."""
+"""`inspector evaluate`: measure how well a model tells good from defective pictures."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inspector.commands.options import ModelOption
-from inspector.commands.output import FigureFormat, default_figure_format
+from inspector.commands.options import FormatOption, ModelOption, ThreadsOption
 
 EXAMPLE = """
 inspector evaluate tiles/test --model tiles
@@ -23,27 +21,23 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="TEST_DIR",
-            help="Holds good/ and a folder for each kind of defect; masks are looked for in "
+            help="Folder with good/ and one folder for each kind of defect. Masks are read from "
             "TEST_DIR/../ground_truth/KIND/NAME_mask.png.",
         ),
     ],
     model: ModelOption = None,
-    format_: Annotated[
-        FigureFormat | None,
-        typer.Option("--format", help="How to print; table on a terminal, json when piped."),
-    ] = None,
+    format_: FormatOption = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a page with the figures and the worst mistakes."),
+        typer.Option(metavar="FILE", help="Write an HTML page with the figures and the worst mistakes."),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
-    """Measure a model on labelled pictures: AUROC, false rejects, misses, and where maps are right."""
+    """Measure a model on labelled pictures: AUROC, false rejects, misses, and how well maps match masks."""
     import inspector
     from inspector import extras
-    from inspector.commands.counter import shown_count
+    from inspector.commands.output import print_result
+    from inspector.commands.progress import shown_count
 
     evaluation = extras.evaluation()
     page = extras.evaluation_page()
@@ -52,15 +46,14 @@ def evaluate(
     with shown_count("evaluating") as progress:
         measured = evaluation.measure(detector, test_dir, progress=progress)
     figures = measured.figures()
-    chosen = format_ or default_figure_format()
-    typer.echo(json.dumps(figures) if chosen is FigureFormat.JSON else figures_table(figures))
+    print_result(figures, figures_table(figures), format_)
     if report is not None:
         page.write_evaluation(report, measured, detector)
         typer.echo(f"report: {report}", err=True)
 
 
 def _check_report(report: Path | None) -> None:
-    """Refuse a page that cannot be written before the work is done."""
+    """Refuse a page that cannot be written, before the work begins."""
     from inspector.bundle.atomic import check_writable
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
@@ -72,13 +65,13 @@ def _check_report(report: Path | None) -> None:
     if not report.parent.is_dir():
         raise UsageError(
             f"--report {printable(report)}: the folder {printable(report.parent)} does not exist",
-            hint="make it first, or name another one",
+            hint="make the folder first, or name another one",
         )
     check_writable(report)
 
 
 def figures_table(figures: dict[str, Any]) -> str:
-    """Lay the figures out for people."""
+    """Lay out the figures for people."""
     from inspector.imaging.files import printable
 
     image, pixel = figures["image"], figures["pixel"]

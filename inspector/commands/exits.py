@@ -1,4 +1,4 @@
-"""Exit codes: what a verdict, and each branch of the error tree, tells the shell."""
+"""Exit codes of verdicts and of each branch of the error tree."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def exit_code(error: InspectorError) -> int:
 
 
 def verdict_code(verdicts: Counter[Verdict], *, exit_zero: bool = False) -> int:
-    """Return the exit code of pictures with these verdicts; with `exit_zero`, failed ones are forgiven.
+    """Return the exit code for these verdicts; with `exit_zero`, failed pictures do not count.
 
     Examples
     --------

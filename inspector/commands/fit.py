@@ -1,19 +1,17 @@
-"""`inspector fit`: from a folder of good pictures to a model."""
+"""`inspector fit`: learn a model from a folder of good pictures."""
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inspector.commands.progress import shown_progress
-from inspector.errors import UsageError
-from inspector.imaging.files import printable
+from inspector.commands.options import FormatOption, colour, seconds
+
+if TYPE_CHECKING:
+    from inspector.bundle.folder import Bundle
 
 EXAMPLE = """
 inspector fit good-parts/
@@ -23,193 +21,151 @@ inspector fit good-parts/ --resume
 inspector fit characters/ --preset article --latent-dim 2
 """
 
-NAMED_FILES = 10
+NAMED_FILES = 10  # of those that were left out; the others are counted
 SIGNIFICANCE = 0.01
-
-COLOURS = {"white": "#ffffff", "grey": "#808080", "black": "#000000"}
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Preset(StrEnum):
-    """Budgets by name."""
-
-    QUICK = "quick"
-    STANDARD = "standard"
-    THOROUGH = "thorough"
-    ARTICLE = "article"
-
-
-class Regularizer(StrEnum):
-    """What keeps the codes near the prior."""
-
-    MMD = "mmd"
-    GAN = "gan"
-    KL = "kl"
-    NONE = "none"
-
-
-class Kernel(StrEnum):
-    """Kernel of the MMD."""
-
-    IMQ = "imq"
-    RBF = "rbf"
-
-
-class Cost(StrEnum):
-    """What a copy that differs costs."""
-
-    L2SQ = "l2sq"
-    L2 = "l2"
-    L1 = "l1"
-
-
-class Decoder(StrEnum):
-    """The article's two decoders."""
-
-    DCGAN = "dcgan"
-    DCGAN_MOD = "dcgan_mod"
-
-
-class Device(StrEnum):
-    """Where to train."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-def seconds(text: str, option: str = "--time-budget") -> float:
-    """Read a duration: a number with s, m or h.
-
-    Examples
-    --------
-    >>> seconds("1.5m"), seconds("2h"), seconds("90s")
-    (90.0, 7200.0, 90.0)
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if match is None or not float(match[1]):
-        raise UsageError(
-            f"{option} is {text!r}; allowed is a number above 0 with s, m or h",
-            hint=f"for example {option} 5m",
-        )
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def colour(text: str) -> tuple[int, int, int]:
-    """Read a colour.
-
-    Examples
-    --------
-    >>> colour("white"), colour("#0080ff")
-    ((255, 255, 255), (0, 128, 255))
-    """
-    code = COLOURS.get(text, text)
-    match = re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", code)
-    if match is None:
-        raise UsageError(
-            f"--background is {text!r}; allowed are #rrggbb, {', '.join(COLOURS)}",
-            hint="for example --background '#c0c0c0'",
-        )
-    red, green, blue = (int(part, 16) for part in match.groups())
-    return red, green, blue
 
 
 def fit(
     normal_dir: Annotated[
-        Path, typer.Argument(metavar="NORMAL_DIR", help="Folder with pictures of good parts only.")
+        Path,
+        typer.Argument(
+            metavar="NORMAL_DIR", help="Folder with pictures of good parts only; folders below are searched."
+        ),
     ],
-    name: Annotated[str | None, typer.Option(help="Name of the model; the folder's name without it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model.  [default: the name of the folder]")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the bundle there instead of into the store.")
+        Path | None, typer.Option(metavar="DIR", help="Write the bundle to this folder instead of the store.")
     ] = None,
     preset: Annotated[
-        Preset,
+        Literal["quick", "standard", "thorough", "article"],
         typer.Option(
-            help="About 2, 10 or 60 minutes on two cores; article: the 64 px auto-encoder, 15 minutes."
+            help="Time for the whole fit on two cores: quick 2 minutes, standard 10, thorough 60; "
+            "article is the 64 px auto-encoder of the article, 15 minutes."
         ),
-    ] = Preset.STANDARD,
+    ] = "standard",
     time_budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Bounds the whole command, such as 90s, 5m or 1h.")
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Time for the whole fit, 1s to 168h, such as 90s, 5m or 1h.  [default: as --preset]",
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Train exactly so many steps, whatever time they take.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Train exactly this many steps, 1 to 10000000, whatever time they take.  "
+            "[default: as many as the time allows]",
+        ),
     ] = None,
     max_false_reject: Annotated[
-        float, typer.Option(metavar="RATE", help="Share of good parts that may be rejected.")
+        float, typer.Option(metavar="RATE", help="Share of good parts that may fail, 0.0001 to 0.5.")
     ] = 0.05,
     max_review: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Share of good parts that may be sent to review.")
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
+        ),
     ] = None,
     image_size: Annotated[
         int | None,
         typer.Option(
-            metavar="PX", help="Side that pictures are brought to; a multiple of 32. [default: 256]"
+            metavar="PX",
+            help="Side in pixels that pictures are resized to: a multiple of 32, 64 to 1024; "
+            "article: 64.  [default: 256, article 64]",
         ),
     ] = None,
     background: Annotated[
         str,
-        typer.Option(metavar="COLOUR", help="What transparency is laid over: #rrggbb, white, grey or black."),
+        typer.Option(
+            metavar="COLOUR",
+            help="Colour behind transparent pixels: #rrggbb, #rgb, white, grey or black.",
+        ),
     ] = "white",
     latent_dim: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Numbers in a code. [default: 32 a place, article 64 a picture]"),
+        typer.Option(
+            metavar="N",
+            help="Dimensions of the latent: of each patch, 2 to 256; article: of the whole picture, 2 to "
+            "512.  [default: 32, article 64]",
+        ),
     ] = None,
     width: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Channels of the trunk; another number than 32 starts without the prior. Article: of the "
-            "deepest layer, 1024, or 256 for a small folder without a GPU. [default: 32]",
+            help="Channels of the trunk, 4 to 128; another number than 32 starts without pretrained weights. "
+            "Article: channels of the deepest layer, a multiple of 8 up to 2048.  "
+            "[default: 32, article 1024, or 256 for a small folder without a GPU]",
         ),
     ] = None,
-    prior: Annotated[
+    pretrained: Annotated[
         bool | None,
         typer.Option(
-            "--prior/--no-prior", help="Start with the trunk that knows invented pictures. [default: prior]"
+            "--pretrained/--no-pretrained",
+            help="Start with the weights that come with inspector; not for article.  [default: pretrained]",
         ),
     ] = None,
     regularizer: Annotated[
-        Regularizer, typer.Option(help="What keeps the codes near the prior; gan and kl: article only.")
-    ] = Regularizer.MMD,
+        Literal["mmd", "gan", "kl", "none"],
+        typer.Option(help="Regularizer that keeps latents near N(0, I); gan and kl: article only."),
+    ] = "mmd",
     kernel: Annotated[
-        Kernel | None, typer.Option(help="Kernel of the MMD; article only. [default: imq]")
+        Literal["imq", "rbf"] | None,
+        typer.Option(help="Kernel of the MMD; article only.  [default: imq]"),
     ] = None,
-    penalty_weight: Annotated[
+    regularizer_weight: Annotated[
         float | None,
         typer.Option(
             "--lambda",
             metavar="NUMBER",
-            help="Weight of what keeps the codes near the prior; article only. "
+            help="Weight of the regularizer, 0 to 1000000; article only.  "
             "[default: mmd 100, gan 10, kl 0.03]",
         ),
     ] = None,
     cost: Annotated[
-        Cost | None, typer.Option(help="What a copy costs; article only. [default: l2sq]")
+        Literal["l2sq", "l2", "l1"] | None,
+        typer.Option(help="Reconstruction cost; article only.  [default: l2sq]"),
     ] = None,
     decoder: Annotated[
-        Decoder | None, typer.Option(help="Which decoder; article only. [default: dcgan]")
+        Literal["dcgan", "dcgan_mod"] | None,
+        typer.Option(help="Decoder network; article only.  [default: dcgan]"),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
-    seed: Annotated[int, typer.Option(metavar="N", help="Same seed, steps and machine: same model.")] = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Device to train on; auto takes CUDA where torch finds it."),
+    ] = "auto",
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Seed, 0 to 2147483647. Same seed, steps and machine give the same model."
+        ),
+    ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted fit stopped.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
     ] = False,
     tensorboard: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Show the training in this folder of TensorBoard runs."),
+        typer.Option(metavar="DIR", help="Write the training to this folder of TensorBoard runs."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")] = False,
+    format_: FormatOption = None,
 ) -> None:
     """Learn a model from pictures of good parts alone.
 
     Trains, exports and calibrates, then makes the model the current one of the store.  Ctrl-C keeps
-    what was learned so far; the same command with --resume goes on from there.
+    the training so far; the same command with --resume goes on from there.
     """
-    budget = None if time_budget is None else seconds(time_budget)
     from inspector import extras
+    from inspector.bundle.folder import Bundle
+    from inspector.commands.output import print_result
+    from inspector.commands.progress import shown_progress
 
+    budget = None if time_budget is None else seconds(time_budget)
+    behind = colour(background, "--background")
     models = extras.models()
     notes: list[str] = []
     try:
@@ -218,7 +174,7 @@ def fit(
                 normal_dir,
                 name=name,
                 output=output,
-                preset=preset.value,
+                preset=preset,
                 time_budget_seconds=budget,
                 steps=steps,
                 max_false_reject=max_false_reject,
@@ -226,14 +182,14 @@ def fit(
                 image_size=image_size,
                 latent_dim=latent_dim,
                 width=width,
-                pretrained=prior,
-                background=colour(background),
-                regularizer=regularizer.value,
-                kernel=kernel and kernel.value,
-                regularizer_weight=penalty_weight,
-                cost=cost and cost.value,
-                decoder=decoder and decoder.value,
-                device=device.value,
+                pretrained=pretrained,
+                background=behind,
+                regularizer=regularizer,
+                kernel=kernel,
+                regularizer_weight=regularizer_weight,
+                cost=cost,
+                decoder=decoder,
+                device=device,
                 seed=seed,
                 resume=resume,
                 tensorboard=tensorboard,
@@ -245,74 +201,69 @@ def fit(
         typer.echo("stopped; the same command with --resume goes on from here", err=True)
         raise
     _print_notes(notes)
-    _print_outcome(path, as_json=as_json)
+    bundle = Bundle.open(path, verify=False)
+    promise = extras.thresholds().promise(bundle.calibration)
+    print_result(_result(bundle), _table(bundle, promise), format_)
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        typer.echo("next: inspector score PICTURE", err=True)
 
 
 def _print_notes(notes: list[str]) -> None:
-    """Name the files that were left out, and count those that there is no room for."""
+    """Name the first files that were left out, and count the others."""
     for line in notes[:NAMED_FILES]:
         typer.echo(line, err=True)
     if len(notes) > NAMED_FILES:
         typer.echo(f"left out: {len(notes) - NAMED_FILES} more, all named in the report", err=True)
 
 
+def _result(bundle: Bundle) -> dict[str, Any]:
+    manifest, calibration, training = bundle.manifest, bundle.calibration, bundle.manifest.training
+    return {
+        "model": {"name": manifest.name, "version": manifest.version, "digest": bundle.digest},
+        "path": str(bundle.path),
+        "report": str(bundle.path / "report.html"),
+        "threshold": calibration.threshold,
+        "promised_false_reject_rate": calibration.promised_false_reject_rate,
+        "promise_kept": calibration.promise_kept,
+        "images_missing": calibration.images_missing,
+        "images": training.images,
+        "heldout_images": training.heldout_images,
+        "skipped_images": training.skipped_images,
+        "steps": training.steps,
+        "seconds": training.seconds,
+        "figures": training.figures,
+    }
+
+
+def _table(bundle: Bundle, promise: str) -> str:
+    from inspector.commands.output import pairs
+    from inspector.imaging.files import printable
+
+    training = bundle.manifest.training
+    skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
+    return pairs(
+        {
+            "model": f"{bundle.manifest.name}@{bundle.manifest.version}",
+            "learned": f"{training.images} pictures in {training.steps} steps, "
+            f"calibrated on {training.heldout_images}{skipped}",
+            **figure_lines(training.figures),
+            "threshold": f"{bundle.calibration.threshold:.3f}",
+            "promise": promise,
+            "report": printable(bundle.path / "report.html"),
+        }
+    )
+
+
 def figure_lines(figures: dict[str, float]) -> dict[str, str]:
-    """Say in a line each what was measured on held-out pictures, where it was."""
+    """Put the measurements on held-out pictures into words, one line each."""
     lines = {}
     if "error_reduction" in figures:
         error, mean_error = figures["heldout_squared_error"], figures["mean_picture_squared_error"]
-        than = _than(figures["error_reduction"])
+        reduction = figures["error_reduction"]
+        than = f"{abs(reduction):.0%} {'below' if reduction >= 0 else 'above'}"
         lines["held out"] = f"squared error {error:.1f}, {than} the mean picture's {mean_error:.1f}"
     if "prior_match_p_value" in figures:
-        p_value = figures["prior_match_p_value"]
+        p_value, number = figures["prior_match_p_value"], figures["prior_match_pictures"]
         said = "rejected" if p_value < SIGNIFICANCE else "not rejected"
-        lines["prior"] = (
-            f"match of {figures['prior_match_pictures']:.0f} held-out codes {said} at 1 % (p = {p_value:.3g})"
-        )
+        lines["prior"] = f"match of {number:.0f} held-out latents {said} at 1 % (p = {p_value:.3g})"
     return lines
-
-
-def _than(reduction: float) -> str:
-    return f"{abs(reduction):.0%} {'below' if reduction >= 0 else 'above'}"
-
-
-def _print_outcome(path: Path, *, as_json: bool) -> None:
-    from inspector.bundle.folder import Bundle
-
-    opened = Bundle.open(path, verify=False)
-    manifest, calibration = opened.manifest, opened.calibration
-    training = manifest.training
-    if as_json:
-        outcome = {
-            "model": {"name": manifest.name, "version": manifest.version, "digest": opened.digest},
-            "path": str(path),
-            "report": str(path / "report.html"),
-            "threshold": calibration.threshold,
-            "promised_false_reject_rate": calibration.promised_false_reject_rate,
-            "promise_kept": calibration.promise_kept,
-            "images_missing": calibration.images_missing,
-            "images": training.images,
-            "heldout_images": training.heldout_images,
-            "skipped_images": training.skipped_images,
-            "steps": training.steps,
-            "seconds": training.seconds,
-            "figures": training.figures,
-        }
-        typer.echo(json.dumps(outcome))
-        return
-    from inspector import extras
-
-    promise = extras.thresholds().promise(calibration)
-    skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
-    typer.echo(f"model      {manifest.name}@{manifest.version}")
-    typer.echo(
-        f"learned    {training.images} pictures in {training.steps} steps, "
-        f"calibrated on {training.heldout_images}{skipped}"
-    )
-    for name, line in figure_lines(training.figures).items():
-        typer.echo(f"{name:<10} {line}")
-    typer.echo(f"threshold  {calibration.threshold:.3f}")
-    typer.echo(f"promise    {promise}")
-    typer.echo(f"report     {printable(path / 'report.html')}")
-    if sys.stderr.isatty():
-        typer.echo("next       inspector score PICTURE", err=True)

@@ -1,16 +1,14 @@
-"""`inspector generate`: pictures drawn from a model's prior, and whether they copy training pictures."""
+"""`inspector generate`: draw pictures from a model's prior, and find copies of training pictures."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.options import ModelArgument, ThreadsOption
-from inspector.commands.output import RowFormat
+from inspector.commands.options import ModelOption, RowsFormatOption, ThreadsOption
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,54 +19,55 @@ if TYPE_CHECKING:
     from inspector.scoring.autoencoder import AutoEncoder, Pixels
 
 EXAMPLE = """
-inspector generate tiles --count 16 --seed 1 --output grid.png
-inspector generate tiles --output grid.png --images good-parts/ --neighbours nearest.png
-inspector generate tiles --count 10 --columns 10 --output row.png --codes row.npy
+inspector generate --model tiles --count 16 --seed 1 --output grid.png
+inspector generate --model tiles --output grid.png --images good-parts/ --neighbours nearest.png
+inspector generate --model tiles --count 10 --columns 10 --output row.png --codes row.npy
 """
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """What samples were compared with, and the outcome."""
+    """Training pictures, and how samples resemble them."""
 
     training: TrainingPictures
     resemblance: Resemblance
 
 
 def generate(
-    model: ModelArgument,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE.png", help="Where the pictures go, as one grid.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE.png", help="PNG for the new pictures, as one grid."),
     ],
-    count: Annotated[int, typer.Option(metavar="N", min=1, help="How many pictures.")] = 16,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Same seed and model: same pictures.")] = 0,
+    model: ModelOption = None,
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="Number of pictures.")] = 16,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Seed. Same seed and model give the same pictures.")
+    ] = 0,
     columns: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Pictures in a row; about as many as rows without it."),
+        typer.Option(metavar="N", min=1, help="Pictures in a row.  [default: about as many as rows]"),
     ] = None,
     codes: Annotated[
-        Path | None, typer.Option(metavar="FILE.npy", help="Write their codes there, float32.")
+        Path | None, typer.Option(metavar="FILE.npy", help="Write the latents of the pictures, float32.")
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The training pictures; the folder of the fit without it."),
+        typer.Option(metavar="DIR", help="The training pictures.  [default: the folder of the fit]"),
     ] = None,
     neighbours: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Write each picture above its nearest training picture."),
     ] = None,
-    format_: Annotated[
-        RowFormat | None,
-        typer.Option("--format", help="How to print; table on a terminal, jsonl when piped."),
-    ] = None,
+    format_: RowsFormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Draw new pictures from a model, and tell which are copies.
+    """Draw new pictures from a model, and tell which of them are copies.
 
-    Codes are drawn from the prior, and the decoder makes pictures of them. Each is compared with the
-    training pictures: does the model make something new, or show what it learned from?
+    Latents are drawn from N(0, I), and the decoder turns them into pictures. Each picture is compared with
+    the training pictures, because a model may repeat what it learned from.
     """
     from inspector.bundle.atomic import write_together
+    from inspector.commands.output import print_result
     from inspector.commands.target import Target, check_extent, check_targets
     from inspector.generation import latent
     from inspector.imaging import montage
@@ -91,7 +90,7 @@ def generate(
         files[neighbours] = _png(_above_nearest(autoencoder, samples, compared), columns)
     write_together(files)
     figures = _figures(autoencoder, seed, output, codes, samples, compared)
-    _print(figures, _sentences(autoencoder, figures), format_)
+    print_result(figures, _table(figures), format_, rows="samples", remarks=_sentences(autoencoder, figures))
 
 
 # --- the training pictures ------------------------------------------------------------------
@@ -100,8 +99,8 @@ def generate(
 def _find_training(
     autoencoder: AutoEncoder, folder: Path | None, neighbours: Path | None
 ) -> TrainingPictures | None:
-    """Find what the model learned from, in the folder named or else in that of its fit."""
-    from inspector.commands.counter import shown_count
+    """Find the pictures that the model learned from: in `folder`, or else in the folder of the fit."""
+    from inspector.commands.progress import shown_count
     from inspector.errors import UsageError
     from inspector.generation import training_images
 
@@ -112,13 +111,13 @@ def _find_training(
     if found is None and neighbours is not None:
         raise UsageError(
             "--neighbours needs the training pictures, and the folder of the fit is not here",
-            hint="--images DIR names another folder that holds them",
+            hint="name the folder that holds them with --images DIR",
         )
     return found
 
 
 def _compare(autoencoder: AutoEncoder, samples: list[Pixels], found: TrainingPictures) -> _Comparison:
-    from inspector.commands.counter import shown_count
+    from inspector.commands.progress import shown_count
     from inspector.generation import memorisation
 
     with shown_count("comparing") as progress:
@@ -132,14 +131,13 @@ def _compare(autoencoder: AutoEncoder, samples: list[Pixels], found: TrainingPic
 
 
 def _decode(autoencoder: AutoEncoder, drawn: NDArray[np.float32]) -> list[Pixels]:
-    from inspector.commands.counter import shown_count
+    from inspector.commands.progress import shown_count
 
     samples = []
     with shown_count("generating") as progress:
         for code in drawn:
             samples.append(autoencoder.decode(code))
-            if progress:
-                progress(len(samples), len(drawn))
+            progress(len(samples), len(drawn))
     return samples
 
 
@@ -170,7 +168,7 @@ def _npy(drawn: NDArray[np.float32]) -> bytes:
     return stream.getvalue()
 
 
-# --- what is printed ------------------------------------------------------------------------
+# --- the result ------------------------------------------------------------------------------
 
 
 def _figures(
@@ -193,7 +191,7 @@ def _figures(
 
 
 def _outcome(compared: _Comparison | None) -> dict[str, Any]:
-    """How many are copies, and by which measure; null where there is nothing to compare with."""
+    """Count the copies and state the limits; all is null without training pictures."""
     if compared is None:
         return {"training": None, "copies": None, "copy_rate": None, "limits": None}
     training, copies, limits = compared.training, compared.resemblance.copies, compared.resemblance.limits
@@ -224,13 +222,14 @@ def _row(number: int, compared: _Comparison | None) -> dict[str, Any]:
 
 
 def _sentences(autoencoder: AutoEncoder, figures: dict[str, Any]) -> list[str]:
-    """The outcome in words."""
-    said = [f"wrote {figures['count']} pictures, drawn with seed {figures['seed']}"]
-    places = autoencoder.latent_shape[1:]
-    if places and places != (1, 1):
+    """Put the outcome into words."""
+    model = f"{autoencoder.model.name}@{autoencoder.model.version}"
+    said = [f"wrote {figures['count']} pictures, drawn from {model} with seed {figures['seed']}"]
+    grid = autoencoder.latent_shape[1:]
+    if grid and grid != (1, 1):
         said.append(
-            f"this model draws {places[0]} x {places[1]} places, each by itself: "
-            "expect its textures and colours, not whole parts"
+            f"this model draws {grid[0]} x {grid[1]} patches independently of each other: "
+            "expect textures and colours, not whole parts"
         )
     return [*said, *_copying(figures)]
 
@@ -240,11 +239,11 @@ def _copying(figures: dict[str, Any]) -> list[str]:
 
     training, limits = figures["training"], figures["limits"]
     if training is None:
-        return ["not compared with training pictures, which are not here; --images DIR says where they are"]
+        return ["not compared: the training pictures are not here; name their folder with --images DIR"]
     said = []
     if not training["recognised"]:
         folder = printable(training["folder"])
-        said.append(f"the model knows no picture of {folder} by its content; all of them were compared")
+        said.append(f"the model learned from no picture in {folder}, told by its content; all were compared")
     elif training["images"] < training["learned"]:
         said.append(f"of {training['learned']} training pictures {training['images']} were found")
     if limits is None:
@@ -252,29 +251,17 @@ def _copying(figures: dict[str, Any]) -> list[str]:
     return [
         *said,
         f"{figures['copies']} of {figures['count']} pictures ({figures['copy_rate']:.0%}) copy one of "
-        f"{training['images']} training pictures; of new pictures of the same kind at most "
-        f"{limits['chance']:.0%} would seem to",
+        f"{training['images']} training pictures; at most {limits['chance']:.0%} of new "
+        "pictures of the same kind would count as copies",
     ]
 
 
-def _print(figures: dict[str, Any], sentences: list[str], format_: RowFormat | None) -> None:
-    from inspector.commands.output import default_row_format
-
-    chosen = format_ or default_row_format()
-    if chosen is RowFormat.JSON:
-        typer.echo(json.dumps(figures))
-        return
-    if chosen is RowFormat.JSONL:
-        typer.echo("\n".join(map(json.dumps, figures["samples"])))
-    elif figures["training"] is not None:
-        typer.echo(_table(figures))
-    for sentence in sentences:
-        typer.echo(sentence, err=chosen is RowFormat.JSONL)
-
-
 def _table(figures: dict[str, Any]) -> str:
+    """Lay out the samples; empty without training pictures to compare them with."""
     from inspector.imaging.files import printable
 
+    if figures["training"] is None:
+        return ""
     marks = {True: "copy", False: "", None: "-"}
     lines = [f"{'sample':>6} {'distance':>9} {'relative':>9}  {'':4}  nearest training picture"]
     for row in figures["samples"]:

@@ -1,25 +1,22 @@
-"""`inspector interpolate`: the way from one picture to another through a model, beside a cross-fade."""
+"""`inspector interpolate`: show the way from one picture to another through a model."""
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inspector.commands.options import ModelArgument, ThreadsOption
-from inspector.commands.output import RowFormat
+from inspector.commands.options import ModelOption, RowsFormatOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inspector.generation.interpolation import Transition
     from inspector.scoring.autoencoder import AutoEncoder, Pixels
 
 EXAMPLE = """
-inspector interpolate tiles a.png b.png --steps 9 --output way.png
-inspector interpolate tiles a.png b.png --steps 30 --output way.gif
-inspector interpolate tiles a.png b.png --course line --output way.webp
+inspector interpolate a.png b.png --model tiles --steps 9 --output way.png
+inspector interpolate a.png b.png --model tiles --steps 30 --output way.gif
+inspector interpolate a.png b.png --model tiles --course line --output way.webp
 """
 
 STILL = ".png"
@@ -27,42 +24,35 @@ ANIMATED: dict[str, Literal["GIF", "PNG", "WEBP"]] = {".gif": "GIF", ".webp": "W
 _WAY_MILLISECONDS, _END_MILLISECONDS = 2400, 700  # of an animation: the whole way, and each end
 
 
-class Course(StrEnum):
-    """How the codes get from A to B."""
-
-    ARC = "arc"
-    LINE = "line"
-
-
 def interpolate(
-    model: ModelArgument,
-    first: Annotated[Path, typer.Argument(metavar="A", help="The picture that the way begins with.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="The picture that it ends with.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="The first picture.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The last picture.")],
     output: Annotated[
         Path,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="A .png shows all steps, the model's above the cross-fade's; .gif, .webp and .apng move.",
+            help="A .png shows all steps, the model's above the cross-fade's; .gif, .webp and .apng are "
+            "animations.",
         ),
     ],
-    steps: Annotated[int, typer.Option(metavar="N", min=2, help="Pictures, A and B among them.")] = 9,
+    model: ModelOption = None,
+    steps: Annotated[int, typer.Option(metavar="N", min=2, help="Number of pictures, with A and B.")] = 9,
     course: Annotated[
-        Course, typer.Option(help="arc keeps codes as long as the prior makes them; line is straight.")
-    ] = Course.ARC,
-    format_: Annotated[
-        RowFormat | None,
-        typer.Option("--format", help="How to print; table on a terminal, jsonl when piped."),
-    ] = None,
+        Literal["arc", "line"],
+        typer.Option(help="arc keeps the length that the prior gives latents; line is straight."),
+    ] = "arc",
+    format_: RowsFormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Show the way from one picture to another through a model.
 
-    Its codes are encoded, moved in equal steps and decoded, beside a plain cross-fade of the two pictures.
-    Prints how sharp each step is: does the model make parts, or does it only mix two pictures?
+    The latents of A and B are mixed in equal steps and decoded, beside a plain cross-fade of the pictures.
+    The sharpness of each step shows whether the model makes parts or only mixes two pictures.
     """
     from inspector.bundle.atomic import write_bytes
+    from inspector.commands.output import print_result
     from inspector.commands.target import Target, check_extent, check_targets
     from inspector.generation import latent
     from inspector.generation.interpolation import Transition, cross_fade
@@ -82,16 +72,16 @@ def interpolate(
         "model": autoencoder.model.model_dump(),
         "a": str(first),
         "b": str(second),
-        "course": course.value,
+        "course": course,
         "output": str(output),
         **_comparison(through, fade),
         "steps": _rows(through, fade),
     }
-    _print(figures, format_)
+    print_result(figures, _table(figures), format_, rows="steps", remarks=_sentences(figures))
 
 
 def _read(autoencoder: AutoEncoder, first: Path, second: Path) -> tuple[Pixels, Pixels]:
-    """Both pictures at the model's size, where they have to differ."""
+    """Read both pictures at the size of the model, and refuse them if they are the same."""
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
 
@@ -110,7 +100,7 @@ def _read(autoencoder: AutoEncoder, first: Path, second: Path) -> tuple[Pixels, 
 
 
 def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
-    """All steps as one picture, the model's above the cross-fade's; or one after the other, side by side."""
+    """Encode all steps: as one picture of two rows, or as an animation of two pictures side by side."""
     from inspector.imaging import montage
     from inspector.imaging.encode import encode_animation, encode_png
 
@@ -122,16 +112,16 @@ def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
     return encode_animation(frames, [_END_MILLISECONDS, *moving, _END_MILLISECONDS], ANIMATED[suffix])
 
 
-# --- what is printed ------------------------------------------------------------------------
+# --- the result ------------------------------------------------------------------------------
 
 
 def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
-    """Which of the two stays sharper; neither, where the model does not know the pictures."""
+    """Compare the sharpness of both; there is no winner if the model does not know the pictures."""
     from inspector.generation.interpolation import apart, ratio
 
     ends_apart, pictures_apart = through.ends_from(fade), apart(fade.pictures[0], fade.pictures[-1])
     kept = ratio(through.kept, fade.kept) if ends_apart < pictures_apart else None
-    if kept == 0:  # between the ends all is flat
+    if kept == 0:  # every picture between the ends is flat
         kept = None
     return {
         "model_kept": through.kept,
@@ -153,39 +143,31 @@ def _rows(through: Transition, fade: Transition) -> list[dict[str, Any]]:
 
 
 def _sentences(figures: dict[str, Any]) -> list[str]:
-    """Which of the two stays sharper, in words."""
+    """Put into words which of the two stays sharper."""
+    from inspector.imaging.files import printable
+
+    model = f"{figures['model']['name']}@{figures['model']['version']}"
+    return [*_comparison_in_words(figures), f"wrote {printable(figures['output'])} with {model}"]
+
+
+def _comparison_in_words(figures: dict[str, Any]) -> list[str]:
     through, fade, kept = (figures[name] for name in ("model_kept", "crossfade_kept", "kept_ratio"))
     ends_apart, pictures_apart = figures["ends_distance"], figures["pictures_distance"]
     if len(figures["steps"]) == 2:
-        return ["two steps are the ends alone; with --steps 3 or more, what lies between is compared"]
+        return ["two steps are A and B alone; take --steps 3 or more to compare the pictures between them"]
     if ends_apart >= pictures_apart:
         return [
-            f"no comparison: what the model makes of A or B is {ends_apart:.1f} levels away from it, and B "
-            f"is {pictures_apart:.1f} away from A; it has not learned such pictures"
+            f"no comparison: the model has not learned such pictures; A or B comes out {ends_apart:.1f} "
+            f"levels off, and A and B differ by {pictures_apart:.1f}"
         ]
     if kept is None:
-        return ["no comparison: the pictures, or what the model makes of them, are flat"]
+        return ["no comparison: the pictures, or those that the model makes of them, are flat"]
     winner, times = ("the model", kept) if kept > 1 else ("the cross-fade", 1 / kept)
     return [
         f"between A and B the model keeps {through:.0%} of the sharpness of its ends, the cross-fade "
         f"{fade:.0%}: {winner} stays sharper, {times:.2f} times",
-        f"as they are, the model's pictures there are {figures['sharpness_ratio']:.2f} times as sharp",
+        f"ends aside, the model's pictures are {figures['sharpness_ratio']:.2f} times as sharp",
     ]
-
-
-def _print(figures: dict[str, Any], format_: RowFormat | None) -> None:
-    from inspector.commands.output import default_row_format
-
-    chosen = format_ or default_row_format()
-    if chosen is RowFormat.JSON:
-        typer.echo(json.dumps(figures))
-        return
-    if chosen is RowFormat.JSONL:
-        typer.echo("\n".join(map(json.dumps, figures["steps"])))
-    else:
-        typer.echo(_table(figures))
-    for sentence in _sentences(figures):
-        typer.echo(sentence, err=chosen is RowFormat.JSONL)
 
 
 def _table(figures: dict[str, Any]) -> str:

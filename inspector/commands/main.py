@@ -14,14 +14,15 @@ import typer
 from typer.core import TyperGroup
 
 from inspector.commands import exits
+from inspector.commands.spelling import Verb
 from inspector.errors import InspectorError, StorageError, UsageError
 
 if TYPE_CHECKING:
     # Typer carries a click of its own and does not re-export these two.
     from typer._click.core import Command, Context
 
-# In the order of a first day.  `inspector.commands.NAME` holds a function, or a Typer app, of that name,
-# and `EXAMPLE`, the lines that its help ends with.
+# In the order in which a new user needs them.  `inspector.commands.NAME` holds a function or a Typer app
+# of that name, and `EXAMPLE`, the command lines at the end of its help.
 COMMANDS = (
     "cutout",
     "fit",
@@ -47,7 +48,7 @@ inspector score new-part.png
 
 
 class StopError(Exception):
-    """The person or the reader of our output wants no more of it."""
+    """Ctrl-C was pressed, or the program that reads stdout went away."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(exit_code)
@@ -55,36 +56,36 @@ class StopError(Exception):
 
 
 class Commands(TyperGroup):
-    """Imports a command when it is asked for, so that `score` does not wait for the others."""
+    """The verbs; each is imported when it is called, so that `score` does not wait for the others."""
 
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - Typer calls it so
-        """Return the names, in the order of `COMMANDS`."""
+        """Return the names of the verbs, in the order of `COMMANDS`."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - likewise
-        """Import `inspector.commands.NAME` and make a command of it."""
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - Typer calls it so
+        """Import `inspector.commands.NAME` and return its command."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"inspector.commands.{cmd_name}")
         found = getattr(module, cmd_name)
         if not isinstance(found, typer.Typer):
             function, found = found, plain_typer()
-            found.command(cmd_name)(function)
+            found.command(cmd_name, cls=Verb)(function)
         command = typer.main.get_command(found)
         command.name, command.epilog = cmd_name, command_example(module.EXAMPLE)
         command.context_settings = CONTEXT
         return command
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """Find the command that `args` begin with."""
+        """Find the command that `args` begins with; suggest one if there is none of that name."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             close = get_close_matches(args[0], COMMANDS, 1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(COMMANDS)}"
+            hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(COMMANDS)}"
             raise UsageError(f"there is no command {args[0]!r}", hint=hint)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Context) -> Any:
-        """Run a command; what Typer would answer with exit code 1 keeps its own."""
+        """Run a command; Ctrl-C and a closed pipe keep their exit codes, which Typer would make 1."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as exc:
@@ -101,13 +102,13 @@ class Commands(TyperGroup):
 
 
 def command_example(lines: str) -> str:
-    """Make the end of a help text of command lines."""
-    # The backspace keeps Typer from filling the lines.
+    """Return the end of a help text: these command lines as an example."""
+    # The backspace stops Typer from joining the lines.
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines.strip().splitlines())
 
 
 def plain_typer(**options: Any) -> typer.Typer:
-    """Make a Typer app whose help is plain text: quick to show, and the same in a pipe."""
+    """Return a Typer app whose help is plain text: quick to show, and the same in a pipe."""
     return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **options)
 
 
@@ -136,9 +137,11 @@ def inspector(
     _version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
     ] = False,
-    _debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks; works after a command, too.")] = False,
+    _debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show tracebacks; may also stand after the command.")
+    ] = False,
 ) -> None:
-    """Finds defects on pictures of parts, learned from pictures of good parts alone."""
+    """Find defects on pictures of parts; learn from pictures of good parts alone."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
@@ -149,11 +152,11 @@ def main() -> int:
     Returns
     -------
     int
-        0 where all is well; otherwise as in `inspector.commands.exits`.
+        0, or one of the codes in `inspector.commands.exits`.
     """
     arguments, debug = _take_debug(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        # A file name may hold bytes that are not UTF-8; showing it must not fail.
+        # A file name may hold bytes that are not UTF-8; printing it must not fail.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
     return _edge(lambda: _run(arguments), debug)
@@ -166,7 +169,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _edge(run: Callable[[], int], debug: bool) -> int:
-    """Turn whatever is raised into at most two lines on stderr and an exit code."""
+    """Turn every exception into an exit code and at most two lines on stderr."""
     try:
         return run()
     except (KeyboardInterrupt, typer.Abort):
@@ -186,7 +189,7 @@ def _edge(run: Callable[[], int], debug: bool) -> int:
 
 
 def _as_inspector_error(exc: Exception) -> InspectorError:
-    """Find the line of the error tree for what Typer or the operating system raised."""
+    """Return the error of our tree for an exception of Typer or of the operating system."""
     if isinstance(exc, InspectorError):
         return exc
     if isinstance(exc, typer.TyperException):
@@ -201,7 +204,7 @@ def _as_inspector_error(exc: Exception) -> InspectorError:
 
 
 def _usage_message(exc: typer.TyperException) -> str:
-    """Say what Typer says, with the value that it leaves out for numbers."""
+    """Return Typer's message, and add the value that Typer leaves out for numbers."""
     message = exc.format_message().strip().rstrip(".").replace("Value error, ", "")
     from pydantic import ValidationError
 
@@ -219,7 +222,9 @@ def _as_storage_error(exc: OSError) -> StorageError:
 
     if isinstance(exc.filename, (str, bytes)):
         return storage_error(Path(os.fsdecode(exc.filename)), exc)
-    return StorageError(f"reading or writing failed: {exc}", hint="check the disk, and what stdout goes to")
+    return StorageError(
+        f"reading or writing failed: {exc}", hint="check the disk, and where stdout is redirected to"
+    )
 
 
 def _complain(message: str, hint: str) -> None:
@@ -229,7 +234,7 @@ def _complain(message: str, hint: str) -> None:
 
 
 def _one_line(text: str) -> str:
-    """Escape what would break or garble the line: line ends, control characters, broken bytes."""
+    """Escape line ends, control characters and broken bytes, which would break the line."""
     return "".join(
         character if character.isprintable() or character == "\u200d" else repr(character)[1:-1]
         for character in " ".join(text.splitlines())
@@ -237,7 +242,7 @@ def _one_line(text: str) -> str:
 
 
 def _stopped(exit_code: int) -> int:
-    """End quietly: one line after Ctrl-C, none where nobody reads any more."""
+    """End quietly: print one word after Ctrl-C, and nothing if stdout was closed."""
     if exit_code == exits.BROKEN_PIPE:
         _abandon_stdout()
     else:
@@ -246,7 +251,7 @@ def _stopped(exit_code: int) -> int:
 
 
 def _abandon_stdout() -> None:
-    """Give stdout somewhere to go where it cannot fail: the interpreter flushes it once more at its end."""
+    """Redirect stdout to nowhere if it is broken, because the interpreter flushes it once more at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -254,7 +259,7 @@ def _abandon_stdout() -> None:
 
 
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """Take `--debug` out of the arguments, wherever it stands before `--`."""
+    """Remove `--debug` from the arguments before `--`, and return whether it was there."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     kept = [argument for argument in arguments[:end] if argument != DEBUG]
     return kept + arguments[end:], len(kept) < end

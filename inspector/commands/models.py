@@ -1,14 +1,14 @@
-"""`inspector models`: what is in the store, which version counts, and how a model travels."""
+"""`inspector models`: list, show, promote, remove, verify and move the models of the store."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inspector.commands.main import command_example, plain_typer
+from inspector.commands.options import FormatOption
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -23,65 +23,58 @@ inspector models export tiles --output tiles.inspector
 models = plain_typer(invoke_without_command=True)
 
 
-class Format(StrEnum):
-    """Values of `--format`."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A model of the store.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[@VERSION]", help="A model of the store; a name alone is its promoted version."
+    ),
+]
+AnyReference = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME[@VERSION]|PATH]", help="The model.  [default: the current model of the store]"
+    ),
+]
 
 
 @models.callback()
 def overview(ctx: typer.Context) -> None:
-    """See, check, promote, remove and move models."""
+    """List, show, promote, remove, verify and move models."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
 
 @models.command("list", epilog=command_example("inspector models list --format json"))
-def list_models(format_: FormatOption = Format.TABLE) -> None:
+def list_models(format_: FormatOption = None) -> None:
     """List every version of every model.
 
-    In the table * marks the promoted version of a name, and > the current model.
+    In the table * marks the promoted version of each name, and > marks the current model.
     """
+    from inspector.commands.output import print_result
+
     store = _store()
     rows = [
         _row(store, name, version) for name in store.names() for version in reversed(store.versions(name))
     ]
-    if format_ is Format.JSON:
-        _print_json(rows)
-    elif not rows:
+    print_result(rows, _table(rows), format_)
+    if not rows:
         typer.echo(f"no model in {store.root}; 'inspector fit NORMAL_DIR' makes one", err=True)
-    else:
-        _print_table(rows)
 
 
 @models.command(epilog=command_example("inspector models show tiles"))
-def show(
-    reference: Annotated[
-        str | None, typer.Argument(metavar="[NAME[@VERSION]|PATH]", help="The current model without it.")
-    ] = None,
-    format_: FormatOption = Format.TABLE,
-) -> None:
-    """Show what a model is and promises, and where it lies."""
-    bundle = _open(reference)
-    facts = _facts(bundle)
-    if format_ is Format.JSON:
-        _print_json(facts)
-        return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        typer.echo(f"{name.replace('_', ' '):{width}}  {'-' if value is None else value}")
+def show(reference: AnyReference = None, format_: FormatOption = None) -> None:
+    """Show the facts of a model: how it was made, what it promises, and where it lies."""
+    from inspector.commands.output import pairs, print_result
+
+    facts = _facts(_open(reference))
+    print_result(facts, pairs({name.replace("_", " "): value for name, value in facts.items()}), format_)
 
 
 @models.command(epilog=command_example("inspector models promote tiles@2"))
 def promote(reference: Reference) -> None:
-    """Let NAME stand for a version, and make it current.
+    """Make a version the one that its NAME stands for, and the current model.
 
-    Every digest is checked, and the golden images have to reproduce their scores on this computer.
+    Every digest is checked, and the golden images must reproduce their scores on this computer.
     """
     from inspector.scoring.detector import verify_bundle
 
@@ -110,10 +103,9 @@ def remove(
     reference: Reference,
     force: Annotated[bool, typer.Option("--force", help="Remove even the promoted version.")] = False,
 ) -> None:
-    """Remove one version, or all of a model.
+    """Remove one version of a model, or all versions if none is named.
 
-    Without a version the model goes with all of them.  The promoted version goes only if it is the
-    last one, or with --force.
+    The promoted version is removed only if it is the last one, or with --force.
     """
     store = _store()
     name, version = store.parse(reference)
@@ -122,37 +114,40 @@ def remove(
 
 
 @models.command(epilog=command_example("inspector models verify tiles"))
-def verify(
-    reference: Annotated[
-        str | None, typer.Argument(metavar="[NAME[@VERSION]|PATH]", help="The current model without it.")
-    ] = None,
-) -> None:
-    """Check every digest and the golden images of a model."""
+def verify(reference: AnyReference = None, format_: FormatOption = None) -> None:
+    """Check every digest of a model, and reproduce the scores of its golden images."""
+    from inspector.commands.output import print_result
     from inspector.scoring.detector import Detector
 
     bundle = _open(reference)
     detector = Detector(bundle)
     detector.verify()
+    result = {
+        "model": detector.model.model_dump(),
+        "files": len(bundle.manifest.files),
+        "precision": detector.precision,
+        "int8_problem": detector.int8_problem,
+    }
     how = " with int8" if detector.precision == "int8" else ""
-    typer.echo(
-        f"{_label(bundle)}: {len(bundle.manifest.files)} files unchanged, golden images reproduced{how}",
-        err=True,
-    )
+    verified = f"{_label(bundle)}: {result['files']} files unchanged, golden images reproduced{how}"
+    print_result(result, verified, format_)
     if detector.int8_problem:
         typer.echo(f"int8 is not used on this computer: {detector.int8_problem}", err=True)
 
 
 @models.command(epilog=command_example("inspector models export tiles --output tiles.inspector"))
 def export(
-    reference: Annotated[str, typer.Argument(metavar="NAME[@VERSION]|PATH", help="A model.")],
+    reference: Annotated[str, typer.Argument(metavar="NAME[@VERSION]|PATH", help="The model.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; NAME-vN.inspector here without it."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The file.  [default: ./NAME-vVERSION.inspector]"
+        ),
     ] = None,
 ) -> None:
-    """Write one model as one file, for another computer.
+    """Write one model to one file, for another computer.
 
-    Prints the path of the file.
+    Prints the path of the file alone, as scripts need it.
     """
     from inspector.bundle.archive import SUFFIX, pack
 
@@ -164,10 +159,14 @@ def export(
 
 
 @models.command("import", epilog=command_example("inspector models import tiles.inspector"))
-def import_model(file: Annotated[Path, typer.Argument(metavar="FILE", help="What export wrote.")]) -> None:
-    """Add a model that was exported.
+def import_model(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file that `inspector models export` wrote.")
+    ],
+) -> None:
+    """Add an exported model to the store.
 
-    Every digest and the golden images are checked first.  It becomes the promoted version of its
+    Every digest and the golden images are checked first.  The model becomes the promoted version of its
     name, and the current model.
     """
     from inspector.scoring.detector import verify_bundle
@@ -200,7 +199,7 @@ def _label(bundle: Bundle) -> str:
 
 
 def _row(store: Store, name: str, version: int) -> dict[str, Any]:
-    """One version as `list` shows it; a damaged one is listed with what is wrong."""
+    """Return the facts of one version for `list`; a damaged version has its error instead."""
     from inspector.bundle.folder import Bundle
     from inspector.errors import BundleError
 
@@ -240,22 +239,20 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Lay out the versions, one line each; empty if there are none."""
+    if not rows:
+        return ""
     width = max(len("model"), *(len(f"{row['name']}@{row['version']}") for row in rows))
-    typer.echo(f"   {'model':{width}}  {'created':16}  {'threshold':>9}  {'promised':>8}  {'MB':>6}")
+    lines = [f"   {'model':{width}}  {'created':16}  {'threshold':>9}  {'promised':>8}  {'MB':>6}"]
     for row in rows:
         mark = f"{'>' if row['current'] else ' '}{'*' if row['promoted'] else ' '}"
         label = f"{mark} {row['name'] + '@' + str(row['version']):{width}}"
         if row["error"]:
-            typer.echo(f"{label}  damaged: {row['error']}")
+            lines.append(f"{label}  damaged: {row['error']}")
             continue
         promised, megabytes = row["promised_false_reject_rate"], row["size_bytes"] / 1e6
-        typer.echo(
+        lines.append(
             f"{label}  {row['created'][:16]:16}  {row['threshold']:9.2f}  {promised:8.2%}  {megabytes:6.1f}"
         )
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2))
+    return "\n".join(lines)

@@ -1,18 +1,83 @@
-"""Arguments that several commands take, said once."""
+"""Options that several verbs take, each stated once, and the reading of their values."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
 import typer
 
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="NAME, NAME@VERSION or the path of a bundle.")
-]
+from inspector.errors import UsageError
+
 ModelOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME[@VERSION]|PATH", help="Which model; the store's current one without it."),
+    typer.Option(metavar="NAME[@VERSION]|PATH", help="The model.  [default: the current model of the store]"),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=1024,
+        help="Threads to compute with; 0 takes every core.  [default: INSPECTOR_THREADS, or 0]",
+    ),
 ]
+
+# The forms of output.  Without --format every verb prints a table on a terminal; in a pipe it prints JSON.
+FormatOption = Annotated[
+    Literal["table", "json"] | None,
+    typer.Option("--format", help="Form of the output.  [default: table on a terminal, json in a pipe]"),
+]
+RowsFormatOption = Annotated[
+    Literal["table", "json", "jsonl"] | None,
+    typer.Option(
+        "--format",
+        help="Form of the output; jsonl is one line for each row.  "
+        "[default: table on a terminal, json in a pipe]",
+    ),
+]
+ImagesFormatOption = Annotated[
+    Literal["table", "json", "jsonl", "csv"] | None,
+    typer.Option("--format", help="Form of the output.  [default: table on a terminal, jsonl in a pipe]"),
+]
+
+COLOURS = {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}
+UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str, option: str = "--time-budget") -> float:
+    """Read a duration: a number with s, m or h.
+
+    Examples
+    --------
+    >>> seconds("1.5m"), seconds("2h"), seconds("90s")
+    (90.0, 7200.0, 90.0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(
+            f"{option} is {text!r}; allowed is a number above 0 with s, m or h",
+            hint=f"for example {option} 5m",
+        )
+    return float(match[1]) * UNIT_SECONDS[match[2]]
+
+
+def colour(text: str, option: str) -> tuple[int, int, int]:
+    """Read a colour: `#rrggbb`, `#rgb`, white, grey or black.
+
+    Examples
+    --------
+    >>> colour("#0f8", "--keep"), colour("white", "--onto")
+    ((0, 255, 136), (255, 255, 255))
+    """
+    if text.lower() in COLOURS:
+        return COLOURS[text.lower()]
+    match = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text.strip())
+    if match is None:
+        raise UsageError(
+            f"{option} is {text!r}; allowed are #rrggbb, #rgb, {', '.join(COLOURS)}",
+            hint=f"quote the colour, because a shell reads # as a comment: {option} '#c0c0c0'",
+        )
+    digits = match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue

@@ -1,14 +1,16 @@
-"""How scored images are written to stdout: a table for people, JSON and CSV for programs."""
+"""Results on stdout: a table for people, JSON and CSV for programs."""
 
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from inspector.imaging.files import printable
 
@@ -16,86 +18,99 @@ if TYPE_CHECKING:
     from inspector.scoring.records import ScoredImage
     from inspector.types import Verdict
 
-COLOURS: dict[Verdict, str] = {"pass": "green", "review": "yellow", "fail": "red", "invalid": "magenta"}
+    Writer = Callable[[ScoredImage], None]
+
+VERDICT_COLOURS: dict[Verdict, str] = {
+    "pass": "green",
+    "review": "yellow",
+    "fail": "red",
+    "invalid": "magenta",
+}
+HEADER = f"{'verdict':8} {'score':>8} {'limit':>8} {'p-value':>8} {'regions':>8}  image"
 
 
-class Format(StrEnum):
-    """Values of `--format`."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
+def choose_format(asked: str | None, piped: str = "json") -> str:
+    """Return the format that was asked for; without one a table on a terminal, `piped` in a pipe."""
+    return asked or ("table" if sys.stdout.isatty() else piped)
 
 
-class FigureFormat(StrEnum):
-    """Values of `--format` where one result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-class RowFormat(StrEnum):
-    """Values of `--format` where rows are printed that belong to one result."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-
-
-class Writer(Protocol):
-    """Takes one scored image after the other."""
-
-    def __call__(self, row: ScoredImage) -> None:
-        """Write one of them."""
-
-
-def default_format() -> Format:
-    """A table for a person at a terminal, one JSON object on each line for a program."""
-    return Format.TABLE if sys.stdout.isatty() else Format.JSONL
-
-
-def default_figure_format() -> FigureFormat:
-    """A table for a person at a terminal, one JSON object for a program."""
-    return FigureFormat.TABLE if sys.stdout.isatty() else FigureFormat.JSON
-
-
-def default_row_format() -> RowFormat:
-    """A table for a person at a terminal, one JSON object on each line for a program."""
-    return RowFormat.TABLE if sys.stdout.isatty() else RowFormat.JSONL
-
-
-@contextmanager
-def writer(format_: Format, components: Sequence[str]) -> Iterator[Writer]:
-    """Give the function that writes one row; what it began is complete when the block ends.
+def print_result(
+    result: Any, table: str, asked: str | None, *, rows: str = "", remarks: Sequence[str] = ()
+) -> None:
+    """Print what a verb found.
 
     Parameters
     ----------
-    format_ : Format
-        How to write.
+    result : dict or list
+        The result as JSON.
+    table : str
+        The same for people; may be empty.
+    asked : str, optional
+        Value of `--format`.
+    rows : str
+        Field of `result` whose entries are the lines of `jsonl`.
+    remarks : sequence of str
+        The outcome in sentences.  They end the table, and go to stderr beside JSON.
+    """
+    chosen = choose_format(asked)
+    if chosen == "json":
+        typer.echo(json.dumps(result, indent=2 if sys.stdout.isatty() else None))
+    elif chosen == "jsonl":
+        for row in result[rows]:
+            typer.echo(json.dumps(row))
+    elif table:
+        typer.echo(table)
+    for remark in remarks:
+        typer.echo(remark, err=chosen != "table")
+
+
+def pairs(facts: Mapping[str, object]) -> str:
+    """Lay out names and values in two columns.
+
+    Examples
+    --------
+    >>> print(pairs({"model": "tiles@3", "review over": None}))
+    model        tiles@3
+    review over  -
+    """
+    width = max(map(len, facts))
+    return "\n".join(f"{name:{width}}  {'-' if value is None else value}" for name, value in facts.items())
+
+
+def print_line(line: str) -> None:
+    """Write a line to stdout at once, so that a program that reads it does not wait."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+# --- scored pictures, one at a time -----------------------------------------------------------
+
+
+@contextmanager
+def writer(chosen: str, components: Sequence[str]) -> Iterator[Writer]:
+    """Give the function that writes one scored picture; the output is complete when the block ends.
+
+    Parameters
+    ----------
+    chosen : str
+        `table`, `json`, `jsonl` or `csv`.
     components : sequence of str
         Names of the component scores, which are columns of the CSV.
     """
-    if format_ is Format.TABLE:
-        print_line(_HEADER)
+    if chosen == "table":
+        print_line(HEADER)
         yield _write_table_row
-    elif format_ is Format.CSV:
+    elif chosen == "csv":
         yield _csv_writer(components)
-    elif format_ is Format.JSONL:
+    elif chosen == "jsonl":
         yield lambda row: print_line(row.to_json())
     else:
         with _json_array() as write:
             yield write
 
 
-def print_line(line: str) -> None:
-    """Write a line to stdout at once, so that a program that reads us needs not wait."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def summary(rows: Counter[Verdict], milliseconds: float) -> str:
-    """Count the verdicts in words.
+    """Count the verdicts in words, and say how long a picture took.
 
     Examples
     --------
@@ -106,7 +121,7 @@ def summary(rows: Counter[Verdict], milliseconds: float) -> str:
 
 
 def tally(rows: Counter[Verdict]) -> str:
-    """Count the verdicts in words, without the time.
+    """Count the verdicts in words.
 
     Examples
     --------
@@ -114,20 +129,15 @@ def tally(rows: Counter[Verdict]) -> str:
     '1 image: 1 pass'
     """
     total = sum(rows.values())
-    counts = ", ".join(f"{rows[verdict]} {verdict}" for verdict in COLOURS if rows[verdict])
+    counts = ", ".join(f"{rows[verdict]} {verdict}" for verdict in VERDICT_COLOURS if rows[verdict])
     images = "1 image" if total == 1 else f"{total} images"
     return f"{images}: {counts}" if counts else images
-
-
-# --- the four forms -------------------------------------------------------------------------
-
-_HEADER = f"{'verdict':8} {'score':>8} {'limit':>8} {'p-value':>8} {'regions':>8}  image"
 
 
 def _write_table_row(row: ScoredImage) -> None:
     name = printable(row.path or "-")
     if row.verdict == "invalid":
-        reason = printable(row.reason or "").replace(f"{name} ", "")
+        reason = printable(row.reason or "").replace(f"{name} ", "")  # the message names the picture again
         cells, name = f"{'-':>8} {'-':>8} {'-':>8} {'-':>8}", f"{name}  ({reason})"
     else:
         cells = f"{row.score:8.2f} {row.threshold:8.2f} {row.p_value:8.4f} {len(row.regions):8d}"
@@ -140,9 +150,7 @@ def _coloured(verdict: Verdict) -> str:
     cell = f"{verdict:8}"
     if not sys.stdout.isatty() or not wants_colour():
         return cell
-    import typer
-
-    return typer.style(cell, fg=COLOURS[verdict], bold=verdict == "fail")
+    return typer.style(cell, fg=VERDICT_COLOURS[verdict], bold=verdict == "fail")
 
 
 def _csv_writer(components: Sequence[str]) -> Writer:
@@ -173,7 +181,7 @@ def _csv_writer(components: Sequence[str]) -> Writer:
 
 @contextmanager
 def _json_array() -> Iterator[Writer]:
-    """Write an array as its rows come; it is closed whatever happens, so that it stays JSON."""
+    """Write an array row by row; close it even after an error, so that the output stays JSON."""
     separator = ""
 
     def write(row: ScoredImage) -> None:

@@ -1,4 +1,4 @@
-"""Long work on stderr: a bar with the time left on a terminal, a line now and then elsewhere."""
+"""Progress of long work on stderr: bars on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -6,31 +6,56 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import typer
 
 Progress = Callable[[str, int, int], None]
+Count = Callable[[int, int], None]
 
 LINE_SECONDS = 15.0
 
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """Give the function that long work calls as `progress(stage, done, total)`; 0 is an unknown total."""
-    if not sys.stderr.isatty():
+    """Give the function that long work calls as `progress(stage, done, total)`; total 0 is unknown."""
+    if sys.stderr.isatty():
+        with _bars() as progress:
+            yield progress
+    else:
         yield _Lines()
-        return
+
+
+@contextmanager
+def shown_count(stage: str) -> Iterator[Count]:
+    """Give the function that one stage calls as `count(done, total)`; it is silent without a terminal.
+
+    Parameters
+    ----------
+    stage : str
+        Its name, such as `evaluating`.
+    """
+    if sys.stderr.isatty():
+        with _bars() as progress:
+            yield partial(progress, stage)
+    else:
+        yield lambda _done, _total: None
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description:<16}"),
+        TextColumn("{task.description:<16}", markup=False),
         BarColumn(bar_width=32),
         MofNCompleteColumn(),
         TextColumn("time left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Left to itself, rich would send stdout to stderr as well, and the results with it.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
         tasks = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -42,7 +67,7 @@ def shown_progress() -> Iterator[Progress]:
 
 
 class _Lines:
-    """At most one line every 15 seconds, and one when a stage begins."""
+    """One line when a stage begins, and at most one every 15 seconds."""
 
     def __init__(self) -> None:
         self._stage = ""

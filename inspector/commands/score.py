@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from inspector.commands import exits
-from inspector.commands.options import ModelOption
-from inspector.commands.output import Format
+from inspector.commands.options import ImagesFormatOption, ModelOption
 
 if TYPE_CHECKING:
     from inspector.commands.output import Writer
+    from inspector.commands.progress import Count
     from inspector.commands.source import Source
     from inspector.scoring.detector import Detector
     from inspector.scoring.records import ScoredImage
@@ -32,27 +32,32 @@ inspector score incoming/ --format csv > verdicts.csv
 curl -s http://camera/still.jpg | inspector score -
 """
 
-_PROGRESS_FROM_IMAGES = 20
+PROGRESS_FROM_IMAGES = 20
 
 
 def score(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Files, folders, globs, or - for one on stdin.")
+        list[str],
+        typer.Argument(metavar="PATH", help="Files, folders, globs, or - for one picture on stdin."),
     ],
     model: ModelOption = None,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="How to print; table on a terminal, jsonl when piped."),
-    ] = None,
+    format_: ImagesFormatOption = None,
     heatmaps: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write NAME_heatmap.png for each picture there.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write NAME_heatmap.png of each picture to this folder."),
     ] = None,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 even if a picture failed.")
     ] = False,
     threads: Annotated[
         int | None,
-        typer.Option(min=0, max=1024, help="Cores to use; 0 is all of them. Several pictures take one each."),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1024,
+            help="Cores to use; 0 takes every core. Several pictures take one core each.  "
+            "[default: INSPECTOR_THREADS, or 0]",
+        ),
     ] = None,
 ) -> None:
     """Give a verdict for each picture.
@@ -61,11 +66,11 @@ def score(
     """
     with _quick_start():
         import inspector
-        from inspector.commands.output import default_format, summary, writer
+        from inspector.commands.output import choose_format, summary, writer
         from inspector.commands.source import find_sources
 
         sources = find_sources(paths)
-        chosen = format_ or default_format()
+        chosen = choose_format(format_, piped="jsonl")
         folder = None if heatmaps is None else HeatmapFolder(heatmaps)
         at_once, each = _share_cores(sources, threads)
         detector = inspector.open_model(model, threads=each)
@@ -73,16 +78,18 @@ def score(
     started = perf_counter()
     with writer(chosen, components) as write:
         verdicts = score_all(detector, sources, at_once, write, folder)
-    if chosen is Format.TABLE:
-        typer.echo(summary(verdicts, (perf_counter() - started) * 1e3), err=True)
+    if chosen == "table":
+        foot = summary(verdicts, (perf_counter() - started) * 1e3)
+        typer.echo(f"{foot}; model {detector.model.name}@{detector.model.version}", err=True)
     raise typer.Exit(exits.verdict_code(verdicts, exit_zero=exit_zero))
 
 
 @contextmanager
 def _quick_start() -> Iterator[None]:
-    """Keep what loading makes out of Python's search for garbage, now and when the process ends.
+    """Exempt everything that is loaded in the block from garbage collection.
 
-    All of it stays, and looking through it would take as long as scoring several pictures.
+    All of it stays until the process ends, and every search through it would take as long as scoring
+    several pictures.
     """
     gc.disable()
     try:
@@ -93,10 +100,10 @@ def _quick_start() -> Iterator[None]:
 
 
 def _share_cores(sources: Sequence[Source], threads: int | None) -> tuple[int, int]:
-    """Return how many pictures are scored at once, and with how many threads each of them.
+    """Return how many pictures are scored at once, and how many threads each of them gets.
 
-    Many pictures take a core each; a single one takes them all.  Stdin may keep us waiting, and what is
-    named before it must not wait along, so nothing is scored beside it.
+    Many pictures take a core each; a single one takes them all.  With stdin among them, pictures are
+    scored one by one: stdin may keep us waiting, and pictures named before it must not wait with it.
     """
     from inspector.commands.source import STDIN
     from inspector.concurrency import cores
@@ -109,7 +116,7 @@ def _share_cores(sources: Sequence[Source], threads: int | None) -> tuple[int, i
 
 
 class _Scored(NamedTuple):
-    """What is kept of a picture until it is its turn to be printed."""
+    """A scored picture that waits for its turn to be printed, and its heatmap as a PNG."""
 
     row: ScoredImage
     heatmap: bytes | None
@@ -118,39 +125,40 @@ class _Scored(NamedTuple):
 def score_all(
     detector: Detector, sources: Sequence[Source], at_once: int, write: Writer, folder: HeatmapFolder | None
 ) -> Counter[Verdict]:
-    """Score pictures, some at once, and write their rows in the order in which they were named.
+    """Score pictures, several at once, and write their rows in the order in which they were named.
 
     Parameters
     ----------
     detector : Detector
     sources : sequence of Source
     at_once : int
-        So many threads take a picture each.
+        Number of threads; each takes one picture at a time.
     write : Writer
-        Gets the rows.
+        Called with each row.
     folder : HeatmapFolder, optional
-        Gets the heatmaps.
+        Takes the heatmaps.
 
     Returns
     -------
     Counter
-        How often each verdict was given.
+        Number of pictures by verdict.
     """
     from inspector.concurrency import in_order
 
     verdicts: Counter[Verdict] = Counter()
     job = partial(_score_one, detector, with_heatmap=folder is not None)
-    with closing(in_order(job, sources, at_once)) as results, _progress(results, len(sources)) as shown:
-        for source, scored in zip(sources, shown, strict=True):
+    with closing(in_order(job, sources, at_once)) as results, _progress(len(sources)) as progress:
+        for done, (source, scored) in enumerate(zip(sources, results, strict=True), 1):
             write(scored.row)
             verdicts[scored.row.verdict] += 1
             if folder is not None and scored.heatmap is not None:
                 folder.write(source.stem, scored.heatmap)
+            progress(done, len(sources))
     return verdicts
 
 
 def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Scored:
-    """Score a picture, and let go of its pixels; a heatmap is drawn unless the picture is invalid."""
+    """Score a picture and keep its row and heatmap alone; an invalid picture has no heatmap."""
     from inspector.imaging.encode import encode_png
 
     inspection = detector.score(source.read(detector.settings.max_bytes), source.name)
@@ -159,7 +167,7 @@ def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Sc
 
 
 class HeatmapFolder:
-    """A folder that takes one heatmap for each picture, under a name that no other one has."""
+    """A folder that takes the heatmap of each picture under a name of its own."""
 
     def __init__(self, path: Path) -> None:
         from inspector.bundle.atomic import storage_errors
@@ -170,18 +178,18 @@ class HeatmapFolder:
         self._taken: set[str] = set()
 
     def write(self, stem: str, heatmap: bytes) -> None:
-        """Write the heatmap of a picture, a PNG."""
+        """Write the heatmap of a picture: the bytes of a PNG."""
         from inspector.bundle.atomic import write_bytes
 
         write_bytes(self.path / self._name(stem), heatmap, durable=False)
 
     def _name(self, stem: str) -> str:
-        """`STEM_heatmap.png`, or `STEM_2_heatmap.png` where an earlier picture has that name."""
+        """Return `STEM_heatmap.png`, or `STEM_2_heatmap.png` if an earlier picture has that name."""
         from inspector.imaging.files import shortened
 
         stem, number = shortened(stem), 1
         name = f"{stem}_heatmap.png"
-        while name.casefold() in self._taken:  # some disks do not tell capitals apart
+        while name.casefold() in self._taken:  # some file systems ignore case
             number += 1
             name = f"{stem}_{number}_heatmap.png"
         self._taken.add(name.casefold())
@@ -189,14 +197,12 @@ class HeatmapFolder:
 
 
 @contextmanager
-def _progress(results: Iterable[_Scored], total: int) -> Iterator[Iterable[_Scored]]:
-    """Show a bar on stderr for many pictures, unless the rows themselves appear on the terminal."""
-    if total <= _PROGRESS_FROM_IMAGES or not sys.stderr.isatty() or sys.stdout.isatty():
-        yield results
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+def _progress(total: int) -> Iterator[Count]:
+    """Show a bar on stderr for many pictures, unless their rows appear on the terminal anyway."""
+    from inspector.commands.progress import shown_count
 
-    # Left to itself, rich would take over stdout, and the rows with it.
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-        yield progress.track(results, total=total, description="scoring")
+    if total <= PROGRESS_FROM_IMAGES or sys.stdout.isatty():
+        yield lambda _done, _total: None
+        return
+    with shown_count("scoring") as progress:
+        yield progress

@@ -1,4 +1,4 @@
-"""`inspector serve`: the HTTP daemon."""
+"""`inspector serve`: run the HTTP daemon."""
 
 from __future__ import annotations
 
@@ -17,37 +17,54 @@ inspector serve --host 0.0.0.0 --api-keys-file /etc/inspector/keys
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port; 0 is any free one.  [default: 8080]")
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=65535, help="Port to listen on; 0 takes any free one.  [default: 8080]"
+        ),
     ] = None,
     model: ModelOption = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Settings as TOML; flags and environment go before it."),
+        typer.Option(metavar="FILE", help="Settings as TOML; options and environment override them."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, max=256, help="Threads that score; 0 is one for each core.")
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=256, help="Threads that score; 0 is one for each core.  [default: 0]"
+        ),
     ] = None,
     queue_size: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="Requests that may wait.  [default: 64]")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=100_000, help="Requests that may wait for a thread.  [default: 64]"
+        ),
     ] = None,
     max_model_bytes: Annotated[
-        int | None, typer.Option(min=1, help="Memory that opened models may take.  [default: 1073741824]")
+        int | None,
+        typer.Option(
+            metavar="BYTES", min=1, help="Memory that opened models may take.  [default: 1073741824]"
+        ),
     ] = None,
     api_keys_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Lines of SCOPE:KEY; scopes are score and admin.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File with one SCOPE:KEY on each line; the scopes are score and admin."
+        ),
     ] = None,
     metrics_open: Annotated[
-        bool | None, typer.Option("--metrics-open", help="Let /metrics be read without a key.")
+        bool | None, typer.Option("--metrics-open", help="Let anybody read /metrics without a key.")
     ] = None,
     allow_anonymous: Annotated[
-        bool | None, typer.Option("--allow-anonymous", help="Let other computers in without keys.")
+        bool | None, typer.Option("--allow-anonymous", help="Let other computers in without a key.")
     ] = None,
 ) -> None:
     """Score pictures over HTTP, until SIGTERM or Ctrl-C.
 
-    Each flag but --config can be set as INSPECTOR_NAME in the environment, too: INSPECTOR_PORT, ...
+    Each option but --config can also be set in the environment: --port as INSPECTOR_PORT, and so on.
     """
     from inspector.settings import ServeSettings
 

@@ -1,4 +1,4 @@
-"""What a person names on the command line, spread out into single pictures."""
+"""The pictures that the arguments of `inspector score` name: files, folders, globs and stdin."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Source:
-    """One picture to be scored: a file, or what comes in on stdin."""
+    """One picture to be scored: a file, or the bytes on stdin."""
 
     name: str
 
     @property
     def stem(self) -> str:
-        """Name of the picture without folder and suffix."""
+        """Name of the picture without folder and suffix; `stdin` for the bytes on stdin."""
         return "stdin" if self.name == STDIN else Path(self.name).stem
 
     def read(self, max_bytes: int) -> Path | bytes:
-        """Return what `Detector.score` takes; of stdin at most what shows that it is too much."""
+        """Return the path or the bytes for `Detector.score`; of stdin at most one byte more than allowed."""
         return sys.stdin.buffer.read(max_bytes + 1) if self.name == STDIN else Path(self.name)
 
 
 def find_sources(paths: Sequence[str]) -> list[Source]:
-    """Spread files, folders, globs and `-` out, in the order in which they are named.
+    """List the pictures that files, folders, globs and `-` name, in the order of the arguments.
 
-    Folders are searched below, too, and give what has the suffix of a picture; a file that is named
-    is taken whatever it is called.
+    Folders are searched recursively for files with the suffix of a picture.  A file that is named itself is
+    taken whatever its suffix is.
 
     Raises
     ------
     UsageError
-        Something named does not exist or holds no picture; nothing has been scored yet then.
+        A path does not exist, or a folder holds no picture.
     """
     if paths.count(STDIN) > 1:
-        raise UsageError("'-' is named twice, and stdin holds one picture", hint="name it once")
-    return [source for path in paths for source in _spread(path)]
+        raise UsageError("'-' is named twice, and stdin holds one picture", hint="name '-' once")
+    return [source for path in paths for source in _expand(path)]
 
 
-def _spread(path: str) -> Iterator[Source]:
+def _expand(path: str) -> Iterator[Source]:
     if path == STDIN:
         if sys.stdin.isatty():
             raise UsageError("'-' reads stdin, which is a terminal", hint="inspector score - < part.png")
@@ -74,7 +74,7 @@ def _folder(path: str) -> Iterator[Source]:
 
 
 def _glob(pattern: str) -> Iterator[Source]:
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns, too
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns as well
     if not found:
         raise UsageError(
             f"{printable(pattern)} matches nothing", hint="quote the pattern, and check the folder's name"

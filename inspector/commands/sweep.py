@@ -1,20 +1,20 @@
-"""`inspector sweep`: how many latent dimensions are right, and how wide the network must be."""
+"""`inspector sweep`: find how many latent dimensions and which width the article's network needs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal
 
 import typer
 
 from inspector.bundle.atomic import TEMPORARY, storage_errors, write_bytes
-from inspector.commands.fit import seconds
-from inspector.commands.output import FigureFormat, default_figure_format
+from inspector.commands.options import FormatOption, seconds
+from inspector.commands.output import pairs, print_result
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.imaging.files import list_images, printable
@@ -25,46 +25,17 @@ inspector sweep characters/ --latent-dim 2,8,64 --width 64,256 --lambda 10,100 -
 inspector sweep tiles/train/good --test tiles/test --output tiles-sweep
 """
 
-# Models, and what a killed fit leaves.
+# Names that a sweep leaves in its folder: models, work in progress, and files of a fit that was killed.
 _OURS = re.compile(rf"\.?d\d+-w\d+-l[\d.e+-]+(\.work)?|{re.escape(TEMPORARY)}[0-9a-f]+")
 RESULTS, CHART = "sweep.json", "sweep.svg"
 MOST_FITS = 200
 
-
-class Trial(Protocol):
-    """One fit and what was measured of it: `calibration.sweep.Trial`, behind the door to the workshop."""
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers in a code."""
-
-    @property
-    def width(self) -> int:
-        """Channels of the deepest layer."""
-
-    @property
-    def penalty_weight(self) -> float:
-        """Weight of the penalty."""
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """As in the manifest's training summary."""
-
-    @property
-    def auroc(self) -> float | None:
-        """On labelled pictures, where there were some."""
-
-    @property
-    def error(self) -> float:
-        """Squared error of held-out copies."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+Trial = Any  # `calibration.sweep.Trial`, which only the extras can import
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What every fit of a sweep has in common."""
+    """The request that all fits of a sweep share."""
 
     normal_dir: Path
     test: Path | None
@@ -74,7 +45,7 @@ class _Request:
     device: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, by which a sweep knows that it is the same."""
+        """Return plain values, by which a later run recognises the same sweep."""
         return {
             "normal_dir": str(self.normal_dir.resolve()),
             "test": None if self.test is None else str(self.test.resolve()),
@@ -107,35 +78,55 @@ def numbers(option: str, text: str, least: float, whole: bool = True) -> list[fl
 
 
 def sweep(
-    normal_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with pictures.")],
-    latent_dim: Annotated[str, typer.Option(metavar="N,N", help="Latent dimensions to try.")] = "2,8,32,64",
-    width: Annotated[str, typer.Option(metavar="N,N", help="Widths to try.")] = "64,256",
+    normal_dir: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder with pictures to learn from; folders below are searched."),
+    ],
+    latent_dim: Annotated[
+        str, typer.Option(metavar="N,N", help="Latent dimensions to try, each from 2.")
+    ] = "2,8,32,64",
+    width: Annotated[
+        str, typer.Option(metavar="N,N", help="Channels of the deepest layer to try, multiples of 8.")
+    ] = "64,256",
     lambda_: Annotated[
-        str, typer.Option("--lambda", metavar="NUMBER,NUMBER", help="Weights of the penalty to try.")
+        str,
+        typer.Option("--lambda", metavar="NUMBER,NUMBER", help="Weights of the regularizer to try, from 0."),
     ] = "100",
     budget_each: Annotated[
-        str, typer.Option(metavar="TIME", help="What each fit may take, such as 90s or 5m.")
+        str, typer.Option(metavar="TIME", help="Time for each fit, such as 90s or 5m.")
     ] = "2m",
     steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train each exactly so many steps instead.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Train each fit exactly this many steps, whatever time they take.  "
+            "[default: as many as --budget-each allows]",
+        ),
     ] = None,
     test: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Labelled pictures, good/ and a folder for each kind of defect."),
+        typer.Option(
+            metavar="DIR",
+            help="Labelled pictures: good/ and one folder for each kind of defect; their AUROC decides.",
+        ),
     ] = None,
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Takes models, table and chart; goes on with what is there.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder for models, results and chart; fits that it holds are kept."
+        ),
     ] = Path("sweep"),
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of every fit.")] = 0,
-    device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
-    format_: Annotated[
-        FigureFormat | None,
-        typer.Option("--format", help="How to print; table on a terminal, json when piped."),
-    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of every fit.")] = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Device to train on; auto takes CUDA where torch finds it."),
+    ] = "auto",
+    format_: FormatOption = None,
 ) -> None:
-    """Fit the article's preset with each combination, compare, and recommend one.
+    """Fit the article's preset with each combination of options, compare the fits, and recommend one.
 
-    What was fitted is kept in the output folder; after Ctrl-C the same command goes on from there.
+    Finished fits are kept in the output folder; after Ctrl-C the same command goes on from there.
     """
     grid = list(
         product(
@@ -156,23 +147,27 @@ def sweep(
     comparison = extras.sweep()
     chosen, reason = comparison.recommend(trials)
     write_bytes(output / CHART, comparison.chart(trials).encode())
-    if (format_ or default_figure_format()) is FigureFormat.JSON:
-        rows = [trial.as_dict() for trial in trials]
-        typer.echo(json.dumps({"trials": rows, "recommended": chosen.as_dict(), "reason": reason}))
-        return
-    typer.echo(table(trials))
-    typer.echo(
-        f"\nrecommended: --latent-dim {chosen.latent_dim} --width {chosen.width} "
-        f"--lambda {chosen.penalty_weight:g}\nwhy:         {reason}\nchart:       {printable(output / CHART)}"
+    rows = [trial.as_dict() for trial in trials]
+    advice = {
+        "recommended": f"--latent-dim {chosen.latent_dim} --width {chosen.width} "
+        f"--lambda {chosen.penalty_weight:g}",
+        "why": reason,
+        "model": printable(chosen.bundle),
+        "chart": printable(output / CHART),
+    }
+    print_result(
+        {"trials": rows, "recommended": chosen.as_dict(), "reason": reason},
+        f"{table(trials)}\n\n{pairs(advice)}",
+        format_,
     )
 
 
 def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], output: Path) -> list[Trial]:
-    """Fit what is not there yet, and return the outcome of all, in the order of the grid."""
+    """Run the fits that are missing, and return the outcomes of all in the order of the grid."""
     from inspector import extras
 
     models = extras.models()
-    for latent_dim, width, weight in grid:  # all of them are allowed, or none is fitted
+    for latent_dim, width, weight in grid:  # refuse a bad combination before the first fit
         models.options.choose(
             preset="article",
             latent_dim=latent_dim,
@@ -180,15 +175,15 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
             regularizer_weight=weight,
             device=request.device,
         )
-    trial_of: Callable[..., Trial] = extras.sweep().Trial
+    comparison = extras.sweep()
     known = _known(request, output)
-    if request.test is not None:  # better refused now than after the first fit
+    if request.test is not None:  # refuse a bad folder before the first fit
         extras.labelled().labelled_pictures(request.test)
-    list_images(request.normal_dir)  # refuses a folder that is not there
+    list_images(request.normal_dir)  # refuses a folder that does not exist
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     if not known:
-        _keep(request, output, known)  # what is fitted from here on is of this request
+        _keep(request, output, known)  # from here on the folder belongs to this request
     with shown_progress() as progress:
         for number, (latent_dim, width, weight) in enumerate(grid, 1):
             name = f"d{latent_dim}-w{width}-l{weight:g}"
@@ -218,14 +213,14 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
             known[name] = _outcome(path, request.test)
             _keep(request, output, known)
     return [
-        trial_of(int(d), int(w), float(weight), str(output / name), **known[name])
+        comparison.Trial(int(d), int(w), float(weight), str(output / name), **known[name])
         for d, w, weight in grid
         for name in [f"d{d}-w{w}-l{weight:g}"]
     ]
 
 
 def _outcome(path: Path, test: Path | None) -> dict[str, Any]:
-    """Read what was measured of a model, and measure detection where there are labelled pictures."""
+    """Read the figures of a fit, and measure its AUROC if there are labelled pictures."""
     import inspector
     from inspector import extras
 
@@ -238,7 +233,7 @@ def _outcome(path: Path, test: Path | None) -> dict[str, Any]:
 
 
 def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:
-    """Read the outcomes that are there already."""
+    """Read the outcomes of an earlier run of the same request."""
     if output.exists() and not output.is_dir():
         raise UsageError(f"--output is '{printable(output)}', which is a file", hint="name a folder")
     record = output / RESULTS
@@ -257,7 +252,7 @@ def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:
             return dict(content["outcomes"])
         if output.is_dir() and not all(_OURS.fullmatch(path.name) for path in output.iterdir()):
             raise UsageError(
-                f"--output '{printable(output)}' holds something that is no sweep",
+                f"--output '{printable(output)}' holds files that are not of a sweep",
                 hint="name a folder that is empty or does not exist",
             )
     return {}
@@ -269,7 +264,7 @@ def _keep(request: _Request, output: Path, outcomes: dict[str, dict[str, Any]]) 
 
 
 def table(trials: Sequence[Trial]) -> str:
-    """Lay trials out for people."""
+    """Lay out the trials for people."""
     lines = ["dims  width   lambda  held-out error  below mean  prior p  sharpness   AUROC"]
     for trial in trials:
         figures = trial.figures

@@ -1,4 +1,4 @@
-"""Files that a command will write, looked at before the work that fills them begins."""
+"""Files that a command is going to write, checked before the work begins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Target:
 
 
 def check_targets(targets: Sequence[Target], sources: Sequence[Path] = ()) -> None:
-    """Refuse what cannot be written, or would replace something that is read or written as well.
+    """Refuse targets that cannot be written, or that would replace another target or a source.
 
     Raises
     ------
@@ -66,9 +66,9 @@ def check_extent(asked: str, height: int, width: int, most_pixels: int) -> None:
     Parameters
     ----------
     asked : str
-        What makes it so large, such as `--count 1000000`.
+        The option that asks for the picture, such as `--count 1000000`.
     height, width : int
-        Its size in pixels.
+        Size of the picture in pixels.
     most_pixels : int
         Limit on `height · width`.
     """

@@ -1,4 +1,4 @@
-"""`inspector watch`: a verdict for each picture that appears in a folder."""
+"""`inspector watch`: give a verdict for each picture that appears in a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inspector.commands import exits
-from inspector.commands.options import ModelOption
+from inspector.commands.options import ModelOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inspector.errors import InspectorError
@@ -39,41 +39,52 @@ MINUTE_SECONDS = 60.0
 
 def watch(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where pictures appear; searched below, too.")
+        Path,
+        typer.Argument(metavar="DIR", help="Folder in which pictures appear; folders below are watched."),
     ],
     model: ModelOption = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help=f"Results, or - for stdout.  [default: DIR/{RESULTS}]"),
+        typer.Option(
+            metavar="FILE", help=f"JSON lines with the results; - is stdout.  [default: DIR/{RESULTS}]"
+        ),
     ] = None,
     move: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Move pictures to pass, review, fail and invalid below it."),
+        typer.Option(
+            metavar="DIR",
+            help="Move each picture to pass/, review/, fail/ or invalid/ in this folder.  "
+            "[default: pictures stay]",
+        ),
     ] = None,
     heatmaps: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a heatmap of each picture there.")
+        Path | None, typer.Option(metavar="DIR", help="Write a heatmap of each picture to this folder.")
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Score what is there, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Score the pictures that are there, and end.")] = False,
     settle: Annotated[
         float,
         typer.Option(
-            min=0, max=3600, metavar="SECONDS", help="How long a picture must not change to be taken."
+            min=0,
+            max=3600,
+            metavar="SECONDS",
+            help="Score a picture once it has not changed for this many seconds.",
         ),
     ] = 1.0,
     interval: Annotated[
         float,
         typer.Option(
-            min=0.05, max=3600, metavar="SECONDS", help="How often to look for pictures and models."
+            min=0.05,
+            max=3600,
+            metavar="SECONDS",
+            help="Look for new pictures and for a new model every so many seconds.",
         ),
     ] = 0.5,
-    threads: Annotated[
-        int | None, typer.Option(min=0, max=1024, help="Threads to compute with; 0 is one for each core.")
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Score each picture that appears in a folder, until SIGTERM or Ctrl-C.
 
-    Each state of each picture gets one JSON line in the results, which are also what a restart goes on from.
-    A model that is promoted meanwhile takes over. With --once the exit code is that of score.
+    Each state of each picture gets one JSON line in the results.  A restart reads them and goes on from
+    there.  A model that is promoted meanwhile takes over.  With --once the exit code is that of score.
     """
     with _asked_to_stop() as stop:
         sorter, arrivals = _places(folder, output, move, heatmaps, settle)
@@ -88,7 +99,7 @@ def watch(
                 if not once:
                     watching.run(interval, stop)
                 elif left := watching.once(settle, stop):
-                    _say(f"{left} still being written and left for the next time")
+                    _say(f"{left} still being written; left for the next run")
             finally:
                 results.close()
     if once:
@@ -97,7 +108,7 @@ def watch(
 
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether SIGTERM or Ctrl-C came; what comes again has its usual effect."""
+    """Give a function that returns whether SIGTERM or Ctrl-C came; a second one has its usual effect."""
     asked = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -107,7 +118,7 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
         signal.signal(number, before[signal.Signals(number)])
 
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # a shell does so for jobs in the background
+        if handler is not signal.SIG_IGN:  # a shell ignores Ctrl-C for jobs in the background
             signal.signal(number, note)
     try:
         yield lambda: asked
@@ -119,7 +130,7 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 def _places(
     folder: Path, output: Path | None, move: Path | None, heatmaps: Path | None, settle: float
 ) -> tuple[Sorter, Arrivals]:
-    """Make the folders that are needed, and leave them out of what is watched."""
+    """Make the folders that results go to, and exclude them from the watch."""
     from inspector.bundle.atomic import storage_errors
     from inspector.errors import UsageError
     from inspector.imaging.files import printable
@@ -145,7 +156,7 @@ def _places(
 
 
 def _registry(model: str | None, threads: int | None) -> ModelRegistry:
-    """Open and prove the model; later ones that cannot be used are told of."""
+    """Open and verify the model; report later models that cannot be used."""
     from inspector.bundle.store import Store
     from inspector.scoring.registry import ModelRegistry
     from inspector.settings import Settings
@@ -153,7 +164,7 @@ def _registry(model: str | None, threads: int | None) -> ModelRegistry:
     settings = Settings.from_environment()
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})
-    Store(settings.store).resolve(model)  # its errors say what to do at the start
+    Store(settings.store).resolve(model)  # raises an error with a hint if there is no such model
 
     def told(_result: str, _detector: Detector | None, error: InspectorError | None) -> None:
         if error is not None and (before := registry.default) is not None:
@@ -168,7 +179,7 @@ def _registry(model: str | None, threads: int | None) -> ModelRegistry:
 
 
 def _follow(registry: ModelRegistry, seconds: float) -> Callable[[], Detector]:
-    """Give the model of the moment; the store is looked at again every `seconds`."""
+    """Return a function that gives the model in use; it checks the store every `seconds`."""
     looked = time.monotonic()
 
     def current() -> Detector:
@@ -192,7 +203,7 @@ def _results(folder: Path, output: Path | None) -> Journal | Printout:
     return journal
 
 
-# --- what people are told, on stderr ---------------------------------------------------------
+# --- messages on stderr ----------------------------------------------------------------------
 
 
 def _say(line: str) -> None:
@@ -203,7 +214,7 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _talk(folder: Path, *, status: bool) -> Iterator[Talk]:
-    """Give who tells of problems, and at a terminal shows in one line how it goes."""
+    """Give the object that reports problems and, on a terminal, keeps a status line."""
     if not status or not sys.stderr.isatty():
         yield Talk(folder, lambda _line: None)
         return
@@ -225,7 +236,7 @@ def _talk(folder: Path, *, status: bool) -> Iterator[Talk]:
 
 
 class Talk:
-    """Tells of problems in one line each, and shows how it goes in one that stays."""
+    """Reports each problem in one line, and keeps a status line."""
 
     def __init__(self, folder: Path, show: Callable[[str], None]) -> None:
         self.verdicts: Counter[Verdict] = Counter()
@@ -234,22 +245,22 @@ class Talk:
         self._moments: deque[float] = deque()  # of the last minute
 
     def inspected(self, row: WatchedImage) -> None:
-        """Count a picture."""
+        """Count a scored picture."""
         self.verdicts[row.verdict] += 1
         self._last = f"; last {Path(row.path or '').name} {row.verdict}"
         self._moments.append(time.monotonic())
         self.looked()
 
     def problem(self, error: InspectorError) -> None:
-        """Say what does not work."""
+        """Report a problem that the watch tries to get over."""
         _say(f"error: {error.message}; trying again")
 
     def recovered(self) -> None:
-        """Say that it works again."""
+        """Report that the problem is over."""
         _say(f"{self._folder} is watched again, and all is well")
 
     def looked(self) -> None:
-        """Show how it goes."""
+        """Update the status line."""
         from inspector.commands.output import tally
         from inspector.imaging.files import printable
 

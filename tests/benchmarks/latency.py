@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime
 
 import inspector
-from inspector.commands.output import Format, writer
+from inspector.commands.output import writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
 from inspector.concurrency import cores, in_order
@@ -128,7 +128,7 @@ def _score(detector: Detector, files: Sequence[Path], threads: int) -> None:
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
-        writer(Format.JSONL, ()) as write,
+        writer("jsonl", ()) as write,
     ):
         score_all(detector, [Source(str(path)) for path in files], threads, write, None)
 

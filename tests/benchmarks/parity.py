@@ -16,7 +16,7 @@ import numpy as np
 
 from calibration.conformal import heldout_count
 from calibration.thresholds import make_calibration
-from inspector.commands.fit import seconds
+from inspector.commands.options import seconds
 from inspector.commands.progress import shown_progress
 from inspector.scoring.runtime import DetectorSession
 from models import dataset

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.fit import seconds
+from inspector.commands.options import seconds
 from inspector.errors import UsageError
 from models.inspection.options import InspectionOptions
 from tests.benchmarks.result import Content, place, rounded

@@ -66,7 +66,7 @@ def test_from_a_dropped_defect_to_a_new_threshold(
     assert defect.read_bytes() == BAD
     lines = [json.loads(line) for line in (tmp_path / "export/judgements.jsonl").read_text().splitlines()]
     assert [line["label"] for line in lines].count("good") == 21
-    ended = call("calibrate", "tiny", tmp_path / "export/test/good", store=store.root)
+    ended = call("calibrate", tmp_path / "export/test/good", "--model", "tiny", store=store.root)
     assert ended.returncode == 0, ended.stderr
     ended = call(
         "evaluate", tmp_path / "export/test", "--model", "tiny", "--format", "json", store=store.root

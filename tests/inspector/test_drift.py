@@ -180,7 +180,7 @@ def _drifted(bundle: Bundle, days: Path) -> dict[str, bool]:
 def test_command(command: Command, store: Store, days: Path) -> None:
     """Prints the figures as JSON, or as a table; drift is a finding and no error."""
     store.publish("tiny", tiny_fill())
-    quiet = command("drift", "tiny", days / "monday")
+    quiet = command("drift", days / "monday", "--model", "tiny")
     assert (quiet.code, quiet.err) == (0, "")
     found = json.loads(quiet.out)
     assert (found["drifted"], found["images"], found["invalid"], found["reference_images"]) == (
@@ -189,15 +189,15 @@ def test_command(command: Command, store: Store, days: Path) -> None:
         1,
         19,
     )
-    loud = command("drift", "tiny@1", days / "tuesday", "--format", "json")
+    loud = command("drift", days / "tuesday", "--model", "tiny@1", "--format", "json")
     assert json.loads(loud.out)["drifted"] is True
     assert 0 < json.loads(loud.out)["p_value"] < 0.01
-    table = command("drift", "tiny", days / "monday", "--format", "table").out
+    table = command("drift", days / "monday", "--model", "tiny", "--format", "table").out
     assert "30 pictures against 19 normals, 1 could not be read" in table
     assert "no drift found" in table
     assert (
         "drifted: these pictures differ"
-        in command("drift", "tiny", days / "tuesday", "--format", "table").out
+        in command("drift", days / "tuesday", "--model", "tiny", "--format", "table").out
     )
 
 
@@ -205,12 +205,12 @@ def test_command_on_what_is_no_folder_of_pictures(command: Command, store: Store
     """One line and one hint, before the model is opened."""
     (tmp_path / "empty").mkdir()
     for name, said in (("empty", "holds no picture"), ("missing", "is not a folder")):
-        ended = command("drift", "tiny", tmp_path / name)
+        ended = command("drift", tmp_path / name, "--model", "tiny")
         assert ended.code == 4
         assert said in ended.err
         assert "hint:" in ended.err
     one = write_picture(tmp_path / "one/0.png", good_picture(1))
     store.publish("tiny", tiny_fill())
-    ended = command("drift", "tiny", one.parent)
+    ended = command("drift", one.parent, "--model", "tiny")
     assert ended.code == 4
     assert "1 readable pictures against 19 held-out normals cannot show drift" in ended.err

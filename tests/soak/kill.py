@@ -29,7 +29,7 @@ def prove(kills: int, steps: int, seed: int) -> None:
         write_dataset(folder / "d", train=40, good=0, per_kind=0, size=128)
         part = write_picture(folder / "part.png", render(999, size=128).picture)
         command = ["fit", str(folder / "d/train/good"), "--name", NAME, "--image-size", "64"]
-        command += ["--steps", str(steps), "--json"]
+        command += ["--steps", str(steps), "--format", "json"]
         began = time.monotonic()
         first = call(*command, store=store)
         seconds = time.monotonic() - began

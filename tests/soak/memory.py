@@ -52,7 +52,7 @@ def _write(job: tuple[Path, int]) -> None:
 
 def _peak(folder: Path, name: str, steps: int) -> float:
     """Fit, and return the largest sum of anonymous memory of the process and its children, in GB."""
-    command = [*PROGRAM, "fit", str(folder / name), "--steps", str(steps), "--json"]
+    command = [*PROGRAM, "fit", str(folder / name), "--steps", str(steps), "--format", "json"]
     began, peak = time.monotonic(), 0
     with (
         (folder / f"{name}.log").open("w+b") as log,

@@ -100,7 +100,9 @@ def _refused(folder: Path) -> None:
 
 
 def _fit(folder: Path) -> None:
-    done = _inspector(folder, "fit", folder / "d/train/good", "--steps", "40", "--image-size", "64", "--json")
+    done = _inspector(
+        folder, "fit", folder / "d/train/good", "--steps", "40", "--image-size", "64", "--format", "json"
+    )
     demand(done.returncode == 0, f"fit ended with {done.returncode}: {done.stderr}")
     done = _inspector(folder, "score", folder / "d/test/good", "--exit-zero")
     demand(done.returncode == 0, f"score ended with {done.returncode}: {done.stderr}")

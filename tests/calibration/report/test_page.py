@@ -485,7 +485,7 @@ def test_model_card() -> None:
         assert said in page.text
     commands = [code.text for code in page.all("code") if "pre" in code.inside]
     assert "inspector score PICTURES --model washers@4 --heatmaps heatmaps/" in commands
-    assert "inspector calibrate washers GOOD_FOLDER --max-false-reject 0.05" in commands
+    assert "inspector calibrate GOOD_FOLDER --model washers --max-false-reject 0.05" in commands
 
 
 def test_words_for_numbers() -> None:

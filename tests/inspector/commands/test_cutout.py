@@ -83,7 +83,9 @@ def test_what_is_done_is_not_done_again(command: Command, photos: Path, tmp_path
     """A second run does what is missing or was made with other options, or from another picture."""
 
     def counts(*options: str) -> tuple[int, int]:
-        ended = command("cutout", photos, "--output", tmp_path / "out", "--no-sheet", "--json", *options)
+        ended = command(
+            "cutout", photos, "--output", tmp_path / "out", "--no-sheet", "--format", "json", *options
+        )
         assert ended.code == 0, ended.err
         result = json.loads(ended.out)
         return result["cut"], result["done_before"]
@@ -127,7 +129,7 @@ def test_alpha_that_is_there_is_kept(command: Command, tmp_path: Path) -> None:
     folder.mkdir()
     picture, mask = scene(0)
     Image.fromarray(np.dstack([picture, 255 * mask.astype(np.uint8)])).save(folder / "a.png")
-    ended = command("cutout", folder, "--output", tmp_path / "out", "--no-sheet", "--json")
+    ended = command("cutout", folder, "--output", tmp_path / "out", "--no-sheet", "--format", "json")
     assert json.loads(ended.out)["kept_alpha"] == 1
     with Image.open(tmp_path / "out" / "a.png") as image:
         np.testing.assert_array_equal(np.asarray(image)[..., 3] == 255, mask)
@@ -139,10 +141,10 @@ def test_odd_pictures_beside_good_ones(command: Command, photos: Path, tmp_path:
     Image.fromarray(np.full((80, 90, 3), 120, np.uint8)).save(photos / "plain.png")
     Image.fromarray(np.full((32, 5120, 3), 120, np.uint8)).save(photos / "long.png")
     (photos / "torn.png").write_bytes((photos / "0.png").read_bytes()[:900])
-    ended = command("cutout", photos, "--output", tmp_path / "out", "--no-sheet", "--json")
+    ended = command("cutout", photos, "--output", tmp_path / "out", "--no-sheet", "--format", "json")
     assert ended.code == 3
     result = json.loads(ended.out)
-    assert not undocumented("cutout --json", result)
+    assert not undocumented("cutout", result)
     assert sorted(Path(one["path"]).name for one in result["skipped"]) == [
         "long.png",
         "plain.png",

@@ -11,6 +11,7 @@ from calibration.evaluation import auroc, measure
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.commands import demo
+from inspector.demo import overview
 from inspector.demo.dataset import KINDS, render, write_dataset
 from inspector.imaging.decode import decode
 from inspector.scoring.detector import Detector
@@ -47,13 +48,13 @@ def test_the_table_counts_what_was_flagged(tiny: Bundle, pictures: Path) -> None
 
 def test_heatmaps_show_picture_finding_and_truth(tiny: Bundle, pictures: Path, tmp_path: Path) -> None:
     """Side by side: the picture as it is, the heatmap, and the picture with its true defect outlined."""
-    sheet = demo.write_heatmaps(tmp_path / "heatmaps", pictures, Detector(tiny))
-    names = {f"{kind}_{number:03d}.png" for kind in KINDS for number in range(demo.SHOWN_PER_KIND)}
-    names |= {f"good_{number:03d}.png" for number in range(demo.SHOWN_GOOD)}
+    sheet = overview.write_heatmaps(tmp_path / "heatmaps", pictures, Detector(tiny))
+    names = {f"{kind}_{number:03d}.png" for kind in KINDS for number in range(overview.SHOWN_PER_KIND)}
+    names |= {f"good_{number:03d}.png" for number in range(overview.SHOWN_GOOD)}
     assert {path.name for path in sheet.parent.iterdir()} == names | {"overview.png"}
     strip = decode(tmp_path / "heatmaps" / "dent_000.png").pixels
-    step = SIDE + demo.GAP_PIXELS
-    assert strip.shape == (SIDE, 3 * SIDE + 2 * demo.GAP_PIXELS, 3)
+    step = SIDE + overview.GAP_PIXELS
+    assert strip.shape == (SIDE, 3 * SIDE + 2 * overview.GAP_PIXELS, 3)
     picture = decode(pictures / "test" / "dent" / "000.png").pixels
     np.testing.assert_array_equal(strip[:, :SIDE], picture)
     outlined = (strip[:, 2 * step :] != picture).any(axis=2)
@@ -64,12 +65,12 @@ def test_heatmaps_show_picture_finding_and_truth(tiny: Bundle, pictures: Path, t
     near = np.s_[max(0, rows.min() - 4) : rows.max() + 5, max(0, columns.min() - 4) : columns.max() + 5]
     outlined[near] = False
     assert not outlined.any()
-    assert decode(sheet).pixels.shape[0] == 6 * SIDE + 5 * demo.GAP_PIXELS
+    assert decode(sheet).pixels.shape[0] == 6 * SIDE + 5 * overview.GAP_PIXELS
 
 
 def test_a_good_part_has_no_outline(tiny: Bundle, pictures: Path, tmp_path: Path) -> None:
     """Where nothing is wrong, the third picture is the first."""
-    demo.write_heatmaps(tmp_path, pictures, Detector(tiny))
+    overview.write_heatmaps(tmp_path, pictures, Detector(tiny))
     strip = decode(tmp_path / "good_001.png").pixels
     np.testing.assert_array_equal(strip[:, :SIDE], strip[:, -SIDE:])
 
@@ -102,7 +103,9 @@ def test_a_whole_demo_over_an_earlier_one(command: Command, store: Store, tmp_pa
     output = tmp_path / "demo"
     write_dataset(output / "pictures", train=8, good=1, per_kind=1, size=SIDE, seed=7)
     Store(output / "store").publish(demo.NAME, tiny_fill())
-    ended = command("demo", "--output", output, "--parts", "12", "--size", "64", "--steps", "2")
+    ended = command(
+        "demo", "--output", output, "--parts", "12", "--size", "64", "--steps", "2", "--format", "table"
+    )
     assert ended.code == 0, ended.err
     said = dict(line.split(maxsplit=1) for line in ended.out.splitlines() if len(line.split()) > 1)
     assert said["model"].startswith("demo@2, 2 steps")

@@ -99,7 +99,12 @@ def test_the_grid_shows_what_the_decoder_makes_of_the_codes(
 ) -> None:
     """The codes beside the grid, run through the decoder once more, give its pictures, one by one."""
     grid, codes = tmp_path / "grid.png", tmp_path / "codes.npy"
-    assert command("generate", name, "--count", 7, "--seed", 4, "--output", grid, "--codes", codes).code == 0
+    assert (
+        command(
+            "generate", "--model", name, "--count", 7, "--seed", 4, "--output", grid, "--codes", codes
+        ).code
+        == 0
+    )
     drawn = np.load(codes, allow_pickle=False)
     assert drawn.dtype == np.float32
     assert drawn.shape == ((7, 3, 8, 8) if name == SPATIAL else (7, LEARNED))
@@ -117,7 +122,7 @@ def test_the_same_seed_gives_the_same_bytes(
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
         files = tmp_path / f"{run}.png", tmp_path / f"{run}.npy"
         options = ("--seed", seed, "--count", 5, "--output", files[0], "--codes", files[1])
-        assert command("generate", name, *options).code == 0
+        assert command("generate", "--model", name, *options).code == 0
         made[run] = files[0].read_bytes(), files[1].read_bytes()
     assert made["a"] == made["b"]
     assert made["a"][0] != made["c"][0]
@@ -130,18 +135,21 @@ def test_any_count_in_any_number_of_columns(
 ) -> None:
     """A grid has as many pictures as were asked for, and begins like every grid of its seed."""
     options = ("--count", count, "--columns", columns, "--output", tmp_path / "grid.png")
-    assert command("generate", SPATIAL, *options).code == 0
+    assert command("generate", "--model", SPATIAL, *options).code == 0
     first = cells(tmp_path / "grid.png", count, min(columns, count))
-    assert command("generate", SPATIAL, "--output", tmp_path / "sixteen.png").code == 0
+    assert command("generate", "--model", SPATIAL, "--output", tmp_path / "sixteen.png").code == 0
     for one, other in zip(first, cells(tmp_path / "sixteen.png", 16, 4), strict=False):
         assert (one == other).all()
 
 
 def test_codes_of_places_are_said_to_be_drawn_apart(command: Command, models: Store, tmp_path: Path) -> None:
     """A model that draws each place by itself says what to expect; one with a single vector does not."""
-    said = {name: command("generate", name, "--output", tmp_path / "a.png").err for name in (SPATIAL, VECTOR)}
-    assert "8 x 8 places" in said[SPATIAL]
-    assert "places" not in said[VECTOR]
+    said = {
+        name: command("generate", "--model", name, "--output", tmp_path / "a.png").err
+        for name in (SPATIAL, VECTOR)
+    }
+    assert "8 x 8 patches" in said[SPATIAL]
+    assert "patches" not in said[VECTOR]
 
 
 # --- copies ---------------------------------------------------------------------------------
@@ -153,7 +161,17 @@ def test_a_model_that_remembers_is_found_out(
     """Samples that are training pictures have distance 0, name them, and make a copy rate of 1."""
     grid, near = tmp_path / "grid.png", tmp_path / "near.png"
     ended = command(
-        "generate", VECTOR, "--count", 4, "--output", grid, "--neighbours", near, "--format", "json"
+        "generate",
+        "--model",
+        VECTOR,
+        "--count",
+        4,
+        "--output",
+        grid,
+        "--neighbours",
+        near,
+        "--format",
+        "json",
     )
     found = figures(ended)
     assert (found["copies"], found["copy_rate"]) == (4, 1.0)
@@ -178,7 +196,15 @@ def test_a_model_that_blurs_copies_nothing(
 ) -> None:
     """The mean of all parts is near to each of them, and a copy of none."""
     ended = command(
-        "generate", BLURRED, "--images", learned, "--output", tmp_path / "a.png", "--format", "json"
+        "generate",
+        "--model",
+        BLURRED,
+        "--images",
+        learned,
+        "--output",
+        tmp_path / "a.png",
+        "--format",
+        "json",
     )
     found = figures(ended)
     assert (found["copies"], found["copy_rate"]) == (0, 0.0)
@@ -193,7 +219,7 @@ def test_what_was_not_learned_is_not_compared(
     folder = shutil.copytree(learned, tmp_path / "learned")
     (folder / "03.png").unlink()
     options = ("--images", folder, "--output", tmp_path / "a.png")
-    ended = command("generate", VECTOR, *options, "--format", "table")
+    ended = command("generate", "--model", VECTOR, *options, "--format", "table")
     assert ended.code == 0
     assert "heldout.png" not in ended.out
     assert f"of {LEARNED} training pictures {LEARNED - 1} were found" in ended.out
@@ -204,10 +230,10 @@ def test_a_folder_that_the_model_does_not_know(command: Command, models: Store, 
     for seed in range(5):
         write_picture(tmp_path / "others" / f"{seed}.png", good_picture(seed))
     options = ("--images", tmp_path / "others", "--output", tmp_path / "a.png")
-    ended = command("generate", VECTOR, *options, "--format", "json")
+    ended = command("generate", "--model", VECTOR, *options, "--format", "json")
     training = figures(ended)["training"]
     assert (training["images"], training["recognised"]) == (5, False)
-    assert "by its content" in command("generate", VECTOR, *options).err
+    assert "by its content" in command("generate", "--model", VECTOR, *options).err
 
 
 def test_without_training_pictures(
@@ -215,7 +241,7 @@ def test_without_training_pictures(
 ) -> None:
     """The grid is written all the same, and the outcome says why there is no copy rate."""
     fill = vector_fill(parts, softness=1e-3, training_digests=digests, folder=tmp_path / "gone")
-    options = (write_bundle(tmp_path / "model", fill).path, "--output", tmp_path / "a.png")
+    options = ("--model", write_bundle(tmp_path / "model", fill).path, "--output", tmp_path / "a.png")
     found = figures(command("generate", *options, "--format", "json"))
     assert [found[name] for name in ("training", "copies", "copy_rate", "limits")] == [None] * 4
     assert set(found["samples"][0].values()) == {0, None}
@@ -232,22 +258,22 @@ def test_training_pictures_that_are_all_the_same(
         target = write_picture(tmp_path / "same" / f"{number}.png", good_picture(1))
         Image.open(target).save(target, compress_level=number)
     options = ("--images", tmp_path / "same", "--output", tmp_path / "a.png")
-    found = figures(command("generate", SPATIAL, *options, "--format", "json"))
+    found = figures(command("generate", "--model", SPATIAL, *options, "--format", "json"))
     assert (found["training"]["images"], found["limits"], found["copy_rate"]) == (count, None, None)
     assert all(row["distance"] > 0 and row["copy"] is None for row in found["samples"])
-    assert "no copy rate" in command("generate", SPATIAL, *options).err
-    assert command("generate", SPATIAL, *options, "--format", "table").code == 0
+    assert "no copy rate" in command("generate", "--model", SPATIAL, *options).err
+    assert command("generate", "--model", SPATIAL, *options, "--format", "table").code == 0
 
 
 # --- forms of output ------------------------------------------------------------------------
 
 
 def test_forms_of_output(command: Command, models: Store, tmp_path: Path) -> None:
-    """Lines carry a sample each, the object all of them; the table ends with the outcome in words."""
+    """A pipe gets one object, jsonl a line for each sample; the table ends with the outcome in words."""
     options = ("--count", 3, "--output", tmp_path / "a.png")
     lines, whole, table = (
-        command("generate", VECTOR, *options, *more)
-        for more in ((), ("--format", "json"), ("--format", "table"))
+        command("generate", "--model", VECTOR, *options, *more)
+        for more in (("--format", "jsonl"), (), ("--format", "table"))
     )
     found = figures(whole)
     assert [json.loads(line) for line in lines.out.splitlines()] == found["samples"]
@@ -257,7 +283,8 @@ def test_forms_of_output(command: Command, models: Store, tmp_path: Path) -> Non
     header, *rows = table.out.splitlines()
     assert header.split()[:3] == ["sample", "distance", "relative"]
     assert [row.split()[0] for row in rows[:4]] == ["0", "1", "2", "limits"]
-    assert rows[-1] == lines.err.splitlines()[-1]
+    assert f"drawn from {VECTOR}@1 with seed 0" in table.out
+    assert rows[-1] == lines.err.splitlines()[-1] == whole.err.splitlines()[-1]
     assert table.err == ""
 
 
@@ -291,7 +318,7 @@ def test_refusals(
     monkeypatch.chdir(place)
     options, code, expected = CASES[case]
     given = options if "--output" in options else ("--output", "grid.png", *options)
-    refused(command("generate", SPATIAL, *given), code, expected)
+    refused(command("generate", "--model", SPATIAL, *given), code, expected)
     assert [path.name for path in place.iterdir()] == ["folder.png"]
 
 
@@ -306,7 +333,7 @@ def refused(ended: Ended, code: int, expected: str) -> None:
 
 def test_an_unknown_model(command: Command, models: Store, tmp_path: Path) -> None:
     """A name that the store does not have ends with 6."""
-    refused(command("generate", "nothing", "--output", tmp_path / "a.png"), 6, "nothing")
+    refused(command("generate", "--model", "nothing", "--output", tmp_path / "a.png"), 6, "nothing")
 
 
 def remove(folder: Path) -> None:
@@ -363,7 +390,7 @@ def test_a_decoder_that_cannot_be_trusted(
 ) -> None:
     """A decoder that is gone, changed, or makes no picture of the model ends with 5, and writes nothing."""
     damage(own)
-    refused(command("generate", own, "--output", tmp_path / "a.png"), 5, expected)
+    refused(command("generate", "--model", own, "--output", tmp_path / "a.png"), 5, expected)
     assert not (tmp_path / "a.png").exists()
 
 
@@ -371,7 +398,7 @@ def test_a_disk_that_cannot_be_written(command: Command, models: Store, mount: M
     """A read-only disk is found out beforehand, and said in one line."""
     place = mount("rw")
     mount("ro")
-    refused(command("generate", SPATIAL, "--output", place / "a.png"), 6, "read-only")
+    refused(command("generate", "--model", SPATIAL, "--output", place / "a.png"), 6, "read-only")
 
 
 def test_a_full_disk_leaves_what_was_there(command: Command, models: Store, mount: Mount) -> None:
@@ -379,12 +406,12 @@ def test_a_full_disk_leaves_what_was_there(command: Command, models: Store, moun
     place = mount("size=64k")
     (place / "codes.npy").write_bytes(b"older")
     options = ("--count", 60, "--codes", place / "codes.npy", "--output", place / "a.png")
-    refused(command("generate", SPATIAL, *options), 6, "no space left")
+    refused(command("generate", "--model", SPATIAL, *options), 6, "no space left")
     assert sorted(os.listdir(place)) == ["codes.npy"]  # noqa: PTH208 - hidden ones, too
     assert (place / "codes.npy").read_bytes() == b"older"
 
 
 def test_a_bundle_at_a_path(command: Command, tmp_path: Path) -> None:
-    """A model need not be in a store, and nothing but its path has to be said."""
+    """`--model` takes the path of a bundle that is in no store."""
     write_bundle(tmp_path / "model", tiny_fill())
-    assert command("generate", tmp_path / "model", "--output", tmp_path / "a.png").code == 0
+    assert command("generate", "--model", tmp_path / "model", "--output", tmp_path / "a.png").code == 0

@@ -100,7 +100,12 @@ def test_both_ends_are_in_both_rows(
     steps: int,
 ) -> None:
     """Above what the model makes of A and of B, below A and B themselves, and between them their mixture."""
-    assert command("interpolate", name, *ends, "--steps", steps, "--output", tmp_path / "way.png").code == 0
+    assert (
+        command(
+            "interpolate", "--model", name, *ends, "--steps", steps, "--output", tmp_path / "way.png"
+        ).code
+        == 0
+    )
     through, fade = rows_of(tmp_path / "way.png", steps)
     autoencoder = AutoEncoder(Bundle.open(models.path(name, 1)))
     for end, part in ((0, parts[0]), (-1, parts[1])):
@@ -118,7 +123,7 @@ def test_the_same_call_gives_the_same_bytes(
     for name in ("one", "two"):
         for suffix in ("png", "gif", "webp", "apng"):
             options = ("--output", tmp_path / f"{name}.{suffix}")
-            assert command("interpolate", BLURRED, *ends, *options).code == 0
+            assert command("interpolate", "--model", BLURRED, *ends, *options).code == 0
     for suffix in ("png", "gif", "webp", "apng"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
 
@@ -137,8 +142,8 @@ def test_animations(
 ) -> None:
     """One frame for each step, the model's picture on the left, repeated for ever; GIF has fewer colours."""
     target = tmp_path / f"way.{suffix}"
-    command("interpolate", BLURRED, *ends, "--steps", 6, "--output", tmp_path / "way.png")
-    command("interpolate", BLURRED, *ends, "--steps", 6, "--output", target)
+    command("interpolate", "--model", BLURRED, *ends, "--steps", 6, "--output", tmp_path / "way.png")
+    command("interpolate", "--model", BLURRED, *ends, "--steps", 6, "--output", target)
     pairs = list(zip(*rows_of(tmp_path / "way.png", 6), strict=True))
     with Image.open(target) as image:
         assert (image.format, image.n_frames, image.info["loop"]) == (kind, 6, 0)  # type: ignore[attr-defined]
@@ -160,7 +165,8 @@ def test_the_arc_and_the_line_differ_between_the_ends_alone(
     for course in ("arc", "line"):
         options = ("--course", course, "--steps", 4, "--output", tmp_path / f"{course}.png")
         assert (
-            figures(command("interpolate", BLURRED, *ends, *options, "--format", "json"))["course"] == course
+            figures(command("interpolate", "--model", BLURRED, *ends, *options, "--format", "json"))["course"]
+            == course
         )
     (arc, fade), (line, same) = (rows_of(tmp_path / f"{course}.png", 4) for course in ("arc", "line"))
     assert (np.stack(fade) == np.stack(same)).all()
@@ -174,7 +180,12 @@ def test_pictures_of_any_kind(command: Command, models: Store, parts: Pixels, tm
     Image.fromarray(rgba).save(tmp_path / "alpha.png")
     Image.fromarray(good_picture(1, 90, 150)[..., 0]).save(tmp_path / "grey.jpg", quality=95)
     options = ("--steps", 3, "--output", tmp_path / "way.png")
-    assert command("interpolate", SPATIAL, tmp_path / "alpha.png", tmp_path / "grey.jpg", *options).code == 0
+    assert (
+        command(
+            "interpolate", "--model", SPATIAL, tmp_path / "alpha.png", tmp_path / "grey.jpg", *options
+        ).code
+        == 0
+    )
     _, fade = rows_of(tmp_path / "way.png", 3)
     assert (fade[0][: SIDE // 2] == 255).all()
     assert (fade[0][SIDE // 2 :] == parts[0][SIDE // 2 :]).all()
@@ -203,7 +214,7 @@ def test_a_model_that_makes_parts_stays_sharper(
 ) -> None:
     """Each step's sharpness is that of the written pictures; what lies between keeps all of it."""
     options = ("--steps", 4, "--output", tmp_path / "way.png")
-    found = figures(command("interpolate", VECTOR, *ends, *options, "--format", "json"))
+    found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
     through, fade = rows_of(tmp_path / "way.png", 4)
     for number, row in enumerate(found["steps"]):
         assert row["step"] == number
@@ -217,7 +228,7 @@ def test_a_model_that_makes_parts_stays_sharper(
     assert found["kept_ratio"] == pytest.approx(model_kept / fade_kept, rel=1e-4)
     assert found["stays_sharper"] == "model"
     assert found["ends_distance"] == 0
-    said = command("interpolate", VECTOR, *ends, *options).err
+    said = command("interpolate", "--model", VECTOR, *ends, *options).err
     assert "the model stays sharper, " in said
     assert f"{found['kept_ratio']:.2f} times" in said
 
@@ -229,10 +240,10 @@ def test_a_model_that_blurs_loses(command: Command, parts: Pixels, tmp_path: Pat
     model = write_bundle(tmp_path / "model", vector_fill(known, softness=0.8)).path
     ends = write_picture(tmp_path / "a.png", parts[0]), write_picture(tmp_path / "b.png", darker)
     options = ("--course", "line", "--output", tmp_path / "way.png")
-    found = figures(command("interpolate", model, *ends, *options, "--format", "json"))
+    found = figures(command("interpolate", "--model", model, *ends, *options, "--format", "json"))
     assert found["stays_sharper"] == "crossfade"
     assert found["kept_ratio"] < 1
-    said = command("interpolate", model, *ends, *options).err
+    said = command("interpolate", "--model", model, *ends, *options).err
     assert f"the cross-fade stays sharper, {1 / found['kept_ratio']:.2f} times" in said
 
 
@@ -240,10 +251,13 @@ def test_pictures_that_the_model_does_not_know(command: Command, models: Store, 
     """Where the model's ends are further from A and B than those from each other, nothing is compared."""
     ends = [write_picture(tmp_path / f"{seed}.png", good_picture(seed)) for seed in (1, 2)]
     options = ("--output", tmp_path / "way.png")
-    found = figures(command("interpolate", VECTOR, *ends, *options, "--format", "json"))
+    found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
     assert found["ends_distance"] >= found["pictures_distance"] > 0
     assert (found["kept_ratio"], found["stays_sharper"]) == (None, None)
-    assert "it has not learned such pictures" in command("interpolate", VECTOR, *ends, *options).err
+    assert (
+        "the model has not learned such pictures"
+        in command("interpolate", "--model", VECTOR, *ends, *options).err
+    )
 
 
 def test_two_steps_have_nothing_between_them(
@@ -251,9 +265,9 @@ def test_two_steps_have_nothing_between_them(
 ) -> None:
     """With the ends alone there is no comparison, and the outcome says what to ask for."""
     options = ("--steps", 2, "--output", tmp_path / "way.gif")
-    found = figures(command("interpolate", VECTOR, *ends, *options, "--format", "json"))
+    found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
     assert [found[name] for name in ("model_kept", "kept_ratio", "stays_sharper")] == [None] * 3
-    assert "--steps 3" in command("interpolate", VECTOR, *ends, *options).err
+    assert "--steps 3" in command("interpolate", "--model", VECTOR, *ends, *options).err
 
 
 def test_flat_pictures(command: Command, models: Store, tmp_path: Path) -> None:
@@ -262,18 +276,18 @@ def test_flat_pictures(command: Command, models: Store, tmp_path: Path) -> None:
         write_picture(tmp_path / f"{grey}.png", np.full((SIDE, SIDE, 3), grey, np.uint8))
         for grey in (20, 200)
     ]
-    ended = command("interpolate", SPATIAL, *ends, "--output", tmp_path / "way.png")
+    ended = command("interpolate", "--model", SPATIAL, *ends, "--output", tmp_path / "way.png")
     assert ended.code == 0
-    assert {json.loads(line)["crossfade"] for line in ended.out.splitlines()} == {0.0}
+    assert {step["crossfade"] for step in json.loads(ended.out)["steps"]} == {0.0}
     assert "are flat" in ended.err
 
 
 def test_forms_of_output(command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path) -> None:
-    """Lines carry a step each, the object all of them; the table ends with the outcome in words."""
+    """A pipe gets one object, jsonl a line for each step; the table ends with the outcome in words."""
     options = (*ends, "--steps", 3, "--output", tmp_path / "way.png")
     lines, whole, table = (
-        command("interpolate", VECTOR, *options, *more)
-        for more in ((), ("--format", "json"), ("--format", "table"))
+        command("interpolate", "--model", VECTOR, *options, *more)
+        for more in (("--format", "jsonl"), (), ("--format", "table"))
     )
     found = figures(whole)
     assert [json.loads(line) for line in lines.out.splitlines()] == found["steps"]
@@ -281,7 +295,8 @@ def test_forms_of_output(command: Command, models: Store, ends: tuple[Path, Path
     header, *rows = table.out.splitlines()
     assert header.split() == ["step", "position", "model", "cross-fade", "sharpness"]
     assert [row.split()[0] for row in rows[:3]] == ["0", "1", "2"]
-    assert rows[-2:] == lines.err.splitlines()
+    assert rows[-3:] == lines.err.splitlines() == whole.err.splitlines()
+    assert rows[-1].endswith(f"with {VECTOR}@1")
     assert table.err == ""
 
 
@@ -311,7 +326,7 @@ def test_refusals(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     options, code, expected = CASES[case]
     given = options if "--output" in options else ("--output", "way.png", *options)
-    refused(command("interpolate", SPATIAL, "a.png", "b.png", *given), code, expected)
+    refused(command("interpolate", "--model", SPATIAL, "a.png", "b.png", *given), code, expected)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
@@ -344,7 +359,7 @@ def test_pictures_at_fault(
     if content is not None:
         other.write_bytes(content)
     named = (other, ends[1]) if place == "A" else (ends[0], other)
-    ended = command("interpolate", SPATIAL, *named, "--output", tmp_path / "way.png")
+    ended = command("interpolate", "--model", SPATIAL, *named, "--output", tmp_path / "way.png")
     refused(ended, 3, expected)
     assert str(other) in ended.err
     assert not (tmp_path / "way.png").exists()
@@ -356,7 +371,7 @@ def test_the_same_picture_twice(
     """A and B have to differ in their pixels; the same file, and the same picture in another, are refused."""
     Image.open(ends[0]).save(tmp_path / "again.bmp")
     for second in (ends[0], tmp_path / "again.bmp"):
-        ended = command("interpolate", SPATIAL, ends[0], second, "--output", tmp_path / "way.png")
+        ended = command("interpolate", "--model", SPATIAL, ends[0], second, "--output", tmp_path / "way.png")
         refused(ended, 2, "A and B are the same picture at 64 x 64 pixels")
     assert not (tmp_path / "way.png").exists()
 
@@ -368,7 +383,9 @@ def test_a_decoder_that_was_changed(
     content = (own / "decoder.onnx").read_bytes()
     (own / "decoder.onnx").write_bytes(content[:-1] + b"!")
     refused(
-        command("interpolate", own, *ends, "--output", tmp_path / "way.png"), 5, "decoder.onnx was changed"
+        command("interpolate", "--model", own, *ends, "--output", tmp_path / "way.png"),
+        5,
+        "decoder.onnx was changed",
     )
     assert not (tmp_path / "way.png").exists()
 
@@ -378,7 +395,9 @@ def test_disks_that_cannot_be_written(
 ) -> None:
     """A full disk keeps what it held, a read-only one is found out beforehand."""
     place = mount("size=16k")
-    refused(command("interpolate", VECTOR, *ends, "--output", place / "way.png"), 6, "no space left")
+    refused(
+        command("interpolate", "--model", VECTOR, *ends, "--output", place / "way.png"), 6, "no space left"
+    )
     assert not list(place.iterdir())
     mount("ro")
-    refused(command("interpolate", VECTOR, *ends, "--output", place / "way.png"), 6, "read-only")
+    refused(command("interpolate", "--model", VECTOR, *ends, "--output", place / "way.png"), 6, "read-only")

@@ -27,7 +27,7 @@ def models(store: Store) -> Store:
 def test_list_marks_promoted_and_current(command: Command, models: Store) -> None:
     """Every version has a line; * is the promoted one, and > the current model."""
     models.promote("tiles", 1, verify=verify_bundle)
-    header, *lines = command("models", "list").out.splitlines()
+    header, *lines = command("models", "list", "--format", "table").out.splitlines()
     assert header.split() == ["model", "created", "threshold", "promised", "MB"]
     assert [line[:11].rstrip() for line in lines] == [" * gears@1", "   tiles@2", ">* tiles@1"]
     assert "5.00%" in lines[0]
@@ -48,34 +48,34 @@ def test_list_as_json(command: Command, models: Store) -> None:
 def test_a_damaged_version_is_listed_as_such(command: Command, models: Store) -> None:
     """One damaged model hides no other from the list."""
     (models.path("tiles", 2) / "manifest.json").write_text("{}")
-    ended = command("models", "list")
+    ended = command("models", "list", "--format", "table")
     assert ended.code == 0
     assert "damaged: " in ended.out
     rows = json.loads(command("models", "list", "--format", "json").out)
     assert [bool(row["error"]) for row in rows] == [False, True, False]
-    named = undocumented("models show --format json", rows[0])
-    assert not undocumented("models list --format json", {*named, *rows[1]})
+    named = undocumented("models show", rows[0])
+    assert not undocumented("models list", {*named, *rows[1]})
 
 
 def test_an_empty_store_says_how_to_fill_it(command: Command, store: Store) -> None:
-    """No model is no error; stdout stays data, and stderr tells what to do."""
-    ended = command("models", "list")
-    assert (ended.code, ended.out) == (0, "")
-    assert "inspector fit" in ended.err
-    assert json.loads(command("models", "list", "--format", "json").out) == []
+    """An empty store is no error; stdout stays data, and stderr says what to do."""
+    for form, out in (("table", ""), ("json", "[]\n")):
+        ended = command("models", "list", "--format", form)
+        assert (ended.code, ended.out) == (0, out)
+        assert "inspector fit" in ended.err
 
 
 def test_show(command: Command, models: Store) -> None:
     """The current model, or the one named, with its promise and the path of its report."""
     facts = json.loads(command("models", "show", "--format", "json").out)
-    assert not undocumented("models show --format json", facts)
+    assert not undocumented("models show", facts)
     assert (facts["name"], facts["version"], facts["threshold"]) == ("gears", 1, 30.0)
     assert facts["promised_false_reject_rate"] == 0.05
     assert Path(facts["report"]).is_file()
-    text = command("models", "show", "tiles@1").out
+    text = command("models", "show", "tiles@1", "--format", "table").out
     assert "threshold" in text
     assert "10.0" in text
-    assert command("models", "show", models.path("tiles", 1)).out == text
+    assert command("models", "show", models.path("tiles", 1), "--format", "table").out == text
 
 
 def test_promote_and_rollback(command: Command, models: Store) -> None:
@@ -102,10 +102,12 @@ def test_remove(command: Command, models: Store) -> None:
 
 def test_verify(command: Command, models: Store) -> None:
     """An honest model is verified; a changed byte ends with 5 and names the file."""
-    assert (
-        command("models", "verify", "tiles").err == "tiles@2: 10 files unchanged, golden images reproduced\n"
-    )
-    assert command("models", "verify").code == 0
+    shown = command("models", "verify", "tiles", "--format", "table").out
+    assert shown == "tiles@2: 10 files unchanged, golden images reproduced\n"
+    ended = command("models", "verify")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)["model"]["name"] == "gears"
+    assert not undocumented("models verify", json.loads(ended.out))
     graph = models.path("tiles", 2) / "decoder.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"!")
     ended = command("models", "verify", "tiles")
