@@ -39,7 +39,7 @@ def fit_once(folder: Path) -> None:
     """Fit the shared model, and keep what the program said."""
     write_data(folder / "data")
     store = folder / "store"
-    ended = run("fit", folder / "data/train/good", "--name", "flange", *FIT, "--json", store=store)
+    ended = run("fit", folder / "data/train/good", "--name", "flange", *FIT, store=store)
     (folder / "said.json").write_text(json.dumps([json.loads(ended.stdout), ended.stderr]))
 
 

@@ -23,7 +23,9 @@ def parts(tmp_path: Path) -> Path:
 
 def test_a_fit_prints_its_figures_and_scores(parts: Path, store: Path) -> None:
     """The end says how held-out copies and codes are, in words and in JSON; `score` takes the model."""
-    ended = run("fit", parts, "--name", "drawn", *ARTICLE, "--background", "#102030", store=store)
+    ended = run(
+        "fit", parts, "--name", "drawn", *ARTICLE, "--background", "#102030", "--format", "table", store=store
+    )
     figure = r"^held out +squared error [\d.]+, \d+% (below|above) the mean picture's [\d.]+$"
     assert re.search(figure, ended.stdout, re.MULTILINE)
     prior = r"^prior +match of \d+ held-out codes (not )?rejected at 1 % \(p = [\d.e-]+\)$"

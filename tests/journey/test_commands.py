@@ -56,7 +56,7 @@ def test_calibrate_makes_a_version_that_shares_its_graphs(own: Fitted, tmp_path:
     """New good pictures give version 2, promoted and current, with the same networks."""
     write_dataset(tmp_path / "new", train=25, good=0, per_kind=0, size=SIDE, seed=5)
     folder = tmp_path / "new" / "train" / "good"
-    ended = run("calibrate", "flange", folder, "--max-false-reject", "0.1", "--json", store=own.store)
+    ended = run("calibrate", folder, "--model", "flange", "--max-false-reject", "0.1", store=own.store)
     outcome = json.loads(ended.stdout)
     assert (outcome["model"]["name"], outcome["model"]["version"]) == ("flange", 2)
     store = Store(own.store)
@@ -88,7 +88,7 @@ def test_models_list_and_show(fitted: Fitted) -> None:
     """Both tell, for people and as JSON, what the fit has told."""
     (row,) = json.loads(run("models", "list", "--format", "json", store=fitted.store).stdout)
     assert (row["name"], row["version"], row["promoted"], row["current"]) == ("flange", 1, True, True)
-    assert "flange@1" in run("models", "list", store=fitted.store).stdout
+    assert "flange@1" in run("models", "list", "--format", "table", store=fitted.store).stdout
     facts = json.loads(run("models", "show", "flange", "--format", "json", store=fitted.store).stdout)
     assert facts["threshold"] == fitted.outcome["threshold"]
     assert facts["digest"] == fitted.outcome["model"]["digest"]
@@ -99,9 +99,9 @@ def test_models_list_and_show(fitted: Fitted) -> None:
 
 def test_verify_proves_the_golden_images(own: Fitted) -> None:
     """`verify` reproduces the recorded scores; where it cannot, it ends with 5."""
-    ended = run("models", "verify", "flange", store=own.store)
-    assert "golden images reproduced" in ended.stderr
-    assert not ended.stdout
+    ended = run("models", "verify", "flange", "--format", "table", store=own.store)
+    assert "golden images reproduced" in ended.stdout
+    assert not ended.stderr
 
 
 def test_a_model_travels_as_one_file(fitted: Fitted, store: Path, tmp_path: Path) -> None:

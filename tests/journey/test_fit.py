@@ -40,10 +40,10 @@ def scores(bundle: Path, fitted: Fitted) -> list[tuple[str, float, float]]:
 
 
 def test_json_outcome_tells_what_was_made(fitted: Fitted) -> None:
-    """`--json` prints one object with the model, its promise and what it was learned from."""
+    """A pipe gets one object with the model, its promise and what it was learned from."""
     outcome = fitted.outcome
     opened = Bundle.open(fitted.bundle)
-    assert not undocumented("fit --json", outcome)
+    assert not undocumented("fit", outcome)
     assert outcome["model"] == {"name": "flange", "version": 1, "digest": opened.digest}
     assert Path(outcome["path"]) == fitted.bundle
     assert outcome["threshold"] == opened.calibration.threshold
@@ -111,7 +111,7 @@ def test_strict_refuses_bad_files(fitted: Fitted, store: Path) -> None:
 def test_the_same_request_gives_the_same_model(fitted: Fitted, store: Path, tmp_path: Path) -> None:
     """Same seed and steps, identical scores; `--output` writes a bundle and leaves the store alone."""
     target = tmp_path / "bundle"
-    ended = run("fit", fitted.normal, "--output", target, *FIT, store=store)
+    ended = run("fit", fitted.normal, "--output", target, *FIT, "--format", "table", store=store)
     assert re.search(r"^model +\S+@1$", ended.stdout, re.MULTILINE)
     assert re.search(r"^threshold +-?\d+\.\d+", ended.stdout, re.MULTILINE)
     assert re.search(r"^promise +At most ", ended.stdout, re.MULTILINE)
@@ -159,7 +159,7 @@ def test_a_resumed_fit_equals_one_that_was_never_stopped(fitted: Fitted, store: 
     assert "--resume" in said
     assert "Traceback" not in said
     assert Store(store).names() == []
-    ended = run(*command, "--resume", "--json", store=store)
+    ended = run(*command, "--resume", store=store)
     assert json.loads(ended.stdout)["steps"] == 30
     assert scores(store / "flange" / "versions" / "1", fitted) == scores(fitted.bundle, fitted)
     assert "flange/work" not in listing(store)
@@ -169,7 +169,7 @@ def test_few_pictures_get_the_nearest_promise(store: Path, tmp_path: Path) -> No
     """Eight pictures cannot keep 5 %: the fit says what they keep, and how many are missing."""
     write_dataset(tmp_path / "d", train=8, good=0, per_kind=0, size=96)
     folder = tmp_path / "d" / "train" / "good"
-    ended = run("fit", folder, "--name", "few", *FIT, store=store)
+    ended = run("fit", folder, "--name", "few", *FIT, "--format", "table", store=store)
     promise = next(line for line in ended.stdout.splitlines() if line.startswith("promise"))
     calibration = Bundle.open(Store(store).resolve("few")).calibration
     assert len(calibration.heldout_scores) == 3
