@@ -35,6 +35,7 @@ from models.inspection.options import InspectionOptions
 from models.inspection.panel import InspectionPanel
 from models.inspection.train import InspectionLearner, TrainOptions, train
 from models.options import choose
+from models.split import duplicate_groups, split, valid_flips
 from models.training.course import Plan
 from models.training.loop import Watch
 from models.training.tensorboard import Board
@@ -205,11 +206,11 @@ class _Run:
             background=options.background,
             report=self.progress,
         )
-        for name, reason in known.skipped:
-            self.note(f"left out: {printable(name)} ({reason})")
-        groups = dataset.near_duplicate_groups(known.thumbnails)
+        for file in known.skipped:
+            self.note(f"left out: {printable(file.name)} ({file.reason})")
+        groups = duplicate_groups(known.thumbnails)
         count = heldout_count(len(known), options.max_false_reject)
-        training, heldout = dataset.split(known.digests, groups, count)
+        training, heldout = split(known.digests, groups, count)
         pictures = Pictures(known, training, heldout, groups)
         if isinstance(options, ArticleOptions):
             self.options = options = replace(options, width=options.width_for(len(known)))
@@ -237,7 +238,7 @@ class _Run:
             training,
             crop=min(CROP, options.image_size),
             batch=BATCH,
-            flips=dataset.valid_flips(thumbnails[training], pictures.groups[training]),
+            flips=valid_flips(thumbnails[training], pictures.groups[training]),
             seed=options.seed,
         )
         finish = FINISH_SECONDS + FINISH_SECONDS_PER_PICTURE * min(len(pictures.known), build.LOOKED_AT)

@@ -155,7 +155,7 @@ def assemble(
     rows : int (n,)
         The training pictures; 500 of them, evenly spread, are looked at.
     labels : int (N,)
-        Pictures that share one do not vouch for each other: `models.dataset.look_alikes`.
+        Pictures with one number are left out together: `models.split.cross_fitting_groups`.
     """
     network = network.cpu().eval()
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]

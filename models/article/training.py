@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import dataset
 from models.article.batches import PictureSampler, to_tensor
 from models.article.detector import COLUMNS, FUSION, assemble
 from models.article.figure import LEAST_SPREAD, copies, figures, one_of_each, spread
@@ -18,6 +17,7 @@ from models.article.options import ArticleOptions
 from models.article.panel import Panel
 from models.article.warm_start import match_moments, whiten
 from models.export.bundle_writer import Learned, Pictures
+from models.split import cross_fitting_groups, valid_flips
 from models.training import loop
 from models.training.course import Plan
 from models.training.loop import Progress
@@ -59,7 +59,7 @@ def learn(
     BudgetError, DivergedError, ResumeError
     """
     rows, groups = pictures.training, pictures.groups
-    mirrored = dataset.valid_flips(pictures.known.thumbnails[rows], groups[rows])[0]
+    mirrored = valid_flips(pictures.known.thumbnails[rows], groups[rows])[0]
     sampler = PictureSampler(pictures.pixels, rows, flip=mirrored, seed=options.seed, groups=groups)
     learner = ArticleLearner(learner_options(options, sampler.steps_per_epoch))
     if not resume and options.regularizer in MATCHED:
@@ -80,7 +80,7 @@ def learn(
     scaled = options.regularizer in MATCHED
     if scaled:
         spread_like_prior(network, pictures)
-    labels = dataset.look_alikes(groups, rows, pictures.heldout)
+    labels = cross_fitting_groups(groups, rows, pictures.heldout)
     measured = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
     if board is not None:
         board.graph(network, sampler.some(1))

@@ -300,7 +300,7 @@ def _write_report(
         unusual=unusual,
         reconstructions=list(zip(originals, copies, strict=True)),
         curves=material.learned.course.curves,
-        notes=[f"{printable(name)}: left out, {reason}" for name, reason in pictures.skipped],
+        notes=[f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped],
     )
     report.write_report(target / "report.html", content)
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inspector.types import RawScores
-from models.dataset import look_alikes
 from models.inspection import memory_bank
 from models.inspection.context import GoodLayouts
 from models.inspection.cross_fitting import NO_PART, Parts, divide
@@ -34,6 +33,7 @@ from models.inspection.memory_bank import KernelDistance
 from models.inspection.network import InspectionNetwork
 from models.inspection.patches import CODES, LIGHT, CodeNumbers, light
 from models.lighting import refocused, relit
+from models.split import cross_fitting_groups
 
 LANDMARKS = (2048, 2048, 1024)  # of the fine codes, of those at half the size, of the latent
 LOOKED_AT = 500  # pictures that landmarks and units are taken from
@@ -100,7 +100,7 @@ def assemble(
     """
     network = folded(network.to("cpu", memory_format=torch.contiguous_format).float())  # type: ignore[call-overload]  # as torch documents it
     normalise = Normalise(target_mean)
-    owners = look_alikes(groups, rows, heldout)
+    owners = cross_fitting_groups(groups, rows, heldout)
     everything = np.sort(np.concatenate([rows, heldout]))
     known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
     seen = _seen(network, (normalise(batch) for batch in batches(pixels, known)))

@@ -28,6 +28,7 @@ from models.inspection.batches import CropSampler
 from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
 from models.inspection.options import InspectionOptions
 from models.inspection.train import TrainOptions, train
+from models.split import duplicate_groups, split, valid_flips
 from models.training.course import Plan
 
 
@@ -35,10 +36,10 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     """Train on `train/good`, score everything under `test` twice, and say how far apart the scores are."""
     options = InspectionOptions()
     learned = _read(folder / "train" / "good", work / "train", options)
-    groups = dataset.near_duplicate_groups(learned.thumbnails)
+    groups = duplicate_groups(learned.thumbnails)
     count = heldout_count(len(learned), options.max_false_reject)
-    training, heldout = dataset.split(learned.digests, groups, count)
-    flips = dataset.valid_flips(learned.thumbnails[training], groups[training])
+    training, heldout = split(learned.digests, groups, count)
+    flips = valid_flips(learned.thumbnails[training], groups[training])
     sampler = CropSampler(learned.pixels, training, crop=CROP, batch=BATCH, flips=flips, seed=0)
     with shown_progress() as progress:
         trained = train(
