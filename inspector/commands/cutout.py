@@ -99,12 +99,14 @@ def cutout(
     )
     behind = None if onto == TRANSPARENT else colour(onto, "--onto")
     from inspector.cutout import folder
-    from inspector.cutout.matte import Finish
+    from inspector.cutout.matte import MatteOptions
     from inspector.cutout.picture import Options
-    from inspector.cutout.segmentation import Search
+    from inspector.cutout.segmentation import SegmentationOptions
 
     options = Options(
-        Search(iterations, margin, *map(tuple, search_colours)), Finish(parts, holes, edge), behind
+        SegmentationOptions(iterations, margin, *map(tuple, search_colours)),
+        MatteOptions(parts, holes, edge),
+        behind,
     )
     jobs = folder.plan(directory, output)
     page = None if no_sheet else _sheet_place(sheet, directory, output)
@@ -157,7 +159,7 @@ def _run(jobs: list[Job], options: Options, threads: int | None) -> list[Outcome
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise
-    _name_skipped([outcome.reason for outcome in outcomes if outcome.what == "skipped"])
+    _name_skipped([outcome.reason for outcome in outcomes if outcome.status == "skipped"])
     return outcomes
 
 
@@ -177,7 +179,7 @@ def _write_sheet(page: Path | None, outcomes: list[Outcome]) -> Path | None:
 
 
 def _result(outcomes: list[Outcome], output: Path, page: Path | None) -> dict[str, Any]:
-    counts = Counter(outcome.what for outcome in outcomes)
+    counts = Counter(outcome.status for outcome in outcomes)
     return {
         "pictures": len(outcomes),
         "cut": counts["cut"],
@@ -186,7 +188,7 @@ def _result(outcomes: list[Outcome], output: Path, page: Path | None) -> dict[st
         "skipped": [
             {"path": str(outcome.job.source), "reason": outcome.reason}
             for outcome in outcomes
-            if outcome.what == "skipped"
+            if outcome.status == "skipped"
         ],
         "output": str(output),
         "sheet": None if page is None else str(page),

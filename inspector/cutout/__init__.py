@@ -1,1 +1,1 @@
-"""Removing the background of pictures: what stands out from the border is kept."""
+"""Cut-outs: pictures without their background."""

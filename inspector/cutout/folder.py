@@ -1,4 +1,4 @@
-"""A folder of pictures cut out: each written whole or not at all, and none done twice."""
+"""Cuts out the pictures of a folder; each cut-out is written whole or not at all, and none is made twice."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Literal
 
 from inspector.bundle.atomic import locked, remove_temporaries, storage_errors, write_bytes
 from inspector.concurrency import in_order
-from inspector.cutout import sheet as contact
+from inspector.cutout import contact_sheet
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
-from inspector.cutout.stamp import stamp_of, stamped
 from inspector.errors import DatasetError, ImageError, NoImagesError, UsageError
 from inspector.imaging.decode import decode, straight_rgba
-from inspector.imaging.encode import encode_png
 from inspector.imaging.files import list_images, printable, read_picture
+from inspector.imaging.png_text import encode_png_with_text, read_png_text
 from inspector.settings import Settings
 from inspector.types import Pixels
 
-SHEET_STAMP = "contact sheet"
+SHEET_FINGERPRINT = "contact sheet"
+PNG_KEY = "inspector cutout"
 LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class Job:
-    """A picture, and where its cut-out goes."""
+    """A picture file, and the path of its cut-out."""
 
     source: Path
     target: Path
@@ -36,37 +36,37 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a picture.
+    """The outcome for one picture.
 
     Attributes
     ----------
     job : Job
-        Which picture.
-    what : str
-        `cut`; `kept_alpha`, it had transparent pixels; `done`, by an earlier run with these options; or
-        `skipped`.
+        The picture.
+    status : str
+        `cut`; `kept_alpha` for a picture that had transparent pixels; `done` by an earlier run with these
+        options; or `skipped`.
     reason : str
-        One line, where it was skipped.
+        One line that says why the picture was skipped, else empty.
     """
 
     job: Job
-    what: Literal["cut", "kept_alpha", "done", "skipped"]
+    status: Literal["cut", "kept_alpha", "done", "skipped"]
     reason: str = ""
 
 
 def plan(folder: Path, output: Path) -> list[Job]:
-    """List what is to be done, and refuse what could not end well before anything is written.
+    """List the pictures to cut out, and refuse unusable folders before anything is written.
 
-    Folders below `folder` are searched, and come again below `output`.
+    Folders below `folder` are searched, and repeated below `output`.
 
     Raises
     ------
     UsageError
         `output` is `folder`, lies in it, is a file, or holds other files of the same names.
     NoImagesError
-        There is no picture.
+        The folder holds no picture.
     DatasetError
-        Two pictures would have one name.
+        Two pictures would get the same name.
     """
     sources = list_images(folder)
     _check_place(folder, output)
@@ -101,7 +101,7 @@ def _check_place(folder: Path, output: Path) -> None:
 def _check_names(jobs: list[Job]) -> None:
     taken: dict[str, Job] = {}
     for job in jobs:
-        other = taken.setdefault(str(job.target).casefold(), job)  # some disks do not tell capitals apart
+        other = taken.setdefault(str(job.target).casefold(), job)  # some disks ignore case
         if other is not job:
             raise DatasetError(
                 f"{printable(other.source)} and {printable(job.source)} would both become "
@@ -110,15 +110,27 @@ def _check_names(jobs: list[Job]) -> None:
             )
 
 
+def fingerprint_of(path: Path) -> str | None:
+    """Read the fingerprint in the PNG at `path`; None if it is damaged or not written by `inspector cutout`.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read.
+    """
+    with storage_errors(path):
+        return read_png_text(path.read_bytes(), PNG_KEY)
+
+
 def check_own(path: Path) -> None:
-    """Refuse to replace a file that no run of ours wrote.
+    """Refuse to replace a file that `inspector cutout` did not write.
 
     Raises
     ------
     UsageError
         There is such a file.
     """
-    if path.is_dir() or (path.exists() and stamp_of(path) is None):
+    if path.is_dir() or (path.exists() and fingerprint_of(path) is None):
         raise UsageError(
             f"{printable(path)} exists, and is not a cut-out that 'inspector cutout' wrote",
             hint="move it away, or name a new or an empty folder",
@@ -127,12 +139,12 @@ def check_own(path: Path) -> None:
 
 @contextmanager
 def claimed(output: Path, jobs: Sequence[Job]) -> Iterator[None]:
-    """Make the folder and hold it against other runs; what one that was killed left half of these jobs goes.
+    """Make the folder, lock it against other runs, and remove half-written files of runs that were killed.
 
     Raises
     ------
     StoreBusyError
-        Another run writes into it.
+        Another run writes into the folder.
     StorageError
         The disk is full, read-only or not permitted.
     """
@@ -148,23 +160,23 @@ def cut_all(
     settings: Settings,
     threads: int,
 ) -> Iterator[Outcome]:
-    """Cut pictures out, several at once, and give what became of them in their order.
+    """Cut pictures out, several at once, and yield their outcomes in the order of the jobs.
 
     Parameters
     ----------
     jobs : list of Job
-        From `plan`.
+        As `plan` returned them.
     options : Options
         How to cut.
     settings : Settings
         Limits on pictures.
     threads : int
-        So many pictures at once.
+        Number of pictures worked on at once.
 
     Raises
     ------
     StorageError
-        A cut-out cannot be written; those before it stay.
+        A cut-out cannot be written; earlier ones stay.
     """
     work = partial(_cut, options=options, settings=settings)
     with one_thread(), closing(in_order(work, jobs, threads)) as outcomes:
@@ -176,8 +188,8 @@ def _cut(job: Job, options: Options, settings: Settings) -> Outcome:
         data = read_picture(job.source, settings.max_bytes)
     except ImageError as exc:
         return _skipped(job, exc.message)
-    stamp = options.stamp(data)
-    if job.target.exists() and stamp_of(job.target) == stamp:
+    fingerprint = options.fingerprint(data)
+    if job.target.exists() and fingerprint_of(job.target) == fingerprint:
         return Outcome(job, "done")
     try:
         found = cut_out(data, options, max_pixels=settings.max_pixels)
@@ -187,7 +199,7 @@ def _cut(job: Job, options: Options, settings: Settings) -> Outcome:
         return _skipped(job, f"{printable(job.source)}: nothing in it stands out from its border")
     with storage_errors(job.target):
         job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(job.target, stamped(encode_png(found.rgba), stamp))
+    write_bytes(job.target, encode_png_with_text(found.rgba, PNG_KEY, fingerprint))
     return Outcome(job, "kept_alpha" if found.had_alpha else "cut")
 
 
@@ -198,21 +210,21 @@ def _skipped(job: Job, reason: str) -> Outcome:
 
 
 def write_sheet(path: Path, outcomes: list[Outcome], settings: Settings) -> bool:
-    """Write a contact sheet of what was cut out, now and before; False where that is nothing."""
-    shown = [outcome.job for outcome in outcomes if outcome.what != "skipped"]
+    """Write a contact sheet of all cut-outs, those of earlier runs included; False if there are none."""
+    shown = [outcome.job for outcome in outcomes if outcome.status != "skipped"]
     if not shown:
         return False
-    pairs = [_pair(shown[place], settings) for place in contact.chosen(len(shown))]
+    pairs = [_pair(shown[number], settings) for number in contact_sheet.choose_shown(len(shown))]
+    page = contact_sheet.lay_out_pairs(pairs)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, stamped(encode_png(contact.sheet(pairs)), SHEET_STAMP))
+    write_bytes(path, encode_png_with_text(page, PNG_KEY, SHEET_FINGERPRINT))
     return True
 
 
 def _pair(job: Job, settings: Settings) -> Pixels:
+    """Draw a picture beside its cut-out, which is opaque if it was laid over a colour."""
     picture = decode(job.source, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes).pixels
-    cut = job.target.read_bytes()
-    shown = straight_rgba(cut)
-    if shown is None:  # it was laid onto a colour
-        shown = decode(cut).pixels
-    return contact.pair(picture, shown, job.target.stem)
+    data = job.target.read_bytes()
+    cut = straight_rgba(data)
+    return contact_sheet.draw_pair(picture, decode(data).pixels if cut is None else cut, job.target.stem)

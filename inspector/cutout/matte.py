@@ -1,4 +1,4 @@
-"""From an object's mask to its alpha channel: cleaned up, at the picture's size, with a smooth edge."""
+"""The alpha matte of an object: its mask cleaned up, at the picture's size, with a smooth edge."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector.cutout.frame import Mask, Pixels, Plane
+from inspector.cutout.border import Mask, Plane
 from inspector.errors import UsageError
+from inspector.types import Pixels
 
-SMALLEST_PART = 0.02  # of the largest part's area; smaller ones are crumbs
-RADIUS, EPSILON = 3, 1e-4  # of the guided filter, in pixels of the mask and in squared intensity
-STEEPNESS = 2.0  # of the edge that it draws
-BAND = 256  # rows that are brought to full size at once
+SMALLEST_PART = 0.02  # share of the largest part's area; a smaller part is dropped
+RADIUS, EPSILON = 3, 1e-4  # guided filter: pixels of the mask, squared intensity
+STEEPNESS = 2.0  # contrast of the edge after the guided filter
+BAND = 256  # rows enlarged at once, to bound the memory
 
 
 @dataclass(frozen=True)
-class Finish:
-    """How a mask is cleaned up.
+class MatteOptions:
+    """Options for cleaning up a mask and drawing its edge.
 
     Attributes
     ----------
     parts : int
-        At most so many separate parts are kept, the largest ones; 0 keeps all that are no crumbs.
+        Number of separate parts to keep, the largest first; 0 keeps every part above 2 % of the largest.
     holes : float
-        Holes of at most this share of the object are filled; 0 to 1.
+        Fill holes up to this share of the object's area, 0 to 1.
     edge_pixels : float
         Width of the smooth edge, 0 (hard) to 20.
     """
@@ -36,9 +37,11 @@ class Finish:
     edge_pixels: float = 1.5
 
     def __post_init__(self) -> None:
-        """Refuse what is out of range."""
+        """Refuse options that are out of range."""
         if self.parts < 0:
-            raise UsageError(f"parts is {self.parts}, allowed is 0 or more", hint="0 keeps all but crumbs")
+            raise UsageError(
+                f"parts is {self.parts}, allowed is 0 or more", hint="0 keeps all parts but tiny ones"
+            )
         if not 0 <= self.holes <= 1:
             raise UsageError(f"holes is {self.holes:g}, allowed is 0 to 1", hint="0 fills none, 1 fills all")
         if not 0 <= self.edge_pixels <= 20:
@@ -47,8 +50,8 @@ class Finish:
             )
 
 
-def tidy(mask: Mask, finish: Finish) -> Mask:
-    """Drop crumbs and fill small holes.
+def clean(mask: Mask, options: MatteOptions) -> Mask:
+    """Drop tiny parts and fill small holes.
 
     Examples
     --------
@@ -56,10 +59,10 @@ def tidy(mask: Mask, finish: Finish) -> Mask:
     >>> mask[5:30, 5:30] = True
     >>> mask[36, 36] = mask[12, 12] = True
     >>> mask[12, 12] = False
-    >>> int(tidy(mask, Finish()).sum())
+    >>> int(clean(mask, MatteOptions()).sum())
     625
     """
-    return _filled(_largest(mask, finish.parts), finish.holes)
+    return _filled(_largest(mask, options.parts), options.holes)
 
 
 def _largest(mask: Mask, parts: int) -> Mask:
@@ -85,30 +88,30 @@ def _filled(mask: Mask, share: float) -> Mask:
 def _components(
     mask: Mask, connectivity: int
 ) -> tuple[cv2.typing.MatLike, cv2.typing.MatLike, cv2.typing.MatLike]:
-    """Return labels, and for each label area and box; label 0 is what is not in the mask."""
+    """Return the label of each pixel, then area and box of each label; label 0 lies outside the mask."""
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=connectivity
     )
     return labels, statistics[:, cv2.CC_STAT_AREA], statistics[:, : cv2.CC_STAT_AREA]
 
 
-def alpha(mask: Mask, pixels: Pixels, finish: Finish) -> Pixels:
+def alpha(mask: Mask, pixels: Pixels, options: MatteOptions) -> Pixels:
     """Draw the alpha channel of a mask.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (h, w)
-        Of the picture, or of the same picture at a smaller size.
+        Mask of the object, at the picture's size or smaller.
     pixels : ndarray of uint8, shape (H, W, 3)
         The picture, RGB.
-    finish : Finish
-        Width of the edge.
+    options : MatteOptions
+        Gives the width of the edge.
 
     Returns
     -------
     ndarray of uint8, shape (H, W)
-        255 where the object is.  Where the mask is smaller, the edge follows the picture's colours: a guided
-        filter [1]_ whose coefficients are those of the small picture [2]_.
+        255 inside the object.  A smaller mask is enlarged by a guided filter [1]_ with coefficients from the
+        small picture [2]_, so that the edge follows the picture's colours.
 
     References
     ----------
@@ -118,9 +121,9 @@ def alpha(mask: Mask, pixels: Pixels, finish: Finish) -> Pixels:
     hard = mask.astype(np.uint8) * np.uint8(255)
     if mask.shape != pixels.shape[:2]:
         hard = _enlarged(mask, pixels)
-    if finish.edge_pixels == 0:
+    if options.edge_pixels == 0:
         return cast(Pixels, (hard > 127).astype(np.uint8) * np.uint8(255))
-    return cast(Pixels, cv2.GaussianBlur(hard, (0, 0), finish.edge_pixels / 2))
+    return cast(Pixels, cv2.GaussianBlur(hard, (0, 0), options.edge_pixels / 2))
 
 
 def _enlarged(mask: Mask, pixels: Pixels) -> Pixels:
@@ -129,7 +132,10 @@ def _enlarged(mask: Mask, pixels: Pixels) -> Pixels:
     slope, offset = _guide(small.astype(np.float32) / np.float32(255), mask.astype(np.float32))
     core = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
     solid = mask.astype(np.uint8)
-    bounds = cv2.erode(solid, core), cv2.dilate(solid, core)  # the filter decides between the two
+    bounds = (
+        cv2.erode(solid, core),
+        cv2.dilate(solid, core),
+    )  # the filter only moves the edge between these two
     planes = np.dstack([slope, offset, *bounds]).astype(np.float32)
     whole = np.empty((height, width), np.uint8)
     for top in range(0, height, BAND):
@@ -142,7 +148,7 @@ def _enlarged(mask: Mask, pixels: Pixels) -> Pixels:
 
 
 def _window(planes: Plane, top: int, shape: tuple[int, ...], height: int) -> Plane:
-    """Enlarge the planes, but only so many rows of the full size from `top` on."""
+    """Enlarge the planes to full size, only for a band of rows from `top` on."""
     rows, width = shape
     down, across = planes.shape[0] / height, planes.shape[1] / width
     back = np.array([[across, 0, across / 2 - 0.5], [0, down, (top + 0.5) * down - 0.5]])
@@ -161,7 +167,7 @@ def _window(planes: Plane, top: int, shape: tuple[int, ...], height: int) -> Pla
 
 
 def _guide(picture: Plane, mask: Plane) -> tuple[Plane, Plane]:
-    """Fit the mask as slope · colour + offset around each pixel: (h, w, 3) and (h, w)."""
+    """Fit mask = slope · colour + offset around each pixel; return slope (h, w, 3) and offset (h, w)."""
     mean, mean_mask = _mean(picture), _mean(mask)
     spread = np.stack([_mean(picture * picture[..., [k]]) for k in range(3)], axis=-1)
     spread -= mean[..., :, None] * mean[..., None, :] - EPSILON * np.eye(3, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""One picture, from its file's bytes to the RGBA pixels of its cut-out."""
+"""One picture: the bytes of its file become the RGBA pixels of its cut-out."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from typing import NamedTuple
 import numpy as np
 
 from inspector.cutout import matte, segmentation
-from inspector.cutout.frame import Colour, Mask, Pixels
-from inspector.cutout.matte import Finish
-from inspector.cutout.segmentation import Search
+from inspector.cutout.border import Mask
+from inspector.cutout.matte import MatteOptions
+from inspector.cutout.segmentation import SegmentationOptions
+from inspector.imaging.colour import Colour, lay_over
 from inspector.imaging.decode import decode, straight_rgba
 from inspector.imaging.header import MAX_PIXELS
 from inspector.imaging.resize import fit_to
+from inspector.types import Pixels
 
-WORK_SIDE_PIXELS = 400  # the object is looked for in a picture no longer than this
-LEAST_SIDE_PIXELS = 8  # a border of four sides needs some
-GENERATION = 3  # another number makes every cut-out anew: raise it when the same options give other pixels
+WORK_SIDE_PIXELS = 400  # longest side of the reduced picture in which the object is searched
+LEAST_SIDE_PIXELS = 8  # shortest side of the reduced picture, for a border with four sides
+GENERATION = 3  # raise it when the same options give other pixels: every cut-out is then made anew
 
 
 @dataclass(frozen=True)
 class Options:
-    """How pictures are cut out.
+    """Options for cutting out a picture.
 
     Attributes
     ----------
-    search : Search
-        How the object is looked for.
-    finish : Finish
-        How its mask is cleaned up.
-    onto : (red, green, blue), optional
-        What is laid behind the object; nothing without it.
+    segmentation : SegmentationOptions
+        How to find the object.
+    matte : MatteOptions
+        How to clean up its mask and draw its edge.
+    background : (red, green, blue), optional
+        The colour behind the object; transparent without it.
     """
 
-    search: Search = field(default_factory=Search)
-    finish: Finish = field(default_factory=Finish)
-    onto: Colour | None = None
+    segmentation: SegmentationOptions = field(default_factory=SegmentationOptions)
+    matte: MatteOptions = field(default_factory=MatteOptions)
+    background: Colour | None = None
 
-    def stamp(self, data: bytes) -> str:
-        """Return one word for these options and the bytes of a picture's file."""
-        return hashlib.sha256(
-            f"{GENERATION} {self!r} {hashlib.sha256(data).hexdigest()}".encode()
-        ).hexdigest()
+    def fingerprint(self, data: bytes) -> str:
+        """Return a digest of these options and of a picture file's bytes."""
+        content = hashlib.sha256(data).hexdigest()
+        return hashlib.sha256(f"{GENERATION} {self!r} {content}".encode()).hexdigest()
 
 
 class CutOut(NamedTuple):
-    """A cut-out: uint8 RGBA of shape (H, W, 4), and whether it is the picture's own alpha channel."""
+    """A cut-out, uint8 RGBA (H, W, 4); `had_alpha` is True if the alpha channel is the picture's own."""
 
     rgba: Pixels
     had_alpha: bool
@@ -59,16 +60,16 @@ def cut_out(data: bytes, options: Options, *, max_pixels: int = MAX_PIXELS) -> C
     Parameters
     ----------
     data : bytes
-        The picture's file.  One that has transparent pixels was cut out before: its alpha is kept.
+        The picture's file.  A picture that has transparent pixels keeps its own alpha channel.
     options : Options
-        How.
+        How to cut.
     max_pixels : int
-        Larger pictures are refused.
+        Refuse a picture with more pixels.
 
     Returns
     -------
     CutOut or None
-        Invisible pixels are black; None where nothing stands out from the border.
+        Invisible pixels are black; None if nothing stands out from the border.
 
     Raises
     ------
@@ -78,18 +79,18 @@ def cut_out(data: bytes, options: Options, *, max_pixels: int = MAX_PIXELS) -> C
     picture = decode(data, max_pixels=max_pixels, max_bytes=len(data)).pixels
     own = straight_rgba(data)
     if own is not None:
-        return CutOut(_laid_onto(own, options.onto), had_alpha=True)
+        return CutOut(_over(own, options.background), had_alpha=True)
     mask = object_mask(picture, options)
     if mask is None:
         return None
-    alpha = matte.alpha(mask, picture, options.finish)
-    return CutOut(_laid_onto(np.dstack([picture, alpha]), options.onto), had_alpha=False)
+    alpha = matte.alpha(mask, picture, options.matte)
+    return CutOut(_over(np.dstack([picture, alpha]), options.background), had_alpha=False)
 
 
 def object_mask(picture: Pixels, options: Options) -> Mask | None:
-    """Find and clean up the object's mask, at the picture's size or at that of the search."""
-    mask = segmentation.find_object(_reduced(picture), options.search)
-    return None if mask is None else matte.tidy(mask, options.finish)
+    """Find the object and clean up its mask, at the picture's size or at the reduced size."""
+    mask = segmentation.find_object(_reduced(picture), options.segmentation)
+    return None if mask is None else matte.clean(mask, options.matte)
 
 
 def _reduced(picture: Pixels) -> Pixels:
@@ -102,10 +103,8 @@ def _reduced(picture: Pixels) -> Pixels:
     return fit_to(picture, height, width)
 
 
-def _laid_onto(rgba: Pixels, colour: Colour | None) -> Pixels:
+def _over(rgba: Pixels, background: Colour | None) -> Pixels:
     """Lay a cut-out over one colour, or make its invisible pixels black."""
-    if colour is None:
+    if background is None:
         return rgba * (rgba[..., 3:] > 0)
-    share = rgba[..., 3:].astype(np.float32) / np.float32(255)
-    flat = rgba[..., :3] * share + np.array(colour, np.float32) * (1 - share)
-    return np.dstack([np.rint(flat).astype(np.uint8), np.full_like(rgba[..., 3], 255)])
+    return np.dstack([lay_over(rgba, background), np.full_like(rgba[..., 3], 255)])

@@ -1,19 +1,19 @@
-"""Finds the object of a picture: iterated graph cuts on colours and other cues.
+"""Finds the object of a picture by iterated graph cuts on colour histograms and further evidence.
 
-GrabCut [1]_ fits Gaussian mixtures to the inside and the outside of a rectangle, and cuts.  Its cut is
-used here, with other evidence.  For a pixel of colour c,
+GrabCut [1]_ fits Gaussian mixtures to the inside and the outside of a rectangle, and cuts.  This module uses
+its cut with other evidence.  For a pixel of colour c,
 
-    evidence = log (F(c) + ε) / (B(c) + ε) + cues
+    evidence = log (F(c) + ε) / (B(c) + ε) + further evidence
 
-where F and B are colour histograms of object and background, the cues are those of
-`inspector.cutout.cue`, and the cut minimises
+F and B are colour histograms of object and background; `inspector.cutout.evidence` computes the rest.  The
+cut minimises
 
     -w Σ evidence over the object + 50 Σ exp(-β |difference|²) over neighbours on two sides of its outline.
 
-F and B begin as everything inside of a border and as that border, and are counted anew after each cut;
-w grows from 1 to 3, so that the first cuts find the body and the last ones its details.  The object may
-reach over one side of the picture: what is on one side of the border alone does not count against it.
-Nothing is drawn by chance: the same picture gives the same object.
+At first F counts every pixel inside a border, and B the border itself; both are counted anew after each cut.
+The weight w rises from 1 to 3: the first cuts find the body, the last ones its details.  The object may reach
+over one side of the picture, so colours that occur on one side of the border only do not count as background.
+Nothing is random: the same picture gives the same object.
 
 References
 ----------
@@ -32,32 +32,34 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.cutout.cue import beyond_colour
-from inspector.cutout.frame import Colour, Mask, Pixels, Plane, border, sides
+from inspector.cutout.border import Mask, Plane, border, sides
+from inspector.cutout.evidence import further_evidence
 from inspector.errors import UsageError
+from inspector.imaging.colour import Colour
+from inspector.types import Pixels
 
-BORDER = 0.06  # of the shorter side: what the background is learned from at first
-BINS = 16  # of a histogram, for each channel
-PSEUDOCOUNT, SCALE = 2.0, 1e4  # ε, of histograms that add up to so much
-LARGEST_EVIDENCE = 6.0  # of colour, either way
-WEIGHTS = 1.0, 3.0  # of the evidence against the outline's length, in the first and the last cut
-STRONGER = 1.0, 2.0, 4.0  # what the weights are multiplied by while nothing is found
-LEVELS = 4.0  # of the third channel, for each unit of evidence
-SMALLEST_SHARE, LARGEST_SHARE = 0.002, 0.97  # of what lies inside the margin
+BORDER = 0.06  # width of the border, as a share of the shorter side
+BINS = 16  # of a histogram, per channel
+PSEUDOCOUNT, SCALE = 2.0, 1e4  # ε, and the sum of each histogram
+LARGEST_EVIDENCE = 6.0  # bound of the colour evidence, both ways
+WEIGHTS = 1.0, 3.0  # w in the first and in the last cut
+FACTORS = 1.0, 2.0, 4.0  # factors of w, tried in turn until an object is found
+LEVELS = 4.0  # levels of the third channel per unit of evidence
+SMALLEST_SHARE, LARGEST_SHARE = 0.002, 0.97  # of the area inside the margin
 
 
 @dataclass(frozen=True)
-class Search:
-    """How an object is looked for.
+class SegmentationOptions:
+    """Options for finding the object.
 
     Attributes
     ----------
     iterations : int
-        Graph cuts, 1 to 50.
+        Number of graph cuts, 1 to 50.
     margin : float
-        Share of the shorter side that is background for sure, all around; 0.005 to 0.45.
+        Width of the border that is certainly background, as a share of the shorter side; 0.005 to 0.45.
     keep, remove : tuple of (red, green, blue)
-        Colours of the object, and of the background.
+        Colours of the object, and of the background, that a person named.
     """
 
     iterations: int = 5
@@ -66,7 +68,7 @@ class Search:
     remove: tuple[Colour, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what is out of range."""
+        """Refuse options that are out of range."""
         if not 1 <= self.iterations <= 50:
             raise UsageError(
                 f"iterations is {self.iterations}, allowed is 1 to 50",
@@ -78,50 +80,50 @@ class Search:
             )
 
 
-def find_object(pixels: Pixels, search: Search = Search()) -> Mask | None:
-    """Tell the object from its background.
+def find_object(pixels: Pixels, options: SegmentationOptions = SegmentationOptions()) -> Mask | None:
+    """Separate the object from its background.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (H, W, 3)
         RGB.
-    search : Search
-        Options.
+    options : SegmentationOptions
+        How to options.
 
     Returns
     -------
     ndarray of bool, shape (H, W), or None
-        True where the object is; None where nothing stands out from the border.
+        True inside the object; None if nothing stands out from the border.
 
     Notes
     -----
-    Takes about a second for a picture of 600 x 600 pixels: reduce larger ones before.
+    Takes about a second for 600 x 600 pixels; reduce larger pictures first.
     """
-    outside = border(pixels.shape[:2], search.margin)
-    cues, colours = beyond_colour(pixels, search.keep, search.remove), _Colours(pixels)
-    for factor in STRONGER:
-        found = _iterate(colours, cues, outside, search.iterations, factor)
+    outside = border(pixels.shape[:2], options.margin)
+    further, colours = further_evidence(pixels, options.keep, options.remove), _Colours(pixels)
+    for factor in FACTORS:
+        found = _iterate(colours, further, outside, options.iterations, factor)
         share = found.sum() / (~outside).sum()
         if share >= SMALLEST_SHARE:
             return found if share <= LARGEST_SHARE else None
     return None
 
 
-def _iterate(colours: _Colours, cues: Plane, outside: Mask, iterations: int, factor: float) -> Mask:
-    evidence = colours.first_evidence() + cues
+def _iterate(colours: _Colours, further: Plane, outside: Mask, iterations: int, factor: float) -> Mask:
+    evidence = colours.first_evidence() + further
     for cut_number, weight in enumerate(np.linspace(*WEIGHTS, iterations), 1):
         last = cut_number == iterations
-        background = outside & (evidence <= 0) if last else outside  # at last it may reach over the margin
+        background = outside & (evidence <= 0) if last else outside  # the last cut may reach over the margin
         found = _cut(colours.axes, factor * weight * evidence, background)
         if last or not found.any():
             break
-        evidence = colours.evidence(found) + cues
+        evidence = colours.evidence(found) + further
     return found
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep OpenCV to one thread: several pictures are worked on at once, and one core is enough for each."""
+    """Limit OpenCV to one thread, because each of several pictures at once has a core of its own."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -134,7 +136,7 @@ def one_thread() -> Iterator[None]:
 
 
 class _Colours:
-    """The colours of a picture, as histogram bins and along their two main axes."""
+    """The colours of a picture: histogram bins, and coordinates along their two main axes."""
 
     def __init__(self, pixels: Pixels) -> None:
         quiet = cv2.GaussianBlur(pixels, (0, 0), 0.6).astype(np.int32) * BINS // 256
@@ -142,11 +144,11 @@ class _Colours:
         self.axes = _main_axes(pixels)
 
     def evidence(self, found: Mask) -> Plane:
-        """Logarithm of how much likelier each pixel's colour is among `found` than elsewhere."""
+        """Return the log likelihood ratio of each pixel's colour, inside `found` to outside it."""
         return self._evidence(self._histogram(found), self._histogram(~found))
 
     def first_evidence(self) -> Plane:
-        """Likewise of what lies inside the border, over the border without each colour's richest side."""
+        """Return the log likelihood ratio, inside to border; each colour's richest side is left out."""
         shape = self._bins.shape
         each = np.stack([self._histogram(side) for side in sides(shape, BORDER)])
         elsewhere = (each.sum(axis=0) - each.max(axis=0)) / np.float32(3)
@@ -159,7 +161,7 @@ class _Colours:
     def _histogram(self, mask: Mask) -> Plane:
         counts = np.bincount(self._bins[mask], minlength=BINS**3).astype(np.float32)
         smooth = counts.reshape(BINS, BINS, BINS)
-        for _ in range(3):  # along each axis, which the transpositions bring to the front
+        for _ in range(3):  # one axis of the histogram after the other
             rows = _smoothed_down(smooth.reshape(BINS, BINS * BINS))
             smooth = np.ascontiguousarray(rows.reshape(BINS, BINS, BINS).transpose(1, 2, 0))
         return smooth * np.float32(SCALE / max(float(smooth.sum()), 1.0))
@@ -171,7 +173,7 @@ def _smoothed_down(rows: Plane) -> Plane:
 
 
 def _main_axes(pixels: Pixels) -> Pixels:
-    """Project the colours on their two main axes in CIE Lab: uint8 (H, W, 2)."""
+    """Project the colours onto their two principal axes in CIE Lab, uint8 (H, W, 2)."""
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
     lab -= lab.mean(axis=0)
     _, directions = np.linalg.eigh((lab.T @ lab).astype(np.float64))
@@ -184,11 +186,10 @@ def _main_axes(pixels: Pixels) -> Pixels:
 
 
 def _cut(axes: Pixels, evidence: Plane, outside: Mask) -> Mask:
-    """Cut once.
+    """Cut once with `cv2.grabCut`, which gets the evidence as a third channel.
 
-    `cv2.grabCut` with frozen models takes the evidence as a third channel: both models are one Gaussian,
-    flat along the colours, at 0 and at 255 along the evidence, and so wide that the logarithm of their
-    ratio is the evidence again.
+    Both of its models are frozen to one Gaussian.  The Gaussians are flat along the colours and lie at 0 and
+    at 255 along the third channel; they are so wide that their log likelihood ratio is the evidence.
     """
     levels = np.clip(128 + LEVELS * evidence, 0, 255).astype(np.uint8)
     labels = np.where(evidence > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -199,7 +200,7 @@ def _cut(axes: Pixels, evidence: Plane, outside: Mask) -> Mask:
 
 
 def _gaussian(level: float) -> npt.NDArray[np.float64]:
-    """One Gaussian as OpenCV writes a mixture of five: weights, means, covariances."""
+    """Return one Gaussian in OpenCV's layout of a mixture of five: weights, means, covariances."""
     model = np.zeros((1, 65))
     model[0, 0] = 1
     model[0, 5:8] = 128, 128, level

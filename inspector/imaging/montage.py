@@ -1,4 +1,4 @@
-"""Pictures of one size laid out in rows and columns: no axes, no titles, a narrow gap."""
+"""A montage: pictures of one size in rows and columns with a narrow gap."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from inspector.types import Pixels
 
-GROUND = 214  # a light grey: pictures on white end visibly, and dark ones do not glare
+GROUND = 214  # a light grey on which both white and dark pictures stand out
 _GAP_SHARE = 1 / 32  # of a picture's side
 
 
 def gap(height: int, width: int) -> int:
-    """Return how many pixels lie between two pictures of this size."""
+    """Return the gap between two pictures of this size, in pixels."""
     return max(2, round(min(height, width) * _GAP_SHARE))
 
 
 def columns_for(count: int) -> int:
-    """Return the number of columns of a mosaic that is about as wide as high.
+    """Return the number of columns with which a montage is about as wide as high.
 
     Examples
     --------
@@ -30,32 +29,40 @@ def columns_for(count: int) -> int:
     return math.isqrt(count - 1) + 1
 
 
-def extent(count: int, columns: int, height: int, width: int) -> tuple[int, int]:
-    """Return height and width of a mosaic of so many pictures of one size, in pixels."""
-    between = gap(height, width)
+def extent(
+    count: int, columns: int, height: int, width: int, gap_pixels: int | None = None
+) -> tuple[int, int]:
+    """Return height and width of a montage of `count` pictures of this size, in pixels."""
+    between = gap(height, width) if gap_pixels is None else gap_pixels
     columns, rows = min(count, columns), -(-count // columns)
     return rows * (height + between) + between, columns * (width + between) + between
 
 
-def lay_out(pictures: Sequence[Pixels], columns: int) -> Pixels:
-    """Lay pictures out in rows, from left to right; places that stay empty have the ground's colour.
+def lay_out(
+    pictures: Sequence[Pixels], columns: int, *, gap_pixels: int | None = None, ground: int = GROUND
+) -> Pixels:
+    """Lay pictures out in rows, from left to right; empty cells stay in the colour of the ground.
 
     Parameters
     ----------
     pictures : sequence of uint8 (H, W, 3)
         At least one, all of one size.
     columns : int
-        Fewer where there are fewer pictures.
+        Columns of the montage; fewer if there are fewer pictures.
+    gap_pixels : int, optional
+        Gap between pictures and around them; `gap` of their size without it.
+    ground : int
+        Grey level behind the pictures, 0 to 255.
 
     Returns
     -------
     uint8 (H', W', 3)
-        Of the size that `extent` says.
+        Its size is that of `extent`.
     """
     height, width = pictures[0].shape[:2]
-    between = gap(height, width)
+    between = gap(height, width) if gap_pixels is None else gap_pixels
     columns = min(len(pictures), columns)
-    laid = np.full((*extent(len(pictures), columns, height, width), 3), GROUND, np.uint8)
+    laid = np.full((*extent(len(pictures), columns, height, width, between), 3), ground, np.uint8)
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)
         top, left = between + row * (height + between), between + column * (width + between)
@@ -64,6 +71,6 @@ def lay_out(pictures: Sequence[Pixels], columns: int) -> Pixels:
 
 
 def stack(upper: Pixels, lower: Pixels) -> Pixels:
-    """Put one picture above another of the same size, a thin line apart: they belong together."""
+    """Put one picture above another of the same size, with a thin line between them."""
     line = np.full((gap(*upper.shape[:2]) // 2, upper.shape[1], 3), GROUND, np.uint8)
     return np.concatenate([upper, line, lower])

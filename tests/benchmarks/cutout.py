@@ -18,11 +18,12 @@ import cv2
 import numpy as np
 
 from inspector.cutout import matte
-from inspector.cutout.frame import Mask, Pixels
+from inspector.cutout.border import Mask
 from inspector.cutout.picture import Options, object_mask
 from inspector.cutout.segmentation import one_thread
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
+from inspector.types import Pixels
 from tests.soak.program import demand, finish, say
 
 OVERLAP = 0.90  # mean intersection over union, at least
@@ -43,17 +44,17 @@ def ours(picture: Pixels, options: Options) -> Mask:
     mask = object_mask(picture, options)
     if mask is None:
         return np.zeros(picture.shape[:2], bool)
-    return matte.alpha(mask, picture, options.finish) > 127
+    return matte.alpha(mask, picture, options.matte) > 127
 
 
 def bare(picture: Pixels, options: Options) -> Mask:
     """Return what OpenCV makes of a rectangle with the same margin."""
     height, width = picture.shape[:2]
-    gap = max(1, round(min(height, width) * options.search.margin))
+    gap = max(1, round(min(height, width) * options.segmentation.margin))
     labels, models = np.zeros((height, width), np.uint8), (np.zeros((1, 65)), np.zeros((1, 65)))
     place = (gap, gap, width - 2 * gap, height - 2 * gap)
     cv2.setRNGSeed(0)
-    cv2.grabCut(picture, labels, place, *models, options.search.iterations, cv2.GC_INIT_WITH_RECT)
+    cv2.grabCut(picture, labels, place, *models, options.segmentation.iterations, cv2.GC_INIT_WITH_RECT)
     return (labels & 1).astype(bool)
 
 
@@ -86,7 +87,7 @@ def prove(data: Path, every: int, options: Options) -> None:
     mean, plain = statistics.mean(overlaps), statistics.mean(pair.bare_overlap for pair in pairs)
     times, plain_times = [p.seconds * 1e3 for p in pairs], [p.bare_seconds * 1e3 for p in pairs]
     ratio = statistics.median(p.seconds / p.bare_seconds for p in pairs)
-    say(f"{len(pairs)} pictures, {options.search.iterations} rounds, no hints")
+    say(f"{len(pairs)} pictures, {options.segmentation.iterations} rounds, no hints")
     say(f"intersection over union: mean {mean:.4f}, bare rectangle {plain:.4f}, at least {OVERLAP}")
     tenth, middle = overlaps[len(overlaps) // 10], statistics.median(overlaps)
     say(f"    lowest {overlaps[0]:.3f}, first decile {tenth:.3f}, median {middle:.3f}")

@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inspector.cutout import cue, matte
-from inspector.cutout import sheet as contact
-from inspector.cutout.frame import Mask, Pixels
-from inspector.cutout.matte import Finish
+from inspector.cutout import contact_sheet, evidence, matte
+from inspector.cutout.border import Mask
+from inspector.cutout.folder import PNG_KEY, fingerprint_of
+from inspector.cutout.matte import MatteOptions
 from inspector.cutout.picture import Options, cut_out
-from inspector.cutout.segmentation import Search, find_object
-from inspector.cutout.stamp import stamp_of, stamped
+from inspector.cutout.segmentation import SegmentationOptions, find_object
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_png
+from inspector.imaging.png_text import encode_png_with_text
+from inspector.types import Pixels
 from tests.inspector.conftest import Command, unmeasured
 
 SIDE = 160
@@ -103,14 +104,14 @@ def test_what_is_in_focus_is_the_object() -> None:
     mask = disc(radius=45)
     ground = cv2.GaussianBlur(np.kron(rng.permutation(coarse), np.ones((4, 4, 1))), (0, 0), 2.0)
     picture = noisy(np.where(mask[..., np.newaxis], squares, ground))
-    evidence = cue.beyond_colour(picture, (), ())
-    assert np.median(evidence[disc(radius=35)]) > 0 > np.median(evidence[~disc(radius=60)])
+    found = evidence.further_evidence(picture, (), ())
+    assert np.median(found[disc(radius=35)]) > 0 > np.median(found[~disc(radius=60)])
 
 
 def test_focus_counts_for_nothing_where_all_is_sharp() -> None:
     """A texture that is as sharp at the border as in the middle says nothing about the object."""
     texture = np.random.default_rng(1).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)
-    assert not cue.beyond_colour(texture, (), ()).any()
+    assert not evidence.further_evidence(texture, (), ()).any()
 
 
 @pytest.mark.parametrize("picture", [plain(90), plain(0), plain(255) * 0 + np.arange(SIDE)[:, None, None]])
@@ -137,14 +138,14 @@ def test_crumbs_go_and_small_holes_are_filled() -> None:
     mask[2:4, 2:4] = True
     mask[78:81, 58:61] = False
     mask[60:72, 45:57] = False
-    tidied = matte.tidy(mask, Finish())
+    tidied = matte.clean(mask, MatteOptions())
     assert not tidied[2, 2]
     assert tidied[79, 59]
     assert tidied[80, 135]
     assert not tidied[66, 50]
-    assert not matte.tidy(mask, Finish(parts=1))[80, 135]
-    assert matte.tidy(mask, Finish(holes=1.0))[66, 50]
-    assert not matte.tidy(mask, Finish(holes=0.0))[79, 59]
+    assert not matte.clean(mask, MatteOptions(parts=1))[80, 135]
+    assert matte.clean(mask, MatteOptions(holes=1.0))[66, 50]
+    assert not matte.clean(mask, MatteOptions(holes=0.0))[79, 59]
 
 
 def test_the_edge_of_a_large_picture_follows_its_colours() -> None:
@@ -153,14 +154,14 @@ def test_the_edge_of_a_large_picture_follows_its_colours() -> None:
     away = np.sqrt((row - 320.0) ** 2 + (column - 320.0) ** 2) - 200
     picture = noisy(np.where(away[..., np.newaxis] <= 0, (180, 50, 40), (200, 200, 190)))
     mask = cv2.resize((away <= 0).astype(np.uint8), (160, 160), interpolation=cv2.INTER_NEAREST) > 0
-    alpha = matte.alpha(mask, picture, Finish())
+    alpha = matte.alpha(mask, picture, MatteOptions())
     assert alpha.shape == (640, 640)
     assert alpha[away < -2].min() > 127 > alpha[away > 2].max()
 
 
 def test_a_hard_edge_has_two_values() -> None:
     """Without a smooth edge, alpha is 0 or 255."""
-    alpha = matte.alpha(disc(), painted(plain(), disc(), (10, 10, 10)), Finish(edge_pixels=0))
+    alpha = matte.alpha(disc(), painted(plain(), disc(), (10, 10, 10)), MatteOptions(edge_pixels=0))
     assert set(np.unique(alpha)) == {0, 255}
 
 
@@ -168,7 +169,7 @@ def test_a_cut_out_cut_out_again_is_the_same() -> None:
     """The cut-out of a cut-out has the same pixels."""
     once = cut_out(encode_png(painted(plain(), disc(), (10, 90, 160))), Options())
     assert once is not None
-    twice = cut_out(encode_png(once.rgba), Options(Search(iterations=1)))
+    twice = cut_out(encode_png(once.rgba), Options(SegmentationOptions(iterations=1)))
     assert twice is not None
     assert twice.had_alpha
     assert np.array_equal(twice.rgba, once.rgba)
@@ -177,14 +178,14 @@ def test_a_cut_out_cut_out_again_is_the_same() -> None:
 # --- a folder -------------------------------------------------------------------------------
 
 
-def test_a_stamp_leaves_the_picture_as_it_is(tmp_path: Path) -> None:
-    """A stamped PNG decodes to the same pixels; the stamp of half a file, or of another's, is none."""
+def test_a_fingerprint_leaves_the_pixels_alone(tmp_path: Path) -> None:
+    """A PNG with a fingerprint decodes to the same pixels; half a file, and another's PNG, have none."""
     picture = painted(plain(), disc(), (10, 90, 160))
-    whole = stamped(encode_png(picture), "made so")
+    whole = encode_png_with_text(picture, PNG_KEY, "made so")
     for name, data in (("whole", whole), ("half", whole[:-20]), ("other", encode_png(picture))):
         (tmp_path / name).write_bytes(data)
     assert np.array_equal(decode(whole).pixels, picture)
-    assert [stamp_of(tmp_path / name) for name in ("whole", "half", "other")] == ["made so", None, None]
+    assert [fingerprint_of(tmp_path / name) for name in ("whole", "half", "other")] == ["made so", None, None]
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, command: Command) -> None:
@@ -206,7 +207,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, command: Command) -> None:
     assert program.returncode == 130
     assert said.decode().endswith("stopped; the same command goes on from here\ninterrupted\n")
     assert 3 <= len(done) < 40
-    assert all(stamp_of(cutouts / name) for name in done)
+    assert all(fingerprint_of(cutouts / name) for name in done)
     assert [path.name for path in cutouts.iterdir() if path.name.startswith(".tmp-")] == []
 
     assert command("cutout", photos, "--output", cutouts).code == 0
@@ -257,10 +258,10 @@ def test_the_sheet_has_room_for_few_and_for_many(tmp_path: Path, command: Comman
     assert command("cutout", photos, "--output", tmp_path / "cutouts", "--sheet", page).code == 0
     drawn = decode(page)
     assert (drawn.width, drawn.height) == (
-        2 * contact.TILE_PIXELS + 2 * contact.GAP_PIXELS,
-        contact.TILE_PIXELS + contact.CAPTION_PIXELS + 2 * contact.GAP_PIXELS,
+        2 * contact_sheet.TILE_PIXELS + 2 * contact_sheet.GAP_PIXELS,
+        contact_sheet.TILE_PIXELS + contact_sheet.CAPTION_PIXELS + 2 * contact_sheet.GAP_PIXELS,
     )
-    pair = contact.pair(plain().astype(np.uint8), np.zeros((SIDE, SIDE, 4), np.uint8), "name")
-    shown = contact.chosen(1000)
+    pair = contact_sheet.draw_pair(plain().astype(np.uint8), np.zeros((SIDE, SIDE, 4), np.uint8), "name")
+    shown = contact_sheet.choose_shown(1000)
     assert (len(shown), shown[-1]) == (60, 999)
-    assert contact.sheet([pair] * 60).shape[0] < 2200
+    assert contact_sheet.lay_out_pairs([pair] * 60).shape[0] < 2200

@@ -1,8 +1,8 @@
-"""What speaks for the object besides its colour: sharpness, edges around it, hints.
+"""Evidence for the object besides its colour: sharpness, enclosing edges, colour hints.
 
-Which of the first two counts depends on how much detail the border has.  Before a background with
-detail, the object may be what is in focus.  Before a plain one, it is what lies behind an edge: light
-that falls off, and soft shadows, have none.
+The detail of the border decides between the first two.  In front of a detailed background, sharpness counts:
+the object may be the part in focus.  In front of a plain background, edges count: the object has one around
+it, while falling light and soft shadows have none.
 """
 
 from __future__ import annotations
@@ -13,26 +13,28 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector.cutout.frame import Colour, Mask, Pixels, Plane, sides
+from inspector.cutout.border import Mask, Plane, sides
+from inspector.imaging.colour import Colour
+from inspector.types import Pixels
 
-BORDER = 0.04  # of the shorter side: what is compared with
-PLAIN, DETAILED = 30.0, 90.0  # usual gradient of a border: noise makes 20, things out of focus 100 and more
-REACH = 25  # sharpness is averaged over this fraction of the longer side
-SHARE_TRUSTED = 0.3, 0.7  # of the middle that is sharper than the border: none and full trust
-CONNECTED_EVIDENCE = 3.0  # against what a way without an edge connects with the border
-EDGE = 1.5  # times the gradient that nearly none of the border exceeds
-HINT_EVIDENCE, HINT_REACH = 12.0, 12.0  # of a hinted colour itself; its reach in CIE Lab
+BORDER = 0.04  # width of the border, as a share of the shorter side
+PLAIN, DETAILED = 30.0, 90.0  # median gradient of a border; noise alone gives 20, a blurred scene 100
+REACH = 25  # sharpness is averaged over the longer side divided by this
+SHARE_TRUSTED = 0.3, 0.7  # share of the middle sharper than the border, for no trust and for full trust
+CONNECTED_EVIDENCE = 3.0  # against pixels that no edge separates from the border
+EDGE = 1.5  # an edge exceeds the 98th percentile of the border's gradient by this factor
+HINT_EVIDENCE, HINT_REACH = 12.0, 12.0  # evidence at a hinted colour; standard deviation in CIE Lab
 
 
-def beyond_colour(pixels: Pixels, keep: Sequence[Colour], remove: Sequence[Colour]) -> Plane:
-    """Add up the evidence for the object, in logarithms of a likelihood ratio: float32 (H, W).
+def further_evidence(pixels: Pixels, keep: Sequence[Colour], remove: Sequence[Colour]) -> Plane:
+    """Return the log likelihood ratio of object to background, colour histograms aside: float32 (H, W).
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (H, W, 3)
         RGB.
     keep, remove : sequence of (red, green, blue)
-        Hints: colours of the object, and of the background.
+        Colours of the object, and of the background, that a person named.
     """
     values = pixels.astype(np.float32)
     gradient = _gradient(values)
@@ -55,30 +57,30 @@ def _gradient(values: Plane) -> Plane:
 
 
 def _detail(gradient: Plane) -> float:
-    """Return the gradient that is usual on the border."""
+    """Return the median gradient of the border, as root mean square over a neighbourhood."""
     around = cast(Plane, cv2.GaussianBlur(gradient * gradient, (0, 0), max(gradient.shape) / REACH))
     return float(np.sqrt(np.median(_of_sides(around, 50))))
 
 
 def _of_sides(values: Plane, percentile: float) -> list[float]:
-    """Return a percentile of each side of the border, in rising order."""
+    """Return a percentile of the values on each side of the border, sorted upwards."""
     return sorted(float(np.percentile(values[side], percentile)) for side in sides(values.shape, BORDER))
 
 
 def sharpness(values: Plane, gradient: Plane) -> Plane:
-    """Evidence from what is sharper than the border.
+    """Return evidence for pixels that are sharper than the border, float32 (H, W).
 
-    Sharpness is the gradient over what is left of it after a blur [1]_, averaged over a neighbourhood with
-    the squared gradient as weight.  It is standardised on the border's sides, apart from the sharpest one
-    (0 at the median, 1 at the ninth decile), and counts for nothing where the middle is hardly sharper than
-    they are: then the background is in focus as well.
+    Sharpness is the gradient divided by the gradient after a blur [1]_, averaged over a neighbourhood with
+    the squared gradient as weight.  It is standardised on the sides of the border: 0 is their median, 1 their
+    ninth decile; the sharpest side is left out, because the object may reach over it.  If the middle of the
+    picture is hardly sharper than the border, the background is in focus as well, and the evidence is 0.
 
     Parameters
     ----------
     values : ndarray of float32, shape (H, W, 3)
         The picture, 0 to 255.
     gradient : ndarray of float32, shape (H, W)
-        Of it.
+        Gradient of the picture.
 
     References
     ----------
@@ -91,37 +93,37 @@ def sharpness(values: Plane, gradient: Plane) -> Plane:
     height, width = measured.shape
     middle = measured[height // 4 : height - height // 4, width // 4 : width - width // 4]
     median = float(np.median(_of_sides(measured, 50)))
-    high = _of_sides(measured, 90)[2]  # the object may reach over the sharpest side
+    high = _of_sides(measured, 90)[2]  # without the sharpest side
     trust = _share(float((middle > high).mean()), *SHARE_TRUSTED)
     standardised = (measured - median) / (high - median + 1e-6)
     return cast(Plane, ((np.clip(standardised, -1, 3) - 1) * trust).astype(np.float32))
 
 
 def connected(values: Plane) -> Mask:
-    """Mark what a way without an edge connects with two sides of the picture: a plain background.
+    """Mark pixels that are connected with at least two sides of the picture without crossing an edge.
 
-    An object that reaches over one side is connected with that one only.
+    A plain background is.  An object that one side of the picture cuts off is connected with that side only.
     """
     gradient = _gradient(cast(Plane, cv2.GaussianBlur(values, (0, 0), 1.0)))
-    edge = EDGE * _of_sides(gradient, 98)[0]  # of the plainest side: gaps in edges harm more than false ones
+    edge = EDGE * _of_sides(gradient, 98)[0]  # plainest side: a missed edge harms more than a false one
     count, labels = cv2.connectedComponents((gradient <= edge).astype(np.uint8), connectivity=4)
     touched = np.zeros(count, int)
     for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         touched[np.unique(side)] += 1
-    touched[0] = 0  # the edges themselves
+    touched[0] = 0  # label 0 is the edges
     return cast(Mask, (touched >= 2)[labels])
 
 
 def hints(pixels: Pixels, keep: Sequence[Colour], remove: Sequence[Colour]) -> Plane:
-    """Evidence from colours that a person named: for the object near one to keep, against it near others."""
+    """Return evidence for colours near one of `keep`, and against colours near one of `remove`."""
     evidence = np.zeros(pixels.shape[:2], np.float32)
     if not keep and not remove:
         return evidence
     lab = _lab(pixels)
     for colours, sign in ((keep, 1), (remove, -1)):
         for colour in colours:
-            apart = ((lab - _lab(np.array([[colour]], np.uint8))) ** 2).sum(axis=2)
-            evidence += np.float32(sign * HINT_EVIDENCE) * np.exp(apart / np.float32(-2 * HINT_REACH**2))
+            distance = ((lab - _lab(np.array([[colour]], np.uint8))) ** 2).sum(axis=2)
+            evidence += np.float32(sign * HINT_EVIDENCE) * np.exp(distance / np.float32(-2 * HINT_REACH**2))
     return evidence
 
 

@@ -1,18 +1,19 @@
-"""The border of a picture and its four sides, where the background is looked at."""
+"""The border of a picture and its four sides: a sample of the background."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+"""bool (H, W)."""
+
 Plane = npt.NDArray[np.float32]
-Colour = tuple[int, int, int]
+"""float32 (H, W) or (H, W, C)."""
 
 
 def border(shape: tuple[int, ...], share: float) -> Mask:
-    """Mark a border, at least one pixel wide; `share` is of the shorter side.
+    """Mark a border, at least one pixel wide; its width is `share` of the shorter side.
 
     Examples
     --------
@@ -30,8 +31,8 @@ def border(shape: tuple[int, ...], share: float) -> Mask:
 
 
 def sides(shape: tuple[int, ...], share: float) -> list[Mask]:
-    """Mark top, bottom, left and right of a border; what is in a corner belongs to the nearer one."""
+    """Mark the top, bottom, left and right side of a border; a corner pixel belongs to the nearer side."""
     row, column = np.indices(shape)
-    apart = np.stack([row, shape[0] - 1 - row, column, shape[1] - 1 - column])
-    nearest, whole = apart.argmin(axis=0), border(shape, share)
+    distance = np.stack([row, shape[0] - 1 - row, column, shape[1] - 1 - column])
+    nearest, whole = distance.argmin(axis=0), border(shape, share)
     return [whole & (nearest == side) for side in range(4)]
