@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.report.page import ReportContent, UnusualPicture, write_report
+from calibration.report.fit_page import ReportContent, UnusualPicture, write_report
 from calibration.thresholds import check_rates, set_thresholds
 from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (

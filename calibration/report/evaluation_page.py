@@ -1,48 +1,24 @@
-"""What `inspector evaluate --report` writes: the figures of a test folder, and its worst mistakes."""
+"""The page of `inspector evaluate --report`: the figures of a test folder, and its worst mistakes."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from numpy.typing import NDArray
+from typing import Any
 
 from calibration.evaluation import Evaluation, LabelledScore
 from calibration.labelled import GOOD
-from calibration.report.page import show_component, show_count, show_number, show_percent
+from calibration.report.template import data_address, environment, jpeg
 from inspector.bundle.atomic import write_bytes
-from inspector.imaging.encode import encode_jpeg
-from inspector.imaging.files import printable
-from inspector.imaging.resize import fit_to
-
-if TYPE_CHECKING:
-    from inspector.scoring.detector import Detector
+from inspector.scoring.detector import Detector
 
 SHOWN_MISTAKES = 6
 LONGEST_SIDE_PIXELS = 300
 QUALITY = 80
-
-
-def _rate(rate: float | None) -> str:
-    return "–" if rate is None else show_percent(rate)
-
-
-def _share(share: float | None) -> str:
-    return "–" if share is None else f"{share:.3f}"
-
-
-FILTERS: dict[str, Callable[..., str]] = {
-    "number": show_number,
-    "rate": _rate,
-    "share": _share,
-    "count": show_count,
-    "component": show_component,
-    "name": printable,
-}
+REJECTED = "Good pictures that were rejected"
+REJECTED_ADVICE = "If one of them shows a defect, move it into a folder of defects and evaluate again."
+MISSED = "Defects that were missed"
+MISSED_ADVICE = "Check that the defect is visible in the picture at the size that the model works with."
 
 
 def write_evaluation(path: Path, evaluation: Evaluation, detector: Detector) -> None:
@@ -53,9 +29,9 @@ def write_evaluation(path: Path, evaluation: Evaluation, detector: Detector) -> 
     path : Path
         Is replaced if it exists; its folder must exist.
     evaluation : Evaluation
-        As `measure` returned it.
+        The result of `measure`.
     detector : Detector
-        The model that was measured; it inspects the shown pictures once more.
+        The model that was measured; it scores the shown pictures once more for their maps.
 
     Raises
     ------
@@ -67,24 +43,20 @@ def write_evaluation(path: Path, evaluation: Evaluation, detector: Detector) -> 
 
 def render_evaluation(evaluation: Evaluation, detector: Detector) -> str:
     """Return the page as HTML; it loads nothing and needs no script."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
     rejected = sorted((s for s in evaluation.good if s.flagged), key=lambda s: -s.score)
     missed = sorted((s for s in evaluation.defective if not s.flagged), key=lambda s: s.score)
-    return environment.get_template("evaluation.html.j2").render(
-        figures=evaluation.figures(),
-        calibration=detector.calibration,
-        good=len(evaluation.good),
-        mistakes=[
-            ("Good pictures that were rejected", "rejected", len(rejected), _shown(rejected, detector)),
-            ("Defects that were missed", "missed", len(missed), _shown(missed, detector)),
-        ],
+    return (
+        environment()
+        .get_template("evaluation.html.j2")
+        .render(
+            figures=evaluation.figures(),
+            calibration=detector.calibration,
+            good=len(evaluation.good),
+            mistakes=[
+                (REJECTED, REJECTED_ADVICE, len(rejected), _shown(rejected, detector)),
+                (MISSED, MISSED_ADVICE, len(missed), _shown(missed, detector)),
+            ],
+        )
     )
 
 
@@ -93,22 +65,14 @@ def _shown(scores: Iterable[LabelledScore], detector: Detector) -> list[dict[str
 
 
 def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
+    """Return what the template shows of one picture; `images` is empty where it cannot be decoded."""
     inspection = detector.score(score.path)
     label = score.path.name if score.kind == GOOD else f"{score.kind}/{score.path.name}"
-    shown: dict[str, Any] = {
+    pictures = (inspection.picture, detector.draw(inspection))
+    files = [jpeg(pixels, LONGEST_SIDE_PIXELS, QUALITY) for pixels in pictures if pixels is not None]
+    return {
         "label": label,
         "score": score.score,
         "reason": inspection.record().reason,
-        "images": [],
+        "images": [data_address(file) for file in files],
     }
-    drawn = detector.draw(inspection)
-    if inspection.picture is not None and drawn is not None:
-        shown["images"] = [_data_address(inspection.picture), _data_address(drawn)]
-    return shown
-
-
-def _data_address(pixels: NDArray[np.uint8]) -> str:
-    height, width = pixels.shape[:2]
-    factor = min(1.0, LONGEST_SIDE_PIXELS / max(height, width))
-    small = fit_to(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
-    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(small, QUALITY)).decode('ascii')}"

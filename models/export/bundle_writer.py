@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibration.report import page as report
+from calibration.report import fit_page as report
 from calibration.thresholds import make_calibration
 from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
@@ -51,6 +51,15 @@ from models.training.course import Course
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 FLOOR = -0.5  # a component far below the usual does not make up for a defect that another one sees
+LOSS_MEANINGS = {
+    "total": "the weighted sum, which training lowers",
+    "reconstruction": "difference between the repaired picture and the true one",
+    "mmd": "distance of the latents from the prior",
+    "gan": "how well the adversary tells latents from the prior, which the encoder lowers",
+    "adversary": "how badly the adversary tells latents from the prior, which the adversary lowers",
+    "kl": "distance of each latent's distribution from the prior",
+    "head": "how badly the head finds corrupted patches",
+}
 SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
@@ -300,6 +309,7 @@ def _write_report(
         unusual=unusual,
         reconstructions=list(zip(originals, copies, strict=True)),
         curves=material.learned.course.curves,
+        loss_meanings=LOSS_MEANINGS,
         notes=[f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped],
     )
     report.write_report(target / "report.html", content)

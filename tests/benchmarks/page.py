@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +14,11 @@ from inspector.bundle.atomic import write_bytes
 from models.article.dcgan import SIDE
 from tests.benchmarks.article import MMD_WEIGHT, STEPS, WIDTH
 from tests.benchmarks.baseline import COMPONENTS, THUMBNAIL
-from tests.benchmarks.chart import draw
-from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.penalties import READING as READING_OF_SCORES
 from tests.benchmarks.penalties import table
 from tests.benchmarks.result import ARTICLE, BASELINES, Content, load_all, read
-from tests.benchmarks.section import changes, line, mean_line, middle, section
-from tests.benchmarks.summary import SetSummary, efforts, parts, summarised
+from tests.benchmarks.section import changes, chart, section
+from tests.benchmarks.summary import efforts, parts, summarised
 
 CHARTS = "images"  # beside the page
 
@@ -94,7 +91,7 @@ def report(results: Path) -> Report:
         if sets:
             figures = {one.name: _baselines(results, one.name) for one in sets}
             path = f"{CHARTS}/benchmarks-{effort}.svg"
-            charts[path] = _chart(effort, sets, figures)
+            charts[path] = chart(effort, sets, figures)
             blocks.append(section(effort, sets, figures, path))
         changed = {part: summarised(found, effort, part) for part in parts(found, effort)}
         if changed:
@@ -108,13 +105,6 @@ def _baselines(results: Path, name: str) -> Content:
     content = read(results / BASELINES / f"{name}.json")
     figures: Content = {} if content is None else content["figures"]
     return figures
-
-
-def _chart(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
-    """Draw the best set on top, and the mean below where there are several."""
-    lines = [line(one, figures[one.name]) for one in sets]
-    lines.sort(key=lambda one: -(middle(one.detector) or 0.0))
-    return draw(f"Image AUROC of each set, {effort}", NAMES, lines, mean_line(lines) if lines[1:] else None)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from calibration.report.charts import MarkRow, mark_chart
 from models.inspection.options import InspectionOptions
-from tests.benchmarks.chart import Line
 from tests.benchmarks.comparison import NAMES
 from tests.benchmarks.result import Content, Stored
 from tests.benchmarks.summary import (
@@ -21,6 +21,7 @@ from tests.benchmarks.summary import (
 from tests.benchmarks.table import difference, number
 
 COMMIT_LETTERS = 7
+DETECTOR = "inspector (line: range over seeds)"
 BEST = "Image AUROC, the best of each set in bold."
 WORTH = """Image AUROC with one or two parts changed, its mean, that of two scores alone, and AUPRO: means
 over seeds, and the last four over sets, with the difference from the defaults."""
@@ -89,20 +90,37 @@ def _worth(summaries: Sequence[SetSummary], names: Sequence[str]) -> list[float 
     return [*aurocs, mean_of_all(aurocs), *alone, mean_of_all(of_each(pixel_figure("aupro")))]
 
 
-def line(one: SetSummary, figures: Content) -> Line:
+def chart(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
+    """Draw the image AUROC of each set as an SVG document: the best set on top, the mean below."""
+    rows = [_row(one, figures[one.name]) for one in sets]
+    rows.sort(key=lambda row: -(_mean(row) or 0.0))
+    return mark_chart(
+        rows,
+        _mean_row_of(rows) if rows[1:] else None,
+        description=f"Image AUROC of each set, {effort}",
+        series=(DETECTOR, *NAMES),
+        axis="image AUROC; values of 0.5 (guessing) and less are drawn at the left end",
+        lower=0.5,
+        upper=1.0,
+    ).document()
+
+
+def _row(one: SetSummary, figures: Content) -> MarkRow:
     """Return the detector and the baselines on one set."""
-    return Line(
-        one.name,
-        one.spread(image_auroc),
-        tuple(figures.get(name, {}).get("auroc") for name in NAMES),
-    )
+    spread = one.spread(image_auroc)
+    span = None if spread is None else (spread.lowest, spread.mean, spread.highest)
+    return MarkRow(one.name, span, tuple(figures.get(name, {}).get("auroc") for name in NAMES))
 
 
-def mean_line(lines: Sequence[Line]) -> Line:
-    """Return the means over sets, of those that were measured on all of them."""
-    over = mean_of_all(middle(one.detector) for one in lines)
-    baselines = tuple(mean_of_all(one.baselines[i] for one in lines) for i in range(len(NAMES)))
-    return Line("mean", None if over is None else Spread(over, over, over), baselines)
+def _mean_row_of(rows: Sequence[MarkRow]) -> MarkRow:
+    """Return the means over sets, of the detector and of each baseline that was measured on all of them."""
+    over = mean_of_all(map(_mean, rows))
+    baselines = tuple(mean_of_all(row.others[i] for row in rows) for i in range(len(NAMES)))
+    return MarkRow("mean", None if over is None else (over, over, over), baselines)
+
+
+def _mean(row: MarkRow) -> float | None:
+    return None if row.span is None else row.span[1]
 
 
 def middle(spread: Spread | None) -> float | None:
@@ -125,10 +143,10 @@ def _detection(sets: Sequence[SetSummary]) -> str:
 
 
 def _comparison(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
-    lines = [line(one, figures[one.name]) for one in sets]
+    lines = [_row(one, figures[one.name]) for one in sets]
     rows = []
-    for one in (*lines, mean_line(lines)):
-        values = [middle(one.detector), *one.baselines]
+    for one in (*lines, _mean_row_of(lines)):
+        values = [_mean(one), *one.others]
         best = max((value for value in values if value is not None), default=None)
         shown = (f"**{number(value)}**" if value == best is not None else number(value) for value in values)
         rows.append([one.name, *shown])

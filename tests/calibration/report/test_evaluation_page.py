@@ -37,11 +37,11 @@ def detector(tmp_path: Path) -> Detector:
 def test_the_page_shows_figures_and_mistakes(detector: Detector, folder: Path) -> None:
     """Rejected good pictures and missed defects are shown with their names, at most six of each."""
     page = render_evaluation(measure(detector, folder), detector)
-    assert "measured on 20 pictures" in page
+    assert "20 labelled pictures: 7 good, 13 defective" in page
     assert "dirty &lt;lens&gt;.png" in page
     assert "broken.png</bdi>: empty" in page
-    assert "2 were rejected" in page
-    assert "8 were missed; the 6 farthest from the threshold:" in page
+    assert "<p>2 pictures. If one of them shows a defect" in page
+    assert "8 pictures; these 6 are farthest from the threshold." in page
     assert page.count("<bdi>faint/") == 6
     assert page.count('<img src="data:image/jpeg;base64,') == 2 * (1 + 6)
 

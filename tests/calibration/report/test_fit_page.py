@@ -13,22 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, beta_binomial_interval
-from calibration.report import charts
-from calibration.report.page import (
-    ReportContent,
-    UnusualPicture,
-    render_report,
-    show_component,
-    show_duration,
-    show_moment,
-    show_number,
-    show_percent,
-    write_report,
-)
+from calibration.report import charts, fit_page
+from calibration.report.fit_page import ReportContent, UnusualPicture, render_report, write_report
+from calibration.report.wording import show_number
 from calibration.thresholds import promise
 from inspector.bundle.records import (
     SCHEMA_VERSION,
@@ -43,7 +32,6 @@ from inspector.demo.dataset import render
 from inspector.errors import StorageError
 from inspector.imaging.decode import Picture, decode
 from inspector.imaging.files import printable
-from inspector.scoring import decision
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 NASTY = "<script>alert(1)</script>\" onerror='x' & \u202egpj.\nbolt 🔩 \udcff.png"
@@ -281,17 +269,17 @@ def test_can_be_heard() -> None:
 def test_colours_can_be_told_apart() -> None:
     """In both themes text has a contrast of 4.5 against what it stands on, and bars one of 3."""
     source = render_report(content_of())
-    themes = [
+    blocks = [
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
         for block in re.findall(r":root \{(.*?)\}", source, re.DOTALL)
     ]
-    assert len(themes) == 2
-    for colours in themes:
+    assert len(blocks) == 4  # a light and a dark one: of the charts, and of the page
+    for colours in (blocks[0] | blocks[2], blocks[1] | blocks[3]):
         for text in ("ink", "quiet", "fail"):
             assert contrast(colours[text], colours["paper"]) >= 4.5, text
         for ground in ("sheet", "warn-paper"):
             assert contrast(colours["ink"], colours[ground]) >= 4.5, ground
-        for bar in ("pass", "review", "fail"):
+        for bar in ("pass", "review", "fail", "first", "second", "third", "fourth", "fifth", "sixth"):
             assert contrast(colours[bar], colours["paper"]) >= 3, bar
 
 
@@ -336,25 +324,24 @@ def test_says_what_the_calibration_says() -> None:
         "Threshold": f"{calibration.threshold:.2f}",
         "Promised false rejects": "≤ 5\u202f%",
         "Held-out good pictures": "117",
-        "In the next 100 good parts": f"{low} to {high}",
+        "Of the next 100 good parts": f"{low} to {high}",
     }
     rank = int(np.searchsorted(np.sort(calibration.heldout_scores), calibration.threshold, side="right"))
     assert f"the {rank}th smallest of 117 scores" in page.text
     assert f"{117 - rank} of them over the threshold" in page.text
     low, high = beta_binomial_interval(117, 1000, 0.05, 0.95)
-    assert f"of the next 1,000 good parts, {low} to {high} will be rejected" in page.text
+    assert f"{low} to {high} of the next 1,000 good parts will be rejected" in page.text
 
 
 def test_says_how_the_score_is_made() -> None:
     """A plain mean is called so; with weights each share is named, and a floor is explained."""
     scores = scores_of(117)
     plain = page_of(content_of(calibration_of(scores)))
-    assert "The score is the mean of 2 component scores (Head, Latent MMD), in units" in plain.text
-    assert "excuses" not in plain.text
-    weighted = page_of(content_of(calibration_of(scores, weights=(3.0, 1.0), floor=0.0)))
-    said = "The score is the weighted mean of 2 component scores (Head 0.75, Latent MMD 0.25), in units"
-    assert said in weighted.text
-    assert "none counts as less than 0" in weighted.text
+    assert "It is the mean of 2 component scores: head, latent_mmd." in plain.text
+    assert "counts as" not in plain.text.split("How a picture is judged")[1].split("What the promise")[0]
+    weighted = page_of(content_of(calibration_of(scores, weights=(3.0, 1.0), floor=-0.5)))
+    assert "It is the weighted mean of 2 component scores: head 0.75, latent_mmd 0.25." in weighted.text
+    assert "A component score below −0.50 counts as −0.50" in weighted.text
 
 
 @pytest.mark.parametrize(
@@ -375,9 +362,9 @@ def test_too_few_pictures() -> None:
     (notice,) = page.all("div", "notice")
     words = " ".join(notice.text.split())
     assert notice.attributes["role"] == "note"
-    assert "Too few good pictures for the 5 % that was asked for." in words
-    assert "no smaller rate than 7.69 % can be promised from 12" in words
-    assert "Put 18 more good pictures into the folder" in words
+    assert "There are too few good pictures for the rate of 5 % that was asked for." in words
+    assert "12 held-out pictures can promise 7.69 % and no less" in words
+    assert "To get 5 %, put 18 more good pictures into the folder" in words
     assert "≤ 7.69 %" in page.text
 
 
@@ -391,7 +378,8 @@ def test_review() -> None:
     calibration = calibration_of(scores_of(117), review_rate=0.2)
     page = page_of(content_of(calibration))
     shown = show_number(calibration.review_threshold)
-    assert f"Over {shown} and up to {show_number(calibration.threshold)} it is for review" in page.text
+    said = f"A score over {shown} and up to {show_number(calibration.threshold)} is for review"
+    assert said in page.text
     assert len(page.all("path", "review-line")) == 2
     assert shown in [cell.text for cell in page.all("td")]
     without = page_of(content_of())
@@ -420,10 +408,10 @@ def test_unusual_pictures() -> None:
     page = page_of(content_of(calibration, unusual=[failing, equal]))
     captions = [" ".join(caption.text.split()) for caption in page.all("figcaption")]
     far, limit = show_number(failing.score), show_number(equal.score)
-    rest = "Head 1.50 Reconstruction 9.50 (not fused)"
+    rest = "head 1.50 reconstruction 9.50 (not part of the score)"
     assert captions == [
-        f"1 far.png score {far} over the threshold Latent MMD {far} {rest}",
-        f"2 equal.png score {limit} Latent MMD {limit} {rest}",
+        f"1 far.png score {far} over the threshold latent_mmd {far} {rest}",
+        f"2 equal.png score {limit} latent_mmd {limit} {rest}",
     ]
 
 
@@ -472,10 +460,12 @@ def test_model_card() -> None:
     """The card holds what the manifest says, and commands that can be pasted."""
     page = page_of(content_of())
     for said in (
-        "466, and 117 held out",
+        "466, with 117 more held out",
         "sha256:" + "3f9a" * 16,
         "1,840 in 4 min 48 s",
-        "11, 2 on cpu",
+        "Seed11",
+        "cpu, 2 threads",
+        "Last loss: head0.02",
         "160 × 128 pixels, RGB",
         "Encoder parameters421,312",
         "3.2e−6 of the score; 0.001 is allowed",
@@ -486,28 +476,6 @@ def test_model_card() -> None:
     commands = [code.text for code in page.all("code") if "pre" in code.inside]
     assert "inspector score PICTURES --model washers@4 --heatmaps heatmaps/" in commands
     assert "inspector calibrate GOOD_FOLDER --model washers --max-false-reject 0.05" in commands
-
-
-def test_words_for_numbers() -> None:
-    """Scores, rates, times and component names are written for a reader."""
-    assert [show_number(x) for x in (3.2, 0.0, -0.004, 123456.0, float("nan"), None)] == [
-        "3.20",
-        "0.00",
-        "−0.004",
-        "1.23e5",
-        "–",
-        "–",
-    ]
-    assert show_percent(1 / 36) == "2.78\u202f%"
-    assert [show_duration(s).replace("\u202f", " ") for s in (42.4, 301, 7260)] == [
-        "42 s",
-        "5 min 1 s",
-        "2 h 1 min",
-    ]
-    assert show_moment("2026-03-01T09:30:12+01:00") == "2026-03-01 08:30 UTC"
-    assert show_moment("2026-03-01T09:30:12") == "2026-03-01 09:30 UTC"
-    assert show_moment("yesterday") == "yesterday"
-    assert [show_component(name) for name in ("latent_mmd", "head")] == ["Latent MMD", "Head"]
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -533,152 +501,30 @@ def test_cannot_write(tmp_path: Path) -> None:
 # --- charts -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["wide", "narrow"])
-def test_threshold_stands_where_the_axis_says(kind: str) -> None:
-    """On the page the threshold's line is where the axis' ticks put its number, and no bar crosses it."""
+def test_losses_are_drawn_and_explained() -> None:
+    """Each loss has its chart, and the explanation that it was given."""
+    content = content_of(loss_meanings={"mmd": "distance of the latents from the prior"})
+    page = page_of(content)
+    (figures,) = page.all("div", "curves")
+    assert figures.text.split()[0] == "total"
+    assert "ends at " in figures.text
+    assert "distance of the latents from the prior" in figures.text
+    assert len(page.all("path", "loss")) == 2
+
+
+def test_the_page_has_the_histogram_in_two_sizes() -> None:
+    """Both are the chart of the calibration's scores; style sheets show one of them."""
     calibration = calibration_of(scores_of(117))
     source = render_report(content_of(calibration))
-    (chart,) = re.findall(rf'<svg class="chart {kind}".*?</svg>', source, re.DOTALL)
-    ticks = re.findall(r'<text class="tick" x="([\d.]+)" y="[\d.]+" text-anchor="middle">([^<]+)<', chart)
-    places, numbers = np.array([(float(x), float(label.replace("−", "-"))) for x, label in ticks]).T
-    slope, start = np.polyfit(numbers, places, 1)
-    (line,) = re.findall(r'class="threshold" d="M([\d.]+),', chart)
-    assert float(line) == pytest.approx(start + slope * calibration.threshold, abs=0.05)
-    bars = re.findall(
-        r'class="bar (\w+)" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*><title>(\d+) over', chart
-    )
-    assert sum(int(count) for *_, count in bars) == 117
-    over = sum(score > calibration.threshold for score in calibration.heldout_scores)
-    assert sum(int(count) for name, *_, count in bars if name == "fail") == over == 4
-    for name, x, width, _ in bars:
-        on_the_right = float(x) >= float(line) - 0.02
-        assert on_the_right == (name == "fail")
-        assert on_the_right or float(x) + float(width) <= float(line) + 0.02
+    for kind, (width, height) in fit_page.CHART_SIZES.items():
+        chart = charts.histogram(
+            calibration.heldout_scores, calibration.threshold, width=width, height=height
+        )
+        assert f'<div class="{kind}">{chart.__html__()}</div>' in source
 
 
-def test_bar_heights() -> None:
-    """A bar is as high as its count, and a review bar stands on the passes of its bin."""
-    chart = charts.histogram([1.0] * 6 + [2.0] * 2 + [2.1] * 2 + [4.0], 2.1, 2.0)
-    by_kind = {bar.kind: bar for bar in chart.bars}
-    unit = by_kind["pass"].height / by_kind["pass"].count
-    assert {bar.kind: bar.count for bar in chart.bars if bar.lower < 2.1 and bar.upper > 2.05} == {
-        "pass": 2,
-        "review": 2,
-    }
-    assert all(bar.height == pytest.approx(unit * bar.count, abs=0.02) for bar in chart.bars)
-    stacked = [bar for bar in chart.bars if bar.lower < 2.05 < bar.upper]
-    assert stacked[1].y + stacked[1].height == pytest.approx(stacked[0].y, abs=0.02)
-
-
-@given(
-    st.lists(st.floats(-50, 1000).map(lambda x: round(x, 3)), min_size=1, max_size=60),
-    st.integers(0, 59),
-    st.integers(0, 59),
-    st.sampled_from([340.0, 1072.0]),
-)
-def test_histogram_counts_each_picture_once(
-    scores: list[float], place: int, lower: int, width: float
-) -> None:
-    """Whatever the scores, each is in a bar of its verdict or beyond, and bars stay in the frame."""
-    ordered = sorted(scores)
-    threshold = ordered[place % len(ordered)]
-    review = ordered[lower % (place % len(ordered) + 1)]
-    chart = charts.histogram(scores, threshold, review, width=width)
-    assert sum(bar.count for bar in chart.bars) + chart.beyond == len(scores)
-    verdicts = [decision.verdict(score, threshold, review) for score in scores]
-    for kind in ("pass", "review"):
-        assert sum(bar.count for bar in chart.bars if bar.kind == kind) == verdicts.count(kind)
-    assert sum(bar.count for bar in chart.bars if bar.kind == "fail") + chart.beyond == verdicts.count("fail")
-    frame = chart.frame
-    assert frame.left < chart.threshold_x <= frame.right - charts.ROOM_BESIDE_THRESHOLD + 0.01
-    for bar in chart.bars:
-        assert bar.upper <= threshold or bar.lower >= threshold
-        assert frame.left - 0.02 <= bar.x
-        assert bar.x + bar.width <= frame.right + 0.02
-        assert bar.width > 0
-        assert frame.top - 0.02 <= bar.y
-        assert bar.y + bar.height <= frame.bottom + 0.02
-    assert all(frame.left <= tick.position <= frame.right for tick in chart.x_ticks)
-
-
-def test_one_far_score_does_not_squeeze_the_others() -> None:
-    """A score far away is counted at the edge of the chart, and the others keep their room."""
-    chart = charts.histogram([*np.linspace(1, 3, 50), 500.0], 2.9)
-    assert chart.beyond == 1
-    assert chart.scale.upper < 10
-    page = page_of(content_of(calibration_of([*np.linspace(1, 3, 50), 500.0])))
-    assert "1 farther right, up to 500.00" in page.text
-
-
-@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e5), st.integers(2, 12))
-def test_ticks_are_round(lower: float, span: float, intervals: int) -> None:
-    """Ticks are whole multiples of 1, 2 or 5 times a power of ten, inside the axis and not too many."""
-    ticks = charts.nice_ticks(lower, lower + span, intervals)
-    step = charts.nice_step(span, intervals)
-    mantissa = step / 10 ** np.floor(np.log10(step) + 1e-9)
-    assert round(float(mantissa), 6) in (1, 2, 5)
-    assert len(ticks) <= intervals + 1
-    assert all(lower - 1e-6 * step <= tick <= lower + span + 1e-6 * step for tick in ticks)
-    assert all(abs(tick / step - round(tick / step)) < 1e-3 for tick in ticks)
-
-
-def test_curve_on_a_linear_axis() -> None:
-    """A curve begins and ends where its numbers say, between the ticks of its axes."""
-    chart = charts.curve([(0, 1.0), (50, 3.0), (100, 2.0)])
-    assert chart is not None
-    points = [tuple(map(float, point.split(","))) for point in chart.line.removeprefix("M").split("L")]
-    frame = chart.frame
-    assert [x for x, _ in points] == [frame.left, (frame.left + frame.right) / 2, frame.right]
-    y = {float(tick.label): tick.position for tick in chart.y_ticks}
-    assert [y[1.0], y[3.0], y[2.0]] == pytest.approx([height for _, height in points], abs=0.06)
-    assert (chart.last, chart.last_x) == (2.0, frame.right)
-    assert chart.band == ""
-    assert not chart.logarithmic
-
-
-def test_curve_on_a_logarithmic_axis() -> None:
-    """A loss that falls by far has a logarithmic axis: equal factors, equal distances."""
-    chart = charts.curve([(step, 10.0 ** (2 - step / 100)) for step in range(401)])
-    assert chart is not None
-    assert chart.logarithmic
-    assert [tick.label for tick in chart.y_ticks] == ["0.01", "0.1", "1", "10", "100"]
-    gaps = np.diff([tick.position for tick in chart.y_ticks])
-    assert gaps == pytest.approx([gaps[0]] * 4, abs=0.02)
-    steep = charts.curve([(step, 10.0 ** (-step / 10)) for step in range(301)])
-    assert steep is not None
-    assert 3 <= len(steep.y_ticks) <= 7
-
-
-def test_long_curves_are_averaged() -> None:
-    """Many points become a line of means in a band of extremes, clipped to the chart."""
-    points = [(step, 1.0 + (step % 2)) for step in range(6000)]
-    points[3000] = (3000, 1e6)
-    chart = charts.curve(points)
-    assert chart is not None
-    heights = [float(y) for y in re.findall(r",([-\d.]+)", chart.band)]
-    assert chart.line.count("L") == 119
-    assert len(heights) == 240
-    assert min(heights) >= chart.frame.top
-    assert max(heights) <= chart.frame.bottom
-    assert chart.last == 1.5
-
-
-@pytest.mark.parametrize(
-    "values", [[0.25], [0.0, 0.0], [-1.0, -1.0], [-0.5, 0.5], [1e-9, 2e-9], [5.0, float("inf")]]
-)
-def test_odd_curves(values: list[float]) -> None:
-    """Single, equal, negative, tiny and infinite values make a chart whose line lies in its frame."""
-    chart = charts.curve(list(enumerate(values)))
-    assert chart is not None
-    for point in chart.line.removeprefix("M").split("L"):
-        x, y = map(float, point.split(","))
-        assert chart.frame.left <= x <= chart.frame.right
-        assert chart.frame.top <= y <= chart.frame.bottom
-
-
-def test_curve_of_nothing() -> None:
+def test_a_loss_without_numbers() -> None:
     """A loss that was never a number has no chart, and the page says so."""
-    assert charts.curve([(0, float("nan"))]) is None
     page = page_of(content_of(curves={"total": [(0, float("nan"))]}))
     assert "No finite value." in page.text
     assert page.faults == []
