@@ -1,4 +1,4 @@
-"""New normal pictures give a model new thresholds; its networks and its standardisation stay."""
+"""New thresholds from new good pictures; the networks and the standardisation stay."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ SHOWN_PICTURES = 6
 SHOWN_RECONSTRUCTIONS = 8
 REPORT = "report.html"
 REWRITTEN = frozenset({CALIBRATION, REFERENCE, REPORT})
-LEARNED = "learned from"
+LEARNED = "used in the fit"
 COPY = "exact copy"
 
 
 @dataclass(frozen=True)
 class Recalibration:
-    """What came of it.
+    """The result of a recalibration.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Recalibration:
     images : int
         Number of pictures that set the thresholds.
     skipped : tuple of (name, reason)
-        Files that were left out: damaged, exact copies, or known from training.
+        Files that were left out: damaged pictures, exact copies, and pictures used in the fit.
     """
 
     bundle: Bundle
@@ -68,7 +68,7 @@ class Recalibration:
 
 @dataclass(frozen=True)
 class _Normals:
-    """The new normals: their files, raw statistics (n, columns), map peaks (n,) and codes (n, d)."""
+    """The new good pictures: files, raw statistics (n, columns), map peaks (n,), latents (n, d)."""
 
     paths: list[Path]
     statistics: NDArray[np.float32]
@@ -88,10 +88,10 @@ def recalibrate(
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Recalibration:
-    """Write a version of a model whose thresholds come from new normals.
+    """Write a version of a model whose thresholds come from new good pictures.
 
-    Pictures that the model learned from, or compares others with, are left out: they score lower than fresh
-    ones, and would make a promise that cannot be kept.  Exact copies count once.
+    Pictures of the training set and of the memory bank are left out.  They score lower than new pictures, and
+    the model could not keep a promise that was made with them.  Exact copies count once.
 
     Parameters
     ----------
@@ -100,17 +100,17 @@ def recalibrate(
     normal_dir : Path
         Searched recursively.
     target : Store or Path
-        A store gets the next version under the model's name; a path gets the bundle itself.
+        A store gets the next version under the model's name; a path receives the bundle.
     max_false_reject : float, optional
-        The rate of good pictures that may fail; the one that was asked for before without it.
+        The rate of good pictures that may fail; by default the rate of the old calibration.
     max_review : float, optional
-        The rate of good pictures that may be sent to review; without it none are.
+        The rate of good pictures that may be sent to review; without it there is no review.
     strict : bool
-        Refuse the folder if one picture is damaged, instead of leaving it out.
+        Refuse the folder if one picture is damaged, instead of leaving the picture out.
     settings : Settings, optional
         Limits on pictures, and the number of threads.
     progress : callable, optional
-        Called with the number of pictures done and of all pictures.
+        Called after each picture with the number of pictures done and the number of all pictures.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def recalibrate(
     Raises
     ------
     UsageError
-        A rate is out of its range, or there is something at the target path.
+        A rate is out of its range, or the target path exists.
     DatasetError
         Fewer than 5 pictures can be used, or one is damaged and `strict` was given.
     """
@@ -134,14 +134,10 @@ def recalibrate(
     calibration = set_thresholds(
         scores,
         normals.peaks,
+        before,
         max_false_reject=rate,
         max_review=max_review,
-        source=f"{len(scores)} new normal pictures from {printable(normal_dir.resolve().name)}",
-        center=before.center,
-        scale=before.scale,
-        fused=before.fused,
-        weights=before.weights,
-        floor=before.floor,
+        source=f"{len(scores)} new good pictures from {printable(normal_dir.resolve().name)}",
     )
     fill = _filler(detector, calibration, normals, scores, normal_dir, target)
     return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped)
@@ -153,7 +149,7 @@ def _write(bundle: Bundle, target: Store | Path, fill: Fill) -> Bundle:
     return target.publish(slug(bundle.manifest.name), fill)
 
 
-# --- the new normals ----------------------------------------------------------------------------
+# --- the new pictures ----------------------------------------------------------------------------
 
 
 def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progress | None) -> _Normals:
@@ -186,7 +182,7 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
 
 
 def _prepare(detector: Detector, path: Path, known: dict[int, str]) -> tuple[str, NDArray[np.uint8] | None]:
-    """Return why a picture is left out, or its pixels uint8 (H, W, 3); then it is known from now on."""
+    """Return the reason to leave a picture out, or its pixels uint8 (H, W, 3); add a used one to `known`."""
     try:
         _, pixels = detector.prepare(path)
     except ImageError as error:
@@ -202,7 +198,7 @@ def _training_digests(bundle: Bundle) -> dict[int, str]:
     known = training_digests(bundle)
     if known is None:
         raise BundleError(
-            f"{bundle.path / REFERENCE} does not say which pictures the model learned from",
+            f"{bundle.path / REFERENCE} does not name the pictures that the model learned from",
             hint="fit the model again",
         )
     return dict.fromkeys(known | memory_bank_digests(bundle), LEARNED)
@@ -219,8 +215,8 @@ def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, str]], strict
         learned = sum(reason == LEARNED for _, reason in skipped)
         raise TooFewImagesError(
             f"{printable(folder)} has {usable} usable new pictures; at least {FEWEST_PICTURES} are needed "
-            f"({learned} were learned from, {len(skipped) - learned} are damaged or copies)",
-            hint="give good pictures that the model has not learned from",
+            f"({learned} were used in the fit, {len(skipped) - learned} are damaged or copies)",
+            hint="give good pictures that the fit did not use",
         )
 
 
@@ -235,7 +231,7 @@ def _filler(
     normal_dir: Path,
     target: Store | Path,
 ) -> Fill:
-    """Return what fills the folder of the new version: shared files, new thresholds, a new report."""
+    """Return the function that fills the new version's folder: shared files, new thresholds, new report."""
     bundle = detector.bundle
 
     def fill(folder: Path) -> Manifest:

@@ -1,4 +1,4 @@
-"""Held-out scores become the numbers that a bundle decides with, and the promise in words."""
+"""The thresholds of a model, set from held-out scores, and its promise in words."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, exact_rate, images_needed
-from calibration.standardise import ScoreFusion
-from inspector.bundle.records import Calibration, Column
+from calibration.standardiser import Standardiser
+from inspector.bundle.records import Calibration, Column, Fusion
 from inspector.errors import UsageError
+from inspector.scoring import decision
 
 CEILING_SPREADS = 3.0
 SMALLEST_RELATIVE_SPREAD = 0.1
@@ -34,59 +34,60 @@ def make_calibration(
     max_review: float | None = None,
     source: str,
 ) -> Calibration:
-    """Standardise on training pictures, and set thresholds on held-out ones.
+    """Standardise on training pictures, and set thresholds on held-out pictures.
 
     Parameters
     ----------
     training_statistics : array (n_images, n_columns)
-        Raw statistics of the pictures that the networks learned from, by the exported graph.
+        Raw statistics of the pictures that the networks were trained on.
     heldout_statistics : array (m_images, n_columns)
-        Of normal pictures that neither training nor standardisation saw.
+        Raw statistics of good pictures that neither training nor standardisation used.
     heldout_map_peaks : array (m_images,)
         The largest value of each held-out picture's anomaly map.
     columns : sequence of Column
-        What each column is.
+        Component and pooled share of each column.
     fused : sequence of str
         The components that enter the score.
     weights : sequence of float
-        The weight of each of them.
+        The weight of each fused component.
     floor : float, optional
-        A component below this value counts as this value.
+        A component score below this value counts as this value.
     disturbed_statistics : array (d_images, n_columns), optional
-        Of training pictures to which something harmless was done: they widen the spread, and leave the centre
-        where it is.
+        Raw statistics of training pictures after a harmless change, such as other light.  They widen the
+        spread and leave the centre where it is.
     max_false_reject : float
         The rate of good pictures that may fail.
     max_review : float, optional
-        The rate of good pictures that may be sent to review beside them; without it none are.
+        The rate of good pictures that may be sent to review, in addition; without it there is no review.
     source : str
-        Where the held-out pictures come from, for people.
+        Origin of the held-out pictures, in words.
 
     Returns
     -------
     Calibration
-        `images_missing` counts pictures of a whole fit: of those that are added only a part is held out.
+        Where too few pictures were held out, `images_missing` is the number of pictures to add to the whole
+        folder, because a fit holds out only a part of them.
 
     Raises
     ------
     UsageError
         A rate is out of its range.
     """
-    check_rates(max_false_reject, max_review)
-    names = tuple(column.component for column in columns)
-    fusion = ScoreFusion(names, tuple(fused), weights=tuple(weights), floor=floor)
-    fusion.fit(training_statistics, disturbed=disturbed_statistics)
-    calibration = set_thresholds(
-        fusion.fuse(heldout_statistics),
-        heldout_map_peaks,
-        max_false_reject=max_false_reject,
-        max_review=max_review,
-        source=source,
-        center=tuple(fusion.center_.tolist()),
-        scale=tuple(fusion.scale_.tolist()),
+    standardiser = Standardiser().fit(training_statistics, disturbed=disturbed_statistics)
+    fusion = Fusion(
+        center=tuple(standardiser.center_.tolist()),
+        scale=tuple(standardiser.scale_.tolist()),
         fused=tuple(fused),
         weights=tuple(weights),
         floor=floor,
+    )
+    calibration = set_thresholds(
+        decision.score(heldout_statistics, columns, fusion),
+        heldout_map_peaks,
+        fusion,
+        max_false_reject=max_false_reject,
+        max_review=max_review,
+        source=source,
     )
     if calibration.promise_kept:
         return calibration
@@ -98,38 +99,35 @@ def make_calibration(
 def set_thresholds(
     heldout_scores: NDArray[np.floating],
     heldout_map_peaks: NDArray[np.floating],
+    fusion: Fusion,
     *,
     max_false_reject: float,
     max_review: float | None,
     source: str,
-    **standardisation: Any,
 ) -> Calibration:
-    """Set every threshold from the scores and map peaks of held-out normals.
+    """Set every threshold from the scores and map peaks of held-out good pictures.
 
     Parameters
     ----------
     heldout_scores, heldout_map_peaks : array (m_images,)
-        Final scores, and the largest value of each anomaly map; both rise with anomaly.
+        Final scores, and the largest value of each anomaly map; higher is more anomalous.
+    fusion : Fusion
+        The numbers that the scores were computed with; a `Calibration` is one, too.
     max_false_reject, max_review, source
         As for `make_calibration`.
-    **standardisation
-        The fields `center`, `scale`, `fused`, `weights` and `floor` of the record, which made the scores.
 
     Returns
     -------
     Calibration
-        `images_missing` counts held-out pictures.
+        `images_missing` is the number of held-out pictures that are missing.
     """
     check_rates(max_false_reject, max_review)
     score_limit = _conformal(heldout_scores, max_false_reject)
     map_limit = _conformal(heldout_map_peaks, max_false_reject).threshold_
-    review_threshold = None
-    if max_review is not None:
-        total = exact_rate(score_limit.promised_rate_) + exact_rate(max_review)
-        review_threshold = score_limit.threshold_at(float(min(total, Fraction(1) - exact_rate(1e-9))))
     return Calibration(
+        **{name: getattr(fusion, name) for name in Fusion.model_fields},
         threshold=score_limit.threshold_,
-        review_threshold=review_threshold,
+        review_threshold=None if max_review is None else _review_threshold(score_limit, max_review),
         map_limit=map_limit,
         map_ceiling=_ceiling(map_limit, float(np.median(heldout_map_peaks))),
         asked_false_reject_rate=max_false_reject,
@@ -139,7 +137,6 @@ def set_thresholds(
         heldout_scores=tuple(score_limit.heldout_scores_.tolist()),
         source=source,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        **standardisation,
     )
 
 
@@ -159,7 +156,7 @@ def check_rates(max_false_reject: float, max_review: float | None) -> None:
 
 
 def promise(calibration: Calibration) -> str:
-    """Say in one or two sentences what the threshold promises, or what it cannot promise yet.
+    """State in one or two sentences what the threshold promises, or what it cannot promise yet.
 
     Parameters
     ----------
@@ -168,7 +165,7 @@ def promise(calibration: Calibration) -> str:
     Returns
     -------
     str
-        For people who know no statistics.
+        For readers who know no statistics.
     """
     heldout = len(calibration.heldout_scores)
     shown = "picture" if heldout == 1 else "pictures"
@@ -177,29 +174,35 @@ def promise(calibration: Calibration) -> str:
     )
     if calibration.promise_kept:
         return (
-            f"At most {promised} of good parts like these are rejected, on average; "
-            f"{heldout} held-out {shown} vouch for it."
+            f"At most {promised} of good parts like these are rejected, on average. "
+            f"The threshold was set with {heldout} held-out {shown}."
         )
     missing = calibration.images_missing
     return (
-        f"At most {promised} of good parts like these are rejected, on average: the nearest promise that "
-        f"{heldout} held-out {shown} can keep. The {asked} that was asked for "
+        f"At most {promised} of good parts like these are rejected, on average. "
+        f"{heldout} held-out {shown} cannot promise less; the {asked} that was asked for "
         f"needs {missing} more good {'picture' if missing == 1 else 'pictures'}."
     )
 
 
 def _conformal(values: NDArray[np.floating], rate: float) -> ConformalThreshold:
-    """Calibrate one column; that there are too few rows is told by the record, not by a warning."""
+    """Calibrate one column without a warning: the record says if there are too few rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TooFewNormalsWarning)
         return ConformalThreshold(rate).fit(values.reshape(-1, 1))
 
 
-def _ceiling(limit: float, median: float) -> float:
-    """Return the top of the colour scale: three times as far over the limit as the limit is over the median.
+def _review_threshold(score_limit: ConformalThreshold, max_review: float) -> float:
+    """Return the threshold that good pictures exceed at the two rates together."""
+    total = exact_rate(score_limit.promised_rate_) + exact_rate(max_review)
+    return score_limit.threshold_at(float(min(total, Fraction(1) - exact_rate(1e-9))))
 
-    Good pictures thus stay in the lower quarter.  Where their peaks hardly differ, a tenth of the limit
-    stands in for the distance, so that the scale has a length.
+
+def _ceiling(limit: float, median: float) -> float:
+    """Return the top of the heatmap's colour scale, `limit + 3 (limit - median)`.
+
+    Good pictures stay in the lower quarter of the scale.  Where their peaks hardly differ, a tenth of the
+    limit replaces the distance, so that the scale has a length.
     """
     spread = max(limit - median, SMALLEST_RELATIVE_SPREAD * abs(limit), 1e-6)
     return limit + CEILING_SPREADS * spread

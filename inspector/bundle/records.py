@@ -134,13 +134,13 @@ class Manifest(Record):
     files: dict[str, FileEntry]
 
 
-class Calibration(Record):
-    """`calibration.json`: the numbers that turn raw statistics into a verdict.
+class Fusion(Record):
+    """The numbers that turn raw statistics into one score for each picture.
 
-    A statistic is standardised, `(x - center) / scale`, with `center` and `scale` from training
-    images.  A component's score is the mean of its standardised columns; the score of the
-    picture is the weighted mean of the components named in `fused`, of each no less than `floor`
-    where there is one.  All of them rise with anomaly.
+    A statistic is standardised, `(x - center) / scale`, with `center` and `scale` from training pictures.
+    The score of a component is the mean of its standardised columns.  The score of the picture is the
+    weighted mean of the components named in `fused`; with a `floor`, a component below it counts as the
+    floor.  All of them rise with anomaly.
     """
 
     center: tuple[float, ...]
@@ -148,6 +148,11 @@ class Calibration(Record):
     fused: tuple[str, ...]
     weights: tuple[float, ...] = ()
     floor: float | None = None
+
+
+class Calibration(Fusion):
+    """`calibration.json`: the numbers that turn raw statistics into a verdict."""
+
     threshold: float
     review_threshold: float | None = None
     map_limit: float

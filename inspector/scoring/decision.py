@@ -7,59 +7,59 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bundle.records import Calibration, Column
+from inspector.bundle.records import Column, Fusion
 from inspector.types import Verdict
 
 Floats = NDArray[np.float64]
 
 
-def standardise(statistics: NDArray[np.floating], calibration: Calibration) -> Floats:
+def standardise(statistics: NDArray[np.floating], fusion: Fusion) -> Floats:
     """Express raw statistics in units of the training pictures' spread: `(x - center) / scale`.
 
     Parameters
     ----------
     statistics : array (n_images, n_columns)
         As `detector.onnx` returns them.
-    calibration : Calibration
+    fusion : Fusion
         Holds `center` and `scale`, each of length n_columns.
 
     Returns
     -------
     array (n_images, n_columns), float64
     """
-    center = np.asarray(calibration.center)
-    scale = np.asarray(calibration.scale)
+    center = np.asarray(fusion.center)
+    scale = np.asarray(fusion.scale)
     return np.asarray((np.asarray(statistics, dtype=np.float64) - center) / scale)
 
 
 def component_scores(
-    statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration
+    statistics: NDArray[np.floating], columns: Sequence[Column], fusion: Fusion
 ) -> dict[str, Floats]:
     """For each component the mean of its standardised columns, shape (n_images,)."""
-    z = standardise(statistics, calibration)
+    z = standardise(statistics, fusion)
     members: dict[str, list[int]] = {}
     for i, column in enumerate(columns):
         members.setdefault(column.component, []).append(i)
     return {name: z[:, rows].sum(axis=1) / len(rows) for name, rows in members.items()}
 
 
-def fuse(components: dict[str, Floats], calibration: Calibration) -> Floats:
+def fuse(components: dict[str, Floats], fusion: Fusion) -> Floats:
     """Return the score of each picture: the weighted mean of the components named in `fused`.
 
     With a `floor`, a component that lies below it counts as the floor: that a picture is more usual than
     most in one respect says nothing for it in another.
     """
-    floor = -np.inf if calibration.floor is None else calibration.floor
-    parts = np.maximum([components[name] for name in calibration.fused], floor)  # (n_fused, n_images)
-    if not calibration.weights:
+    floor = -np.inf if fusion.floor is None else fusion.floor
+    parts = np.maximum([components[name] for name in fusion.fused], floor)  # (n_fused, n_images)
+    if not fusion.weights:
         return np.asarray(parts.mean(axis=0))
-    weights = np.array(calibration.weights)[:, np.newaxis]  # numpy.average takes four times as long
+    weights = np.array(fusion.weights)[:, np.newaxis]  # numpy.average takes four times as long
     return np.asarray((parts * weights).sum(axis=0) / weights.sum())
 
 
-def score(statistics: NDArray[np.floating], columns: Sequence[Column], calibration: Calibration) -> Floats:
+def score(statistics: NDArray[np.floating], columns: Sequence[Column], fusion: Fusion) -> Floats:
     """Raw statistics (n_images, n_columns) to one score for each picture, shape (n_images,)."""
-    return fuse(component_scores(statistics, columns, calibration), calibration)
+    return fuse(component_scores(statistics, columns, fusion), fusion)
 
 
 def is_flagged(score: float, threshold: float) -> bool:

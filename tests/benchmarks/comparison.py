@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.evaluation import auroc, auroc_interval
+from calibration.image_metrics import auroc, auroc_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
-from calibration.metrics import PixelScores
+from calibration.pixel_metrics import PixelScores
 from inspector.errors import ImageError
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images

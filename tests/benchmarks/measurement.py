@@ -16,7 +16,7 @@ from unittest import mock
 import inspector
 import models
 from calibration.conformal import beta_binomial_interval
-from calibration.evaluation import evaluate
+from calibration.evaluation import measure as evaluate
 from inspector.bundle.records import Calibration
 from inspector.commands.progress import shown_progress
 from tests.benchmarks import machine, source
@@ -107,7 +107,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         )
     fit_seconds = time.monotonic() - started
     detector = inspector.open_model(path, threads=1)
-    figures = evaluate(detector, request.folder / "test")
+    figures = evaluate(detector, request.folder / "test").figures()
     training, int8 = detector.manifest.training, detector.manifest.int8
     timing = {
         "fit_seconds": fit_seconds,

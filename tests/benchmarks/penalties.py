@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.evaluation import auroc, auroc_interval
+from calibration.image_metrics import auroc, auroc_interval
 from calibration.labelled import GOOD, labelled_pictures
 from inspector.errors import NoImagesError
 from inspector.imaging.decode import decode

@@ -1,4 +1,4 @@
-"""New normals give a model new thresholds: a new version, shared graphs, nothing it learned from."""
+"""New good pictures set new thresholds: a new version, shared graphs, no picture used in the fit."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_new_version_with_new_thresholds(store: Store, normals: Path) -> None:
     assert after.calibration.scale == before.calibration.scale
     assert after.calibration.map_limit != before.calibration.map_limit
     assert after.calibration.promise_kept
-    assert "25 new normal pictures from normals" in after.calibration.source
+    assert "25 new good pictures from normals" in after.calibration.source
     assert after.manifest.created == before.manifest.created
     assert calls[-1] == (25, 25)
 
@@ -121,7 +121,7 @@ def test_pictures_in_the_memory_bank_do_not_count(normals: Path, tmp_path: Path)
     stored = content_digest(write_picture(normals / "heldout.png", good_picture(7)))
     before = write_bundle(tmp_path / "before", tiny_fill(training_digests=[], memory_bank_digests=[stored]))
     after = recalibrate(before, normals, tmp_path / "after")
-    assert (after.images, after.skipped) == (25, (("heldout.png", "learned from"),))
+    assert (after.images, after.skipped) == (25, (("heldout.png", "used in the fit"),))
     assert recalibrate(after.bundle, normals, tmp_path / "again").skipped == after.skipped
 
 
@@ -131,7 +131,7 @@ def test_what_it_learned_from_does_not_count(store: Store, normals: Path, tmp_pa
     write_picture(normals / "zz-again.png", good_picture(101))
     done = recalibrate(opened(store), normals, store)
     assert done.images == 25
-    assert done.skipped == (("renamed.png", "learned from"), ("zz-again.png", "exact copy"))
+    assert done.skipped == (("renamed.png", "used in the fit"), ("zz-again.png", "exact copy"))
 
 
 def test_rates(store: Store, normals: Path) -> None:
@@ -159,7 +159,7 @@ def test_too_few_for_the_rate(store: Store, normals: Path) -> None:
 def test_to_a_path(normals: Path, tmp_path: Path) -> None:
     """A path gets the bundle itself, one version higher; what exists there is never overwritten."""
     source = tiny_bundle(tmp_path / "source")
-    with pytest.raises(BundleError, match="does not say which pictures"):
+    with pytest.raises(BundleError, match="does not name the pictures"):
         recalibrate(source, normals, tmp_path / "copy")
     store = Store(tmp_path / "other")
     before = store.publish("gears", knowing([]))
@@ -199,7 +199,7 @@ def test_too_few_pictures(store: Store, normals: Path, tmp_path: Path) -> None:
     for seed in range(6):
         write_picture(few / f"{seed}.png", good_picture(seed))
     with pytest.raises(
-        TooFewImagesError, match=r"has 4 usable new pictures; at least 5 .*2 were learned from"
+        TooFewImagesError, match=r"has 4 usable new pictures; at least 5 .*2 were used in the fit"
     ):
         recalibrate(opened(store), few, store)
     (tmp_path / "none").mkdir()

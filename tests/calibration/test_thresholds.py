@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from calibration.conformal import heldout_count
 from calibration.thresholds import check_rates, make_calibration, promise, set_thresholds
-from inspector.bundle.records import Calibration, Column
+from inspector.bundle.records import Calibration, Column, Fusion
 from inspector.errors import UsageError
 from inspector.scoring import decision
 
 Floats = NDArray[np.float32]
 FUSION: dict[str, Any] = {
-    "fused": ("head", "latent_mmd", "latent_mmd_coarse", "layout"),
+    "fused": ("head", "latent_mmd", "latent_mmd_coarse", "context"),
     "weights": (0.3, 0.25, 0.05, 0.4),
     "floor": -0.5,
 }
 SHARES = (0.0007, 0.005, 0.03)
 COLUMNS = tuple(
     Column(component=name, share=share)
-    for name in ("reconstruction", "latent_mmd", "latent_mmd_coarse", "head", "layout")
+    for name in ("reconstruction", "latent_mmd", "latent_mmd_coarse", "head", "context")
     for share in SHARES
 )
 
@@ -111,7 +111,7 @@ def test_components_outside_the_score_do_not_matter() -> None:
 
 
 def test_what_light_moves_counts_less() -> None:
-    """A column that other light moves a hundredfold gets a larger scale, and no picture is counted for it."""
+    """A column that other light moves a hundredfold gets a larger scale; relit pictures are not counted."""
     relit = statistics(100, 5)
     relit[:, -1] *= 100
     plain, lit = (
@@ -166,13 +166,10 @@ def test_map_limit_and_ceiling() -> None:
     calibration = set_thresholds(
         np.arange(59.0),
         peaks,
+        Fusion(center=(0.0,), scale=(1.0,), fused=("head",), weights=(1.0,)),
         max_false_reject=0.05,
         max_review=None,
         source="",
-        center=(0.0,),
-        scale=(1.0,),
-        fused=("head",),
-        weights=(1.0,),
     )
     assert calibration.map_limit == 57.0
     assert calibration.map_ceiling == pytest.approx(57.0 + 3 * (57.0 - 30.0))
@@ -184,13 +181,10 @@ def test_the_colour_scale_always_has_a_length(peak: float) -> None:
     calibration = set_thresholds(
         np.arange(59.0),
         np.full(59, peak),
+        Fusion(center=(0.0,), scale=(1.0,), fused=("head",), weights=(1.0,)),
         max_false_reject=0.05,
         max_review=None,
         source="",
-        center=(0.0,),
-        scale=(1.0,),
-        fused=("head",),
-        weights=(1.0,),
     )
     assert calibration.map_ceiling > calibration.map_limit == peak
 
@@ -255,10 +249,11 @@ def test_rates_out_of_range(fail: float, review: float | None) -> None:
 def test_promise_in_words() -> None:
     """The sentences name the rate, the pictures behind it, and what is missing."""
     assert promise(calibrated(30, 19)) == (
-        "At most 5 % of good parts like these are rejected, on average; 19 held-out pictures vouch for it."
+        "At most 5 % of good parts like these are rejected, on average. "
+        "The threshold was set with 19 held-out pictures."
     )
     assert promise(calibrated(21, 14)) == (
-        "At most 6.67 % of good parts like these are rejected, on average: the nearest promise that "
-        "14 held-out pictures can keep. The 5 % that was asked for needs 13 more good pictures."
+        "At most 6.67 % of good parts like these are rejected, on average. "
+        "14 held-out pictures cannot promise less; the 5 % that was asked for needs 13 more good pictures."
     )
-    assert "1 held-out picture can keep" in promise(calibrated(5, 1))
+    assert "1 held-out picture cannot promise less" in promise(calibrated(5, 1))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.evaluation import auroc, measure
+from calibration.evaluation import measure
+from calibration.image_metrics import auroc
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.commands import demo

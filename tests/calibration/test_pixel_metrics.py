@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from calibration.metrics import PixelScores, _ordered_keys
+from calibration.pixel_metrics import PixelScores, _ordered_keys
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -212,7 +212,7 @@ def test_without_defect_or_background_there_is_no_figure() -> None:
 
 def test_bad_maps_are_refused() -> None:
     """A mask of another size, and a map that is not a number somewhere, are refused."""
-    with pytest.raises(ValueError, match=r"the map is \(3, 4\), its mask \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"the map has shape \(3, 4\), its mask \(4, 3\)"):
         PixelScores().add(np.zeros((3, 4)), np.zeros((4, 3), dtype=np.bool_))
     with pytest.raises(ValueError, match="not a number"):
         PixelScores().add(np.full((3, 4), np.nan))

@@ -1,4 +1,4 @@
-"""How well maps find defects, pixel by pixel, over any number of pictures in bounded memory."""
+"""Pixel AUROC and AUPRO of anomaly maps, over any number of pictures in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def _ordered_keys(values: NDArray[np.float32]) -> NDArray[np.int32]:
 class PixelScores:
     """Running pixel AUROC and AUPRO of anomaly maps against masks.
 
-    Every pixel is counted in one of at most `max_bins` bins, which cut the range seen so far at equal
-    steps of the float32 number line; as the range widens, neighbouring bins merge.  A bin is then
-    about 1e-4 of the value wide, and narrower where maps vary little.  Pixels inside one bin count as
-    equal, which changes both figures by less than 1e-4.
+    Every pixel is counted in one of at most `max_bins` bins.  The bins cut the range seen so far at equal
+    steps of the float32 number line; when the range widens, neighbouring bins merge.  A bin is about 1e-4
+    of the value wide, or narrower.  Pixels in one bin count as equal, which changes both figures by less
+    than 1e-4.
 
     Parameters
     ----------
     max_bins : int
-        Memory is 24 bytes for each.
+        Each needs 24 bytes of memory.
 
     Notes
     -----
-    PRO at a threshold is the share of a defect region's pixels above it, averaged over all regions of
-    all pictures [1]_.  That average is a cumulative histogram in which each pixel weighs one over the
-    area of its region, so no region has to be kept.
+    PRO (per-region overlap) at a threshold is the share of a defect region's pixels above the threshold,
+    averaged over all regions of all pictures [1]_.  This average equals a cumulative histogram in which each
+    pixel has the weight 1 / (area of its region), so no region has to be kept.
 
     References
     ----------
@@ -57,26 +57,26 @@ class PixelScores:
         self._bins = np.zeros((3, 0))  # background pixels, defect pixels, defect pixels / region area
 
     def add(self, anomaly_map: NDArray[np.floating], mask: NDArray[np.bool_] | None = None) -> None:
-        """Count one picture.
+        """Count the pixels of one picture.
 
         Parameters
         ----------
         anomaly_map : array (H, W)
-            Rises with anomaly.
+            Higher is more anomalous.
         mask : bool array (H, W), optional
-            True on defects; without it all is background.
+            True on defects; without a mask every pixel is background.
 
         Raises
         ------
         ValueError
-            The shapes differ, or the map holds something that is not a number.
+            The shapes differ, or the map contains NaN.
         """
         values = np.ascontiguousarray(anomaly_map, dtype=np.float32)
         defect = np.zeros(values.shape, dtype=np.bool_) if mask is None else np.asarray(mask, np.bool_)
         if defect.shape != values.shape:
-            raise ValueError(f"the map is {values.shape}, its mask {defect.shape}; they must be equal")
+            raise ValueError(f"the map has shape {values.shape}, its mask {defect.shape}; both must agree")
         if np.isnan(values).any():
-            raise ValueError("the map holds values that are not a number")
+            raise ValueError("the map contains values that are not a number")
         keys = _ordered_keys(values)
         self._reserve(int(keys.min()), int(keys.max()))
         index = (keys >> self._shift) - self._first
@@ -89,7 +89,10 @@ class PixelScores:
             self.regions += count
 
     def auroc(self) -> float | None:
-        """Return the chance that a defect pixel scores over a background one; None without either."""
+        """Return the probability that a defect pixel scores higher than a background pixel.
+
+        None without defect or background pixels.
+        """
         background, defect, _ = self._bins
         pairs = background.sum() * defect.sum()
         if pairs == 0:
@@ -98,7 +101,7 @@ class PixelScores:
         return float((defect * below).sum() / pairs)
 
     def aupro(self, limit: float = 0.3) -> float | None:
-        """Return the area under PRO over the false-positive rate up to `limit`, divided by `limit`.
+        """Return the area under PRO against the false-positive rate up to `limit`, divided by `limit`.
 
         From 0 to 1, higher is better; None without defect or background pixels.
         """
