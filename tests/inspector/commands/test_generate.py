@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inspector.bundle.folder import MANIFEST, Bundle, seal, write_bundle
+from inspector.bundle.folder import write_bundle
 from inspector.bundle.reference import content_digest
 from inspector.bundle.store import Store
 from inspector.demo.dataset import render
 from inspector.imaging import montage
-from tests.conftest import Mount
 from tests.inspector.conftest import Command, Ended
 from tests.inspector.tiny_bundle import SIDE, good_picture, tiny_fill, vector_fill, write_picture
 
@@ -286,129 +281,6 @@ def test_forms_of_output(command: Command, models: Store, tmp_path: Path) -> Non
     assert f"drawn from {VECTOR}@1 with seed 0" in table.out
     assert rows[-1] == lines.err.splitlines()[-1] == whole.err.splitlines()[-1]
     assert table.err == ""
-
-
-# --- refusals -------------------------------------------------------------------------------
-
-CASES: dict[str, tuple[tuple[str, ...], int, str]] = {
-    "no pictures": (("--count", "0"), 2, "'0' for '--count': it should be greater than or equal to 1"),
-    "far too many": (("--count", "1000000000"), 2, "--count 1000000000 makes a picture of"),
-    "one long row": (("--count", "2000", "--columns", "2000"), 2, "65,000 on a side"),
-    "a seed below 0": (("--seed", "-1"), 2, "'-1' for '--seed'"),
-    "no column": (("--columns", "0"), 2, "'0' for '--columns'"),
-    "another suffix": (("--output", "grid.jpg"), 2, "has to end in .png"),
-    "no suffix": (("--output", "grid"), 2, "has to end in .png"),
-    "no such folder": (("--output", "missing/grid.png"), 2, "there is no such folder"),
-    "a folder": (("--output", "folder.png"), 2, "which is a folder"),
-    "codes elsewhere": (("--codes", "codes.txt"), 2, "has to end in .npy"),
-    "one file twice": (("--neighbours", "./grid.png"), 2, "the file of --output"),
-    "nothing to compare with": (("--neighbours", "near.png"), 2, "--neighbours needs the training pictures"),
-    "no training folder": (("--images", "missing"), 4, "missing does not exist"),
-    "an empty training folder": (("--images", "folder.png"), 4, "holds no picture"),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_refusals(
-    command: Command, models: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
-    """One line with the value and one with a hint, and no file appears."""
-    place = tmp_path / "place"
-    (place / "folder.png").mkdir(parents=True)
-    monkeypatch.chdir(place)
-    options, code, expected = CASES[case]
-    given = options if "--output" in options else ("--output", "grid.png", *options)
-    refused(command("generate", "--model", SPATIAL, *given), code, expected)
-    assert [path.name for path in place.iterdir()] == ["folder.png"]
-
-
-def refused(ended: Ended, code: int, expected: str) -> None:
-    """The exit code, nothing on stdout, and one error and one hint on stderr."""
-    assert (ended.code, ended.out) == (code, ""), ended
-    error, hint = ended.err.splitlines()
-    assert error.startswith("error: ")
-    assert expected in error
-    assert hint.startswith("hint: ")
-
-
-def test_an_unknown_model(command: Command, models: Store, tmp_path: Path) -> None:
-    """A name that the store does not have ends with 6."""
-    refused(command("generate", "--model", "nothing", "--output", tmp_path / "a.png"), 6, "nothing")
-
-
-def remove(folder: Path) -> None:
-    """Take the decoder away."""
-    (folder / "decoder.onnx").unlink()
-
-
-def change(folder: Path) -> None:
-    """Change a byte of the decoder."""
-    content = (folder / "decoder.onnx").read_bytes()
-    (folder / "decoder.onnx").write_bytes(content[:-1] + b"!")
-
-
-def swap(folder: Path) -> None:
-    """Put an honest graph there that is no decoder."""
-    reseal(folder, (folder / "encoder.onnx").read_bytes())
-
-
-def break_graph(folder: Path) -> None:
-    """Put bytes there that are no graph, with the right digest."""
-    reseal(folder, b"not a graph")
-
-
-def shrink(folder: Path) -> None:
-    """Let the decoder make pictures of half the size."""
-    graph = onnx.load(folder / "decoder.onnx")
-    (scales,) = [tensor for tensor in graph.graph.initializer if tensor.name == "scales"]
-    scales.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), "scales"))
-    stream = io.BytesIO()
-    onnx.save(graph, stream)
-    reseal(folder, stream.getvalue())
-
-
-def reseal(folder: Path, decoder: bytes) -> None:
-    """Replace the decoder, and list it in the manifest."""
-    manifest = Bundle.open(folder).manifest
-    (folder / "decoder.onnx").write_bytes(decoder)
-    (folder / MANIFEST).unlink()
-    seal(folder, manifest)
-
-
-@pytest.mark.parametrize(
-    ("damage", "expected"),
-    [
-        (remove, "decoder.onnx is missing"),
-        (change, "decoder.onnx was changed"),
-        (swap, "decoder.onnx cannot be run"),
-        (break_graph, "decoder.onnx cannot be opened"),
-        (shrink, "decoder.onnx makes uint8 of shape (32, 32, 3)"),
-    ],
-)
-def test_a_decoder_that_cannot_be_trusted(
-    command: Command, own: Path, tmp_path: Path, damage: Callable[[Path], None], expected: str
-) -> None:
-    """A decoder that is gone, changed, or makes no picture of the model ends with 5, and writes nothing."""
-    damage(own)
-    refused(command("generate", "--model", own, "--output", tmp_path / "a.png"), 5, expected)
-    assert not (tmp_path / "a.png").exists()
-
-
-def test_a_disk_that_cannot_be_written(command: Command, models: Store, mount: Mount) -> None:
-    """A read-only disk is found out beforehand, and said in one line."""
-    place = mount("rw")
-    mount("ro")
-    refused(command("generate", "--model", SPATIAL, "--output", place / "a.png"), 6, "read-only")
-
-
-def test_a_full_disk_leaves_what_was_there(command: Command, models: Store, mount: Mount) -> None:
-    """Where one of two files has no space, neither is written, and older ones stay."""
-    place = mount("size=64k")
-    (place / "codes.npy").write_bytes(b"older")
-    options = ("--count", 60, "--codes", place / "codes.npy", "--output", place / "a.png")
-    refused(command("generate", "--model", SPATIAL, *options), 6, "no space left")
-    assert sorted(os.listdir(place)) == ["codes.npy"]  # noqa: PTH208 - hidden ones, too
-    assert (place / "codes.npy").read_bytes() == b"older"
 
 
 def test_a_bundle_at_a_path(command: Command, tmp_path: Path) -> None:

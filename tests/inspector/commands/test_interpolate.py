@@ -24,6 +24,7 @@ from inspector.imaging.sharpness import sharpness
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.detector import Detector
 from tests.conftest import Mount
+from tests.inspector.commands.refusal import refused
 from tests.inspector.conftest import Command, Ended
 from tests.inspector.tiny_bundle import SIDE, bad_picture, good_picture, tiny_fill, vector_fill, write_picture
 
@@ -328,15 +329,6 @@ def test_refusals(
     given = options if "--output" in options else ("--output", "way.png", *options)
     refused(command("interpolate", "--model", SPATIAL, "a.png", "b.png", *given), code, expected)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
-
-
-def refused(ended: Ended, code: int, expected: str) -> None:
-    """The exit code, nothing on stdout, and one error and one hint on stderr."""
-    assert (ended.code, ended.out) == (code, ""), ended
-    error, hint = ended.err.splitlines()
-    assert error.startswith("error: ")
-    assert expected in error
-    assert hint.startswith("hint: ")
 
 
 PICTURES: dict[str, tuple[bytes | None, str]] = {
