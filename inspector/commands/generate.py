@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from inspector.generation.memorisation import Resemblance
+    from inspector.generation.memorisation import Neighbours
     from inspector.generation.training_images import TrainingPictures
     from inspector.scoring.autoencoder import AutoEncoder, Pixels
 
@@ -27,10 +27,10 @@ inspector generate --model tiles --count 10 --columns 10 --output row.png --code
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Training pictures, and how samples resemble them."""
+    """Training pictures, and the nearest one of each sample."""
 
     training: TrainingPictures
-    resemblance: Resemblance
+    neighbours: Neighbours
 
 
 def generate(
@@ -80,7 +80,7 @@ def generate(
     height, width = montage.extent(count, columns, *autoencoder.size)
     check_extent(f"--count {count}", height, width, autoencoder.settings.max_pixels)
     training = _find_training(autoencoder, images, neighbours)
-    drawn = latent.draw(count, autoencoder.latent_shape, seed)
+    drawn = latent.sample_prior(count, autoencoder.latent_shape, seed)
     samples = _decode(autoencoder, drawn)
     compared = None if training is None else _compare(autoencoder, samples, training)
     files = {output: _png(samples, columns)}
@@ -144,7 +144,7 @@ def _decode(autoencoder: AutoEncoder, drawn: NDArray[np.float32]) -> list[Pixels
 def _above_nearest(autoencoder: AutoEncoder, samples: list[Pixels], compared: _Comparison) -> list[Pixels]:
     from inspector.imaging import montage
 
-    nearest = (compared.training.files[number] for number in compared.resemblance.nearest)
+    nearest = (compared.training.files[number] for number in compared.neighbours.nearest)
     return [
         montage.stack(sample, autoencoder.prepare(file))
         for sample, file in zip(samples, nearest, strict=True)
@@ -194,7 +194,7 @@ def _outcome(compared: _Comparison | None) -> dict[str, Any]:
     """Count the copies and state the limits; all is null without training pictures."""
     if compared is None:
         return {"training": None, "copies": None, "copy_rate": None, "limits": None}
-    training, copies, limits = compared.training, compared.resemblance.copies, compared.resemblance.limits
+    training, copies, limits = compared.training, compared.neighbours.memorised, compared.neighbours.limits
     return {
         "training": {
             "folder": str(training.folder),
@@ -211,13 +211,13 @@ def _outcome(compared: _Comparison | None) -> dict[str, Any]:
 def _row(number: int, compared: _Comparison | None) -> dict[str, Any]:
     if compared is None:
         return {"sample": number, "nearest": None, "distance": None, "relative": None, "copy": None}
-    found = compared.resemblance
+    found = compared.neighbours
     return {
         "sample": number,
         "nearest": str(compared.training.files[found.nearest[number]]),
         "distance": round(float(found.distance[number]), 3),
         "relative": round(float(found.relative[number]), 4),
-        "copy": None if found.copies is None else bool(found.copies[number]),
+        "copy": None if found.memorised is None else bool(found.memorised[number]),
     }
 
 

@@ -64,8 +64,10 @@ def interpolate(
     height, width = montage.extent(2 * steps, steps, *autoencoder.size)
     check_extent(f"--steps {steps}", height, width, autoencoder.settings.max_pixels)
     a, b = _read(autoencoder, first, second)
-    codes = latent.between(autoencoder.encode(a), autoencoder.encode(b), steps, latent.Course(course))
-    through = Transition.of([autoencoder.decode(code) for code in codes])
+    latents = latent.interpolate(
+        autoencoder.encode(a), autoencoder.encode(b), steps, straight=course == "line"
+    )
+    through = Transition.of([autoencoder.decode(one) for one in latents])
     fade = Transition.of(cross_fade(a, b, steps))
     write_bytes(output, _encode(through, fade, output.suffix.lower()))
     figures = {
@@ -117,9 +119,12 @@ def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
 
 def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
     """Compare the sharpness of both; there is no winner if the model does not know the pictures."""
-    from inspector.generation.interpolation import apart, ratio
+    from inspector.generation.interpolation import ratio, rms_difference
 
-    ends_apart, pictures_apart = through.ends_from(fade), apart(fade.pictures[0], fade.pictures[-1])
+    ends_apart, pictures_apart = (
+        through.end_difference(fade),
+        rms_difference(fade.pictures[0], fade.pictures[-1]),
+    )
     kept = ratio(through.kept, fade.kept) if ends_apart < pictures_apart else None
     if kept == 0:  # every picture between the ends is flat
         kept = None
@@ -127,7 +132,7 @@ def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
         "model_kept": through.kept,
         "crossfade_kept": fade.kept,
         "kept_ratio": kept,
-        "sharpness_ratio": ratio(through.between, fade.between),
+        "sharpness_ratio": ratio(through.inner_sharpness, fade.inner_sharpness),
         "stays_sharper": None if kept is None or kept == 1 else "model" if kept > 1 else "crossfade",
         "ends_distance": ends_apart,
         "pictures_distance": pictures_apart,

@@ -1,1 +1,1 @@
-"""New pictures from a model's decoder."""
+"""New pictures from a model's decoder, and a test for memorised training pictures."""

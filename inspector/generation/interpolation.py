@@ -1,4 +1,4 @@
-"""From one picture to another in equal steps: through a model's codes, and as a plain cross-fade."""
+"""A transition from one picture to another, how sharp its steps are, and the plain cross-fade."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inspector.generation.memorisation import distances
 from inspector.imaging.sharpness import sharpness
-
-Pixels = NDArray[np.uint8]
+from inspector.types import Pixels
 
 
 @dataclass(frozen=True)
 class Transition:
-    """Pictures from A to B, both ends included, and how sharp each is.
+    """Pictures from A to B, both ends included, and the sharpness of each.
 
     Attributes
     ----------
     pictures : tuple of uint8 (H, W, 3)
         At least two.
     sharpness : tuple of float
-        Variance of the Laplacian; it rises with sharpness.
+        Variance of the Laplacian; higher is sharper.
     """
 
     pictures: tuple[Pixels, ...]
@@ -31,23 +29,23 @@ class Transition:
 
     @classmethod
     def of(cls, pictures: Sequence[Pixels]) -> Transition:
-        """Measure pictures."""
+        """Measure the sharpness of these pictures."""
         return cls(tuple(pictures), tuple(map(sharpness, pictures)))
 
     @property
-    def between(self) -> float | None:
-        """Mean sharpness of what lies between the ends; None where there are only the ends."""
+    def inner_sharpness(self) -> float | None:
+        """Mean sharpness of the pictures between the ends; None if there are only the ends."""
         return float(np.mean(self.sharpness[1:-1])) if len(self.sharpness) > 2 else None
 
     @property
     def kept(self) -> float | None:
-        """`between` as a share of the mean sharpness of the ends; None where those are flat."""
+        """`inner_sharpness` as a share of the mean sharpness of the ends; None if the ends are flat."""
         ends = (self.sharpness[0] + self.sharpness[-1]) / 2
-        return self.between / ends if self.between is not None and ends > 0 else None
+        return self.inner_sharpness / ends if self.inner_sharpness is not None and ends > 0 else None
 
-    def ends_from(self, other: Transition) -> float:
-        """How far its ends are from those of another: the larger distance, in levels of 0 to 255."""
-        return max(apart(self.pictures[end], other.pictures[end]) for end in (0, -1))
+    def end_difference(self, other: Transition) -> float:
+        """Return the larger difference of the first or of the last pictures, in levels of 0 to 255."""
+        return max(rms_difference(self.pictures[end], other.pictures[end]) for end in (0, -1))
 
 
 def cross_fade(first: Pixels, second: Pixels, steps: int) -> list[Pixels]:
@@ -56,7 +54,7 @@ def cross_fade(first: Pixels, second: Pixels, steps: int) -> list[Pixels]:
     Parameters
     ----------
     first, second : uint8 (H, W, 3)
-        Of one size.
+        Pictures of the same size.
     steps : int
         At least 2.
 
@@ -69,13 +67,13 @@ def cross_fade(first: Pixels, second: Pixels, steps: int) -> list[Pixels]:
     return [np.rint((1 - t) * first + t * second).astype(np.uint8) for t in np.linspace(0, 1, steps)]
 
 
-def apart(first: Pixels, second: Pixels) -> float:
-    """Root mean squared difference of two pictures, in levels of 0 to 255."""
+def rms_difference(first: Pixels, second: Pixels) -> float:
+    """Return the root mean squared difference of two pictures, in levels of 0 to 255."""
     return float(distances([first], [second])[0, 0])
 
 
 def ratio(one: float | None, other: float | None) -> float | None:
-    """How many times the other one is; None where that cannot be said.
+    """Return `one / other`; None if a number is missing or `other` is 0.
 
     Examples
     --------

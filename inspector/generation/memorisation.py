@@ -1,13 +1,14 @@
-"""Whether generated pictures copy training pictures: nearest ones, distances, and what counts as a copy.
+"""Tests which generated pictures are memorised: nearly the same as a training picture.
 
 Distances are `√(mean (a − b)²)` over all pixels and channels, in levels of 0 to 255, at the model's size.
 
-A blurred picture is near to everything, so a short distance alone does not make a copy.  A copy is nearer
-to one training picture than training pictures are to their nearest other, in two ways: by its distance,
-and by its distance divided by its median distance to all training pictures.  How near is too near is taken
-from the training pictures, each compared with the others but not with itself: with n of them, the limit of
-either number is the k-th smallest, k = max(1, ⌊0.05·(n + 1)⌋), and equal is no copy.  A new picture of the
-same kind would be taken for a copy in k/(n + 1) of cases at most.
+A blurred picture is near to every picture, so a short distance alone does not prove memorisation.  A picture
+counts as memorised if it is nearer to a training picture than training pictures are to each other, in two
+ways: by its distance, and by its distance divided by its median distance to all training pictures.
+
+The limits of both numbers come from the training pictures, each compared with the others but not with itself.
+With n training pictures, a limit is the k-th smallest number, k = max(1, ⌊0.05·(n + 1)⌋); an equal number
+does not count.  So at most k/(n + 1) of new pictures of the same kind would count as memorised.
 """
 
 from __future__ import annotations
@@ -18,28 +19,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from inspector.types import Pixels
+
 Numbers = NDArray[np.float64]
 Load = Callable[[int], Pixels]
 Progress = Callable[[int, int], None]
 
 CHANCE = 0.05
-PROBES = 500  # training pictures, evenly spread, that the limits are taken from
-_BLOCK = 16  # pictures that are floats at once: 25 MB at 256 x 256
+PROBES = 500  # training pictures, evenly spread, from which the limits are computed
+_BLOCK = 16  # pictures held as floats at once: 25 MB at 256 x 256
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Below both of these a picture is a copy.
+    """A picture with both numbers below these limits counts as memorised.
 
     Attributes
     ----------
     distance : float
-        In levels.
+        Distance to the nearest training picture, in levels.
     relative : float
-        Share of the median distance to all training pictures.
+        The same distance as a share of the median distance to all training pictures.
     chance : float
-        How often at most a new picture of the same kind lies below both.
+        Largest share of new pictures of the same kind that would count as memorised.
     """
 
     distance: float
@@ -48,19 +50,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Resemblance:
-    """How near samples are to training pictures.
+class Neighbours:
+    """The nearest training picture of each sample.
 
     Attributes
     ----------
     nearest : int (n,)
-        Number of the nearest training picture of each sample.
+        Number of the nearest training picture.
     distance : float64 (n,)
-        To that picture; it falls with resemblance.
+        Distance to that picture; lower is more alike.
     relative : float64 (n,)
-        The same, as a share of the median distance to all training pictures.
+        The same distance as a share of the median distance to all training pictures.
     limits : Limits or None
-        None where no training picture differs from another, so that there is nothing to compare with.
+        None if no training picture differs from another.
     """
 
     nearest: NDArray[np.intp]
@@ -69,8 +71,8 @@ class Resemblance:
     limits: Limits | None
 
     @property
-    def copies(self) -> NDArray[np.bool_] | None:
-        """Which samples are copies, bool (n,); None where there are no limits."""
+    def memorised(self) -> NDArray[np.bool_] | None:
+        """True for each memorised sample, bool (n,); None without limits."""
         if self.limits is None:
             return None
         return (self.distance < self.limits.distance) & (self.relative < self.limits.relative)
@@ -78,16 +80,16 @@ class Resemblance:
 
 def compare(
     samples: Sequence[Pixels], count: int, load: Load, progress: Progress | None = None
-) -> Resemblance:
-    """Compare samples with training pictures.
+) -> Neighbours:
+    """Find the nearest training picture of each sample.
 
     Parameters
     ----------
     samples : sequence of uint8 (H, W, 3)
     count : int
-        How many training pictures there are, at least 1.
+        Number of training pictures, at least 1.
     load : callable
-        Gives one of them, uint8 (H, W, 3), by its number; asked at most twice for each.
+        Returns a training picture, uint8 (H, W, 3), by its number; called at most twice per picture.
     progress : callable, optional
         Called as `progress(done, total)`.
     """
@@ -102,13 +104,13 @@ def compare(
     own, among = found[: len(samples)], found[len(samples) :]
     nearest = own.argmin(axis=1)
     distance = own.min(axis=1)
-    return Resemblance(nearest, distance, _share(distance, np.median(own, axis=1)), _limits(among))
+    return Neighbours(nearest, distance, _share(distance, np.median(own, axis=1)), _limits(among))
 
 
 def distances(left: Sequence[Pixels], right: Sequence[Pixels]) -> Numbers:
-    """Root mean squared differences of pictures, in levels: float64 (len(left), len(right)).
+    """Return root mean squared differences of pictures, in levels, float64 (len(left), len(right)).
 
-    Exact, as sums of whole numbers: the same picture has distance 0.
+    Sums of whole numbers are exact, so the same picture has distance 0.
 
     Examples
     --------
@@ -122,19 +124,19 @@ def distances(left: Sequence[Pixels], right: Sequence[Pixels]) -> Numbers:
 
 
 def _squares(a: Numbers, b: Numbers) -> Numbers:
-    """`‖a‖² + ‖b‖² − 2·a·b` of all pairs of rows."""
+    """Return `‖a‖² + ‖b‖² − 2·a·b` of all pairs of rows."""
     return np.asarray(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T)
 
 
 def _blocks(pictures: Sequence[Pixels], size: int) -> Iterator[Numbers]:
-    """Pictures as rows of floats, some at a time."""
+    """Yield pictures as rows of floats, `size` at a time."""
     for start in range(0, len(pictures), size):
         block = np.stack(pictures[start : start + size])
         yield block.reshape(len(block), -1).astype(np.float64)  # (n, H, W, 3) -> (n, H·W·3)
 
 
 def _limits(among: Numbers) -> Limits | None:
-    """Limits from the distances among training pictures; a picture's copies are that picture."""
+    """Compute limits from distances among training pictures; identical pictures count as one."""
     rows = [row[row > 0] for row in among]
     rows = [row for row in rows if row.size]
     if not rows:
@@ -147,5 +149,5 @@ def _limits(among: Numbers) -> Limits | None:
 
 
 def _share(distance: Numbers, median: Numbers) -> Numbers:
-    """One by the other; 0 where both are 0."""
+    """Return distance / median, or 0 where the median is 0."""
     return np.divide(distance, median, out=np.zeros_like(distance), where=median > 0)

@@ -17,17 +17,18 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainingPictures:
-    """Files of a folder that a model learned from.
+    """Files of a folder that a model was trained on.
 
     Attributes
     ----------
     folder : Path
     files : tuple of Path
-        Each content once.
+        Identical files are listed once.
     recognised : bool
-        Whether the model knows them by their digests; otherwise they are all pictures of the folder.
+        True if `files` are those with a digest that the model recorded; False if they are all pictures of
+        the folder, because no digest matched.
     learned : int
-        How many the model learned from altogether.
+        Number of files that the model was trained on.
     """
 
     folder: Path
@@ -37,17 +38,16 @@ class TrainingPictures:
 
 
 def find(bundle: Bundle, folder: Path, progress: Progress | None = None) -> TrainingPictures:
-    """Find the pictures of a folder that a model learned from.
+    """Find the pictures of a folder that a model was trained on.
 
-    Where none of them is known by its digest, as in a folder whose pictures were saved anew, all of
-    them are taken.
+    If no digest matches, as in a folder whose pictures were saved anew, all pictures are returned.
 
     Raises
     ------
     NoImagesError
-        There is no such folder, or no picture in it.
+        The folder does not exist, or holds no picture.
     StorageError
-        One of its files may not be read.
+        A file may not be read.
     """
     known = training_digests(bundle) or frozenset()
     files: dict[int, Path] = {}
@@ -66,7 +66,7 @@ def find(bundle: Bundle, folder: Path, progress: Progress | None = None) -> Trai
 
 
 def find_recorded(bundle: Bundle, progress: Progress | None = None) -> TrainingPictures | None:
-    """Find them in the folder that the model was fitted on; None where they are not there any more."""
+    """Find the training pictures in the folder of the fit; None if they are no longer there."""
     folder = bundle.manifest.training.folder
     if folder is None:
         return None

@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from inspector.generation import memorisation
-from inspector.generation.memorisation import Pixels, Resemblance, distances
+from inspector.generation.memorisation import Neighbours, distances
+from inspector.types import Pixels
 
 
 def scenes(seed: int, count: int) -> list[Pixels]:
@@ -20,16 +21,16 @@ def scenes(seed: int, count: int) -> list[Pixels]:
     return list(rows.reshape(count, 32, 32, 3))
 
 
-def compare(samples: Sequence[Pixels], training: Sequence[Pixels]) -> Resemblance:
+def compare(samples: Sequence[Pixels], training: Sequence[Pixels]) -> Neighbours:
     """Compare with pictures that are in memory."""
     return memorisation.compare(samples, len(training), lambda number: training[number])
 
 
-def copies(samples: Sequence[Pixels], training: Sequence[Pixels]) -> list[bool]:
-    """Which samples are copies."""
-    found = compare(samples, training).copies
+def memorised(samples: Sequence[Pixels], training: Sequence[Pixels]) -> list[bool]:
+    """Return which samples are memorised."""
+    found = compare(samples, training).memorised
     assert found is not None
-    return [bool(is_copy) for is_copy in found]
+    return [bool(one) for one in found]
 
 
 def test_distances_are_root_mean_squares() -> None:
@@ -58,8 +59,8 @@ def test_training_pictures_and_their_noisy_copies_are_copies() -> None:
     training = scenes(1, 60)
     noise = np.random.default_rng(5).integers(-6, 7, (10, 32, 32, 3))
     noisy = list(np.clip(np.stack(training[:10]) + noise, 0, 255).astype(np.uint8))
-    assert all(copies(training[:10], training))
-    assert all(copies(noisy, training))
+    assert all(memorised(training[:10], training))
+    assert all(memorised(noisy, training))
 
 
 def test_new_pictures_of_the_same_kind_are_rarely_copies() -> None:
@@ -68,8 +69,8 @@ def test_new_pictures_of_the_same_kind_are_rarely_copies() -> None:
     found = compare(scenes(2, 400), training)
     assert found.limits is not None
     assert found.limits.chance == pytest.approx(5 / 100)
-    assert found.copies is not None
-    assert found.copies.mean() <= 0.05 + 0.03  # three standard errors
+    assert found.memorised is not None
+    assert found.memorised.mean() <= 0.05 + 0.03  # three standard errors
 
 
 def test_a_blur_is_near_to_all_and_a_copy_of_none() -> None:
@@ -79,12 +80,12 @@ def test_a_blur_is_near_to_all_and_a_copy_of_none() -> None:
     found = compare([mean], training)
     assert found.limits is not None
     assert found.distance[0] < found.limits.distance * 1.2
-    assert copies([mean], training) == [False]
+    assert memorised([mean], training) == [False]
 
 
 def test_something_else_is_no_copy() -> None:
     """A black picture is far from everything."""
-    assert copies([np.zeros((32, 32, 3), np.uint8)], scenes(1, 30)) == [False]
+    assert memorised([np.zeros((32, 32, 3), np.uint8)], scenes(1, 30)) == [False]
 
 
 def test_pictures_that_are_there_twice_count_once() -> None:
@@ -94,7 +95,7 @@ def test_pictures_that_are_there_twice_count_once() -> None:
     assert once.limits is not None
     assert twice.limits is not None
     assert twice.limits.distance == once.limits.distance > 0
-    assert copies(training[:5], training + training) == [True] * 5
+    assert memorised(training[:5], training + training) == [True] * 5
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -103,7 +104,7 @@ def test_without_another_picture_there_is_no_limit(count: int) -> None:
     (picture,) = scenes(1, 1)
     found = compare([picture, *scenes(2, 1)], [picture] * count)
     assert found.limits is None
-    assert found.copies is None
+    assert found.memorised is None
     assert found.distance[0] == 0 < found.distance[1]
     assert np.isfinite(found.relative).all()
 
