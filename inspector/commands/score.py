@@ -74,9 +74,8 @@ def score(
         folder = None if heatmaps is None else HeatmapFolder(heatmaps)
         at_once, each = _share_cores(sources, threads)
         detector = inspector.open_model(model, threads=each)
-    components = list(dict.fromkeys(column.component for column in detector.manifest.columns))
     started = perf_counter()
-    with writer(chosen, components) as write:
+    with writer(chosen, detector.components) as write:
         verdicts = score_all(detector, sources, at_once, write, folder)
     if chosen == "table":
         foot = summary(verdicts, (perf_counter() - started) * 1e3)

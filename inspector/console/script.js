@@ -1,24 +1,24 @@
-// The console: one page over the daemon's own routes.  Nothing is kept here but the key, for this tab.
+// The console: one page that uses the daemon's public routes.  The tab keeps only the API key.
 
 const $ = (id) => document.getElementById(id);
-const PAGE = 100; // rows of the stream before "Show more"
-const KEPT = 1000; // inspections without a judgement, as many as the daemon keeps
-const WAIT = 20; // seconds that one question for news may take
+const PAGE = 100; // rows of the list before "Show more"
+const KEPT = 1000; // inspections without a judgement; the daemon keeps as many
+const WAIT = 20; // seconds that the daemon may hold a request for news
 const VERDICTS = ["fail", "review", "pass", "invalid"];
 
 const state = {
-  epoch: null, // of the daemon that the rest is from
+  epoch: null, // identifies the daemon process that sent the entries
   revision: 0,
   entries: new Map(), // by id
   selected: null,
-  model: null, // reference of the model that is shown
+  model: null, // name of the shown model
   card: null,
-  tried: null, // threshold that is tried, null for the model's own
+  tried: null, // threshold being tried; null means the model's own
   rows: PAGE,
-  shown: 0, // counts up, so that a late picture does not replace a newer one
+  shown: 0, // counts selections, so that a late picture does not replace a newer one
 };
 
-// --- talking to the daemon ------------------------------------------------------------------
+// --- requests to the daemon -----------------------------------------------------------------
 
 class Refusal extends Error {
   constructor(status, problem) {
@@ -35,7 +35,7 @@ async function call(path, options = {}) {
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({ detail: `status ${answer.status}` }));
   if (answer.status === 401) {
-    if (sessionStorage.getItem("key") === key) await askForKey(key !== null); // else another one was given meanwhile
+    if (sessionStorage.getItem("key") === key) await askForKey(key !== null); // otherwise another key was entered meanwhile
     return call(path, options);
   }
   throw new Refusal(answer.status, problem);
@@ -91,13 +91,13 @@ async function follow() {
       failed += 1;
       connection("gone", "no connection");
       notice(error instanceof Refusal ? error.message
-        : "The daemon does not answer. What you see is what it said last; trying again.");
+        : "The daemon does not answer. This page shows its last answers and tries again.");
       await pause(Math.min(10, failed));
     }
   }
 }
 
-/** The daemon was started again: what it knew is gone. */
+/** Forget all entries: the daemon was restarted and no longer has them. */
 function startAnew() {
   state.entries.clear();
   state.revision = null;
@@ -245,7 +245,7 @@ function drawJudgements() {
   $("agree").setAttribute("aria-pressed", String(mine?.agrees === true));
   $("disagree").setAttribute("aria-pressed", String(mine?.agrees === false));
   const words = entry.judgements.map((one) => `${one.operator} ${one.agrees ? "agrees" : "disagrees"}`);
-  const outcome = { good: "the part counts as good", defect: "the part counts as a defect", disputed: "disputed: it is exported apart, until you agree with each other" };
+  const outcome = { good: "the part counts as good", defect: "the part counts as a defect", disputed: "disputed: it is exported separately until all operators agree" };
   $("judgements").textContent = words.length ? `${words.join(", ")}; ${outcome[entry.label]}.` : "";
 }
 
@@ -421,7 +421,7 @@ function label(x, y, text, anchor = "start") {
   return made;
 }
 
-/** Range of the score axis: the calibration and what is common now; a far outlier lies at its end. */
+/** Range of the score axis: held-out scores and most recent scores; outliers lie at its end. */
 function axis() {
   const { heldout_scores: held, threshold } = state.card.calibration;
   const seen = newestFirst().filter((e) => isScored(e) && isShownModel(e)).map((e) => e.inspection.score).sort((a, b) => a - b);
@@ -475,12 +475,12 @@ function drawPreview(low, high) {
   slider.setAttribute("aria-valuetext", numbers(tried()));
   $("reset").hidden = state.tried === null;
   if (state.tried === null) {
-    $("scores-text").textContent = `${held.length} held-out good pictures. The threshold ${numbers(threshold)} rejects at most ${percent(promised)} of good parts, on average. Moving it changes nothing but what you see here.`;
+    $("scores-text").textContent = `${held.length} held-out good pictures. The threshold ${numbers(threshold)} rejects at most ${percent(promised)} of good parts, on average. Moving the slider changes only this page.`;
   } else {
     const rate = (held.filter((score) => score > state.tried).length + 1) / (held.length + 1);
     const changed = newestFirst().filter(changes);
     const toFail = changed.filter(wouldFail).length;
-    $("scores-text").textContent = `At ${numbers(state.tried)}, about ${percent(Math.min(1, rate))} of good parts would be rejected, on average. ${changed.length} recent verdicts would change: ${toFail} to fail, ${changed.length - toFail} to pass. To keep another threshold, calibrate with the rate that you want: inspector calibrate ${state.model} FOLDER --max-false-reject RATE.`;
+    $("scores-text").textContent = `At ${numbers(state.tried)}, about ${percent(Math.min(1, rate))} of good parts would be rejected, on average. ${changed.length} recent verdicts would change: ${toFail} to fail, ${changed.length - toFail} to pass. To use another threshold, calibrate with the wanted rate: inspector calibrate FOLDER --model ${state.model} --max-false-reject RATE.`;
   }
 }
 
@@ -503,11 +503,11 @@ function drawDrift() {
   }
   const last = tests.at(-1);
   const latest = last && (last.p_value < 0.01
-    ? "recent pictures no longer look like the normals. Check light, lens and position; then calibrate again"
-    : "recent pictures look like the normals");
+    ? "recent pictures no longer look like the good pictures of the fit. Check light, lens and position; then calibrate again"
+    : "recent pictures look like the good pictures of the fit");
   $("drift-text").textContent = last
     ? `p = ${numbers(last.p_value, 3)} over ${last.pictures} pictures, ${clock(last.time)}: ${latest}.`
-    : "Tested once there are 50 recent pictures.";
+    : "Drift is tested from 50 recent pictures on.";
 }
 
 function drawFacts() {
@@ -529,7 +529,7 @@ function drawFacts() {
   ]));
 }
 
-// --- hands ----------------------------------------------------------------------------------
+// --- input ----------------------------------------------------------------------------------
 
 const step = (by) => {
   const rows = [...$("stream").querySelectorAll("button")];

@@ -1,1 +1,1 @@
-"""The HTTP daemon: scores pictures that a line PC sends."""
+"""The HTTP daemon."""

@@ -1,4 +1,4 @@
-"""API keys: who may do what."""
+"""API keys: reads them, and checks the key of a request against the scope that a route needs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from inspector.daemon.errors import Problem
 from inspector.errors import UsageError
 from inspector.imaging.files import printable
 
-SCOPES = ("score", "admin")  # admin may do what score may, and more
-SHORTEST = 16
+SCOPES = ("score", "admin")  # admin includes score
+MIN_KEY_LENGTH = 16
+
+_bearer = HTTPBearer(auto_error=False, description="An API key.")
 
 
 @dataclass(frozen=True)
@@ -30,55 +37,87 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self.digests)
 
-    def scope(self, authorization: str | None) -> str | None:
-        """Return the scope of `Authorization: Bearer KEY`; None for an unknown key.
+    def scope_of(self, key: str) -> str | None:
+        """Return the scope of a key; None if the key is unknown.
 
-        Every known key is compared, each in constant time, so that the time tells nothing.
+        The key is compared with every known key, each in constant time, so the duration reveals nothing.
         """
-        kind, _, key = (authorization or "").partition(" ")
         given = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
         found = None
         for digest, scope in self.digests:
-            if hmac.compare_digest(digest, given) and kind.lower() == "bearer":
+            if hmac.compare_digest(digest, given):
                 found = scope
         return found
 
 
+def require(keys: Keys, scope: str) -> list[Any]:
+    """Return the dependencies of a route that needs a key of this scope; none if no keys are set."""
+    if not keys:
+        return []
+
+    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
+        found = keys.scope_of(given.credentials if given else "")
+        if found is None:
+            raise Problem(
+                401,
+                "unauthorized",
+                "the header Authorization holds no known key",
+                "send 'Authorization: Bearer KEY'",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        if found not in {scope, "admin"}:
+            raise Problem(403, "forbidden", f"the key has the scope '{found}'", f"use a key with '{scope}'")
+
+    return [Depends(check)]
+
+
 def read_keys(listed: str | None, file: Path | None) -> Keys:
-    """Read keys from `scope:key` words, separated by commas or white space, and from a file of such lines.
+    """Read keys from `INSPECTOR_API_KEYS` and from a key file.
+
+    Parameters
+    ----------
+    listed : str, optional
+        `SCOPE:KEY` entries, separated by commas or white space.
+    file : Path, optional
+        One `SCOPE:KEY` on each line; empty lines and lines that begin with `#` are skipped.
 
     Raises
     ------
     UsageError
-        A word is no key; the message never shows one.
+        An entry is malformed, or the file cannot be read.  The message never shows a key.
     """
-    words = list(_words("INSPECTOR_API_KEYS", (listed or "").replace(",", " ").split()))
+    entries = list(_parse("INSPECTOR_API_KEYS", (listed or "").replace(",", " ").split()))
     if file is not None:
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as exc:
+        found = list(_parse(printable(file), _lines(file)))
+        if not found and not entries:
             raise UsageError(
-                f"--api-keys-file {printable(file)} cannot be read: {exc}",
-                hint="one 'scope:key' on each line",
-            ) from exc
-        plain = (line.strip() for line in lines)
-        found = list(_words(printable(file), (line for line in plain if line and not line.startswith("#"))))
-        if not found and not words:
-            raise UsageError(
-                f"--api-keys-file {printable(file)} holds no key, which would let everyone in",
+                f"--api-keys-file {printable(file)} holds no key, so everyone would be let in",
                 hint="write one SCOPE:KEY on each line, or leave the option out",
             )
-        words += found
-    return Keys(tuple((hashlib.sha256(key.encode()).digest(), scope) for scope, key in words))
+        entries += found
+    return Keys(tuple((hashlib.sha256(key.encode()).digest(), scope) for scope, key in entries))
 
 
-def _words(where: str, words: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for number, word in enumerate(words, 1):
-        scope, _, key = word.partition(":")
-        if scope not in SCOPES or len(key) < SHORTEST or not key.isascii():
+def _lines(file: Path) -> list[str]:
+    """Return the entries of a key file."""
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(
+            f"--api-keys-file {printable(file)} cannot be read: {exc}",
+            hint="write one SCOPE:KEY on each line",
+        ) from exc
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _parse(origin: str, entries: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Yield scope and key of each entry."""
+    for number, entry in enumerate(entries, 1):
+        scope, _, key = entry.partition(":")
+        if scope not in SCOPES or len(key) < MIN_KEY_LENGTH or not key.isascii():
             raise UsageError(
-                f"{where}: entry {number} is not SCOPE:KEY with a scope of {', '.join(SCOPES)} and a key of "
-                f"{SHORTEST} ASCII characters or more",
+                f"{origin}: entry {number} is not SCOPE:KEY with a scope of {', '.join(SCOPES)} and a key of "
+                f"at least {MIN_KEY_LENGTH} ASCII characters",
                 hint="for example score:$(openssl rand -hex 24)",
             )
         yield scope, key

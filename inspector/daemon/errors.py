@@ -1,13 +1,17 @@
-"""Errors as HTTP answers: `application/problem+json` with a status, a code and a hint."""
+"""Turns errors into HTTP answers: `application/problem+json` with a status, a code and a hint."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from inspector.daemon.workers import QueueFullError
 from inspector.errors import (
     BundleError,
     DatasetError,
@@ -33,7 +37,7 @@ STATUS: dict[type[InspectorError], int] = {
     EmptyImageError: 400,
     UnknownFormatError: 415,
     ImageTooLargeError: 413,
-    ImageTooSmallError: 200,  # it was decoded: an answer with the verdict `invalid`
+    ImageTooSmallError: 200,  # it can be decoded, so the answer is the verdict `invalid`
     DatasetError: 422,
     BundleError: 503,
     StoreError: 503,
@@ -59,21 +63,25 @@ TITLES = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
-    """An answer that says what went wrong.
+INTERNAL = "internal"
+"""Code of an unexpected error."""
+
+
+class Problem(Exception):  # noqa: N818 - the term of RFC 9457
+    """An error that is answered to the client.
 
     Parameters
     ----------
     status : int
-        Of HTTP.
+        HTTP status.
     code : str
         One word for programs, such as `model_not_found`.
     detail : str
-        What, which value, what is allowed.
+        The problem, the value that caused it, and the allowed values.
     hint : str
-        What to do next.
+        The next step for the client.
     headers : mapping, optional
-        Such as `Retry-After`.
+        Additional headers, such as `Retry-After`.
 
     References
     ----------
@@ -88,7 +96,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """Make the answer."""
+        """Return the HTTP answer."""
         content = {
             "type": "about:blank",
             "title": TITLES.get(self.status, "Error"),
@@ -117,12 +125,12 @@ def code_of(kind: type[InspectorError]) -> str:
 
 
 def status_of(kind: type[InspectorError]) -> int:
-    """Return the HTTP status of a class of the error tree: its own, or that of its branch."""
+    """Return the HTTP status of an error class: its own entry in `STATUS`, or that of its branch."""
     return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
 
 
 def problem_of(error: InspectorError) -> Problem:
-    """Turn one of our errors into an answer."""
+    """Turn an error of the tree into a problem."""
     kind = type(error)
     return Problem(status_of(kind), code_of(kind), error.message, error.hint)
 
@@ -131,3 +139,45 @@ INVALID_STATUS: dict[InvalidReason, int] = {
     kind.reason: status_of(kind) for kind in error_classes(ImageError) if kind is not ImageError
 }
 """HTTP status of a single picture with the verdict `invalid`, by its reason."""
+
+
+def add_error_handlers(app: FastAPI, count: Callable[[str], None], capacity: int) -> None:
+    """Answer every error of the routes as a problem.
+
+    Parameters
+    ----------
+    app : FastAPI
+    count : callable
+        Called with the code of each answered problem.
+    capacity : int
+        Number of requests that the daemon accepts at once, for the message of a full queue.
+    """
+
+    def answer(problem: Problem) -> Response:
+        count(problem.code)
+        return problem.response()
+
+    @app.exception_handler(Problem)
+    async def _problem(_request: Request, exc: Problem) -> Response:
+        return answer(exc)
+
+    @app.exception_handler(InspectorError)
+    async def _inspector_error(_request: Request, exc: InspectorError) -> Response:
+        return answer(problem_of(exc))
+
+    @app.exception_handler(QueueFullError)
+    async def _queue_full(_request: Request, exc: QueueFullError) -> Response:
+        wait = str(exc.retry_after_seconds)
+        detail = f"the queue is full: {capacity} requests are being handled"
+        return answer(Problem(503, "full", detail, f"try again in {wait} s", {"Retry-After": wait}))
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation_error(_request: Request, exc: RequestValidationError) -> Response:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return answer(Problem(400, "malformed", f"{where}: {first['msg']}", "see /docs"))
+
+    @app.exception_handler(HTTPException)
+    async def _http_exception(_request: Request, exc: HTTPException) -> Response:
+        code = {404: "no_route", 405: "method_not_allowed"}.get(exc.status_code, "malformed")
+        return answer(Problem(exc.status_code, code, str(exc.detail), "see /docs", exc.headers))

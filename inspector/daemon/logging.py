@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object on each line of stderr, without pictures and without keys."""
+"""Structured logs: one JSON object on each line of stderr, without pictures and keys."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 logger = logging.getLogger("inspector.daemon")
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record and the fields given with it as one JSON object."""
+class JsonFormatter(logging.Formatter):
+    """Formats a log record and its fields as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
@@ -27,15 +27,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(content, default=str)
 
 
-def say(event: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Write one line."""
+def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Log an event with its fields."""
     logger.log(level, event, extra={"fields": fields})
 
 
 def configure() -> None:
-    """Send everything to stderr as JSON lines; a full disk under it loses lines, not requests."""
+    """Send all logs to stderr as JSON lines; on a full disk lines are lost, requests are not."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logging.raiseExceptions = False
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # of the libraries, too
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # libraries log here, too
     logger.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""Every Prometheus series of the daemon, on a registry of its own."""
+"""All Prometheus series of the daemon, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from inspector.errors import InvalidReason
 from inspector.types import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from inspector.scoring.detector import Detector
     from inspector.scoring.inspection import Inspection
@@ -33,100 +33,111 @@ STAGES = ("decode", "queue", "infer", "decide")
 RELOADS = ("ok", "failed")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SCORES = (-1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
+DEPRECATED = {"reconstruction": "inspector_reconstruction_error", "latent_mmd": "inspector_latent_mmd"}
+"""Series of single components from before `inspector_component_score`; removed in the next version."""
 
 
 class Metrics:
-    """What a scrape sees.  Label values are closed sets, and counters are there and 0 from the start.
+    """The series of a scrape.  Label values are closed sets; counters start at 0.
 
     Parameters
     ----------
-    codes : sequence of str
-        Of the errors that requests can be answered with.
-    routes : sequence of str
-        Of the application, as they are written in it.
     queue_depth : callable
-        Gives the number of requests that wait.
+        Returns the number of waiting requests.
     """
 
-    def __init__(self, codes: list[str], routes: list[str], queue_depth: Callable[[], float]) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, that nobody asks for
-        self.registry = registry = CollectorRegistry()
+    def __init__(self, queue_depth: Callable[[], float]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, never queried
+        self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
-        self.inspections = Counter(
-            "inspector_inspections", "Pictures inspected.", ["model", "verdict"], registry=registry
-        )
-        self.stage = Histogram(
-            "inspector_stage_seconds", "Time of each stage.", ["stage"], buckets=SECONDS, registry=registry
-        )
-        self.score, self.reconstruction, self.latent = (
-            Histogram(name, text, ["model"], buckets=SCORES, registry=registry)
-            for name, text in (
-                ("inspector_score", "Scores; they rise with anomaly."),
-                ("inspector_reconstruction_error", "Reconstruction error, standardised."),
-                ("inspector_latent_mmd", "Latent kernel distance, standardised."),
-            )
-        )
-        self.threshold = Gauge("inspector_threshold", "A higher score fails.", ["model"], registry=registry)
-        self.promised = Gauge(
-            "inspector_promised_false_reject_rate",
-            "Share of good parts that the threshold rejects at most.",
-            ["model"],
-            registry=registry,
-        )
-        self.drift_mmd = Gauge(
-            "inspector_drift_mmd",
-            "Squared MMD of recent pictures to the normals.",
-            ["model"],
-            registry=registry,
-        )
-        self.drift_p = Gauge(
-            "inspector_drift_p_value", "It falls with drift; 1 before a test.", ["model"], registry=registry
-        )
-        self.invalid = Counter(
-            "inspector_invalid_images", "Pictures at fault, by reason.", ["reason"], registry=registry
-        )
-        self.requests = Counter(
-            "inspector_http_requests", "Answers, by route and status.", ["route", "status"], registry=registry
-        )
-        self.info = Gauge(
-            "inspector_model_info",
-            "1 for each model in memory.",
-            ["model", "version", "digest"],
-            registry=registry,
-        )
-        self.last = Gauge(
-            "inspector_last_inspection_timestamp_seconds",
-            "Unix time; 0 before the first picture.",
-            ["model"],
-            registry=registry,
-        )
-        self.reloads = Counter(
-            "inspector_model_reloads", "Models opened, or refused.", ["result"], registry=registry
-        )
-        self.errors = Counter("inspector_errors", "Errors answered, by code.", ["code"], registry=registry)
-        Gauge("inspector_queue_depth", "Requests that wait.", registry=registry).set_function(queue_depth)
-        self._of_models = (self.threshold, self.promised, self.last, self.drift_mmd, self.drift_p)
-        self._shown: dict[str, str] = {}  # name -> digest of the model that its gauges tell of
-        for stage in STAGES:
-            self.stage.labels(stage)
+            collector(registry=self.registry)
+        self._create_counters()
+        self._create_histograms()
+        self._create_gauges(queue_depth)
+        self._shown: dict[str, str] = {}  # name -> digest of the model that its gauges describe
+        self._components: dict[str, set[str]] = {}  # name -> components that have a series
+
+    def _create_counters(self) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"inspector_{name}", text, labels, registry=self.registry)
+
+        self.inspections = counter("inspections", "Inspected pictures.", "model", "verdict")
+        self.invalid = counter("invalid_images", "Pictures with the verdict invalid, by reason.", "reason")
+        self.requests = counter("http_requests", "HTTP answers, by route and status.", "route", "status")
+        self.reloads = counter("model_reloads", "Models that were opened or refused.", "result")
+        self.errors = counter("errors", "HTTP errors, by problem code.", "code")
         for reason in InvalidReason:
             self.invalid.labels(reason)
         for result in RELOADS:
             self.reloads.labels(result)
-        for code in codes:
-            self.errors.labels(code)
+
+    def _create_histograms(self) -> None:
+        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = SCORES) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+        self.stage = histogram(
+            "inspector_stage_seconds", "Duration of each stage of an inspection.", "stage", buckets=SECONDS
+        )
+        self.score = histogram("inspector_score", "Scores; higher is more anomalous.", "model")
+        self.component_score = histogram(
+            "inspector_component_score",
+            "Scores of each component of a model, standardised; higher is more anomalous.",
+            "model",
+            "component",
+        )
+        self.deprecated = {
+            component: histogram(
+                name, f'Deprecated, use inspector_component_score{{component="{component}"}}.', "model"
+            )
+            for component, name in DEPRECATED.items()
+        }
+        for stage in STAGES:
+            self.stage.labels(stage)
+
+    def _create_gauges(self, queue_depth: Callable[[], float]) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"inspector_{name}", text, labels, registry=self.registry)
+
+        self.threshold = gauge("threshold", "A score above this threshold fails.", "model")
+        self.promised = gauge(
+            "promised_false_reject_rate", "Promised maximum share of good parts that fail.", "model"
+        )
+        self.drift_mmd = gauge(
+            "drift_mmd", "Squared MMD between recent pictures and the held-out normals.", "model"
+        )
+        self.drift_p = gauge(
+            "drift_p_value", "p-value of the drift test; low means drift, 1 before the first test.", "model"
+        )
+        self.last = gauge(
+            "last_inspection_timestamp_seconds",
+            "Unix time of the last inspection; 0 before the first one.",
+            "model",
+        )
+        self.info = gauge("model_info", "1 for each opened model.", "model", "version", "digest")
+        gauge("queue_depth", "Requests that wait for a worker.").set_function(queue_depth)
+
+    def start_at_zero(self, routes: Iterable[str], codes: Iterable[str]) -> None:
+        """Create the series of these routes and problem codes, at 0."""
         for route in routes:
             for status in ("200", "500"):
                 self.requests.labels(route, status)
+        for code in codes:
+            self.errors.labels(code)
 
     def set_models(
         self, detectors: list[Detector], by_name: dict[str, Detector], has: Callable[[str], bool]
     ) -> None:
-        """Say which models are in memory, which of them each name stands for, and whether there is a name.
+        """Update the series of models; call from one thread at a time.
 
-        A name that comes into memory has all its series, counters at 0; of one that there is no more no
-        gauge is left, so that no alert goes on about it.  One thread at a time.
+        Parameters
+        ----------
+        detectors : list of Detector
+            All opened models.
+        by_name : dict
+            The opened model that each name stands for.  A new name gets all its series.
+        has : callable
+            Tells whether a name still exists.  The gauges of a deleted name are removed, so that its alerts
+            resolve, and so are the series of its components.
         """
         self.info.clear()
         for detector in detectors:
@@ -138,29 +149,43 @@ class Metrics:
             if self._shown.get(name) != detector.model.digest:
                 self._show(name, detector)
         for name in [name for name in set(self._shown) - set(by_name) if not has(name)]:
-            del self._shown[name]
-            for gauge in self._of_models:
-                with suppress(KeyError):
-                    gauge.remove(name)
+            self._remove(name)
 
     def _show(self, name: str, detector: Detector) -> None:
+        """Let the series of a name describe this model."""
         for verdict in get_args(Verdict):
             self.inspections.labels(name, verdict)
-        for histogram in (self.score, self.reconstruction, self.latent):
+        for histogram in (self.score, *self.deprecated.values()):
             histogram.labels(name)
         self.threshold.labels(name).set(detector.calibration.threshold)
         self.promised.labels(name).set(detector.calibration.promised_false_reject_rate)
         self.last.labels(name)
         self.drift_mmd.labels(name).set(0)
         self.drift_p.labels(name).set(1)
+        self._show_components(name, set(detector.components))
         self._shown[name] = detector.model.digest
+
+    def _show_components(self, name: str, components: set[str]) -> None:
+        """Create a series for each component of a name, and remove those of an earlier version."""
+        for component in self._components.get(name, set()) - components:
+            _discard(self.component_score, name, component)
+        for component in components:
+            self.component_score.labels(name, component)
+        self._components[name] = components
+
+    def _remove(self, name: str) -> None:
+        """Remove the gauges and the components of a deleted name."""
+        del self._shown[name]
+        self._show_components(name, set())
+        for gauge in (self.threshold, self.promised, self.last, self.drift_mmd, self.drift_p):
+            _discard(gauge, name)
 
     def count(self, inspection: Inspection, waited_seconds: float) -> None:
         """Count one inspected picture."""
         name, took = inspection.model.name, inspection.milliseconds
         self.inspections.labels(name, inspection.verdict).inc()
         self.last.labels(name).set_to_current_time()
-        self._shown.setdefault(name, "")  # a picture may come before, or after, the model is known here
+        self._shown.setdefault(name, "")  # the model may be opened, or deleted, in this very moment
         self.stage.labels("decode").observe(took.decode / 1e3)
         self.stage.labels("queue").observe(waited_seconds)
         if inspection.reason is not None:
@@ -169,17 +194,24 @@ class Metrics:
         self.stage.labels("infer").observe(took.infer / 1e3)
         self.stage.labels("decide").observe(took.decide / 1e3)
         self.score.labels(name).observe(inspection.score or 0.0)
-        components = inspection.components or {}
-        for component, histogram in (("reconstruction", self.reconstruction), ("latent_mmd", self.latent)):
-            if component in components:
-                histogram.labels(name).observe(components[component])
+        for component, score in (inspection.components or {}).items():
+            self._components.setdefault(name, set()).add(component)
+            self.component_score.labels(name, component).observe(score)
+            if component in self.deprecated:
+                self.deprecated[component].labels(name).observe(score)
 
     def note_drift(self, model: ModelId, statistic: float, p_value: float) -> None:
-        """Keep the outcome of the latest drift test, if it is of the version whose gauges are shown."""
+        """Show the latest drift test, unless the gauges describe another version of the model."""
         if self._shown.get(model.name) == model.digest:
             self.drift_mmd.labels(model.name).set(statistic)
             self.drift_p.labels(model.name).set(p_value)
 
     def text(self) -> bytes:
-        """Return what Prometheus scrapes."""
+        """Return the text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+def _discard(metric: Gauge | Histogram, *labels: str) -> None:
+    """Remove a child of a metric, if it exists."""
+    with suppress(KeyError):
+        metric.remove(*labels)

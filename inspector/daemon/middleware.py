@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, security headers, one log line, the counters, and the last net."""
+"""Middleware around every request: request id, security headers, log line, metrics, unexpected errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inspector.daemon.errors import Problem
-from inspector.daemon.logging import say
+from inspector.daemon.errors import INTERNAL, Problem
+from inspector.daemon.logging import log_event, logger
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-SECURITY = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -25,11 +25,12 @@ SECURITY = {
     "Cache-Control": "no-store",
 }
 
-UNKNOWN_ROUTE, INTERNAL = "unknown", "internal"
-QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds: not worth a line
+UNKNOWN_ROUTE = "unknown"
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left before the answer
+QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, so logged only on errors
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware around the application.
 
     Parameters
@@ -38,7 +39,7 @@ class Edge:
     count : callable
         Called as `count(route, status)` for each answer.
     failed : callable
-        Called for each error that nobody foresaw.
+        Called for each unexpected error.
     """
 
     def __init__(self, app: ASGIApp, count: Callable[[str, int], None], failed: Callable[[], None]) -> None:
@@ -53,7 +54,7 @@ class Edge:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         fields: dict[str, Any] = {"request_id": request_id}
-        scope.setdefault("state", {})["log"] = fields
+        scope.setdefault("state", {})["log"] = fields  # routes add fields to the request's log line
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -62,31 +63,37 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in SECURITY.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:  # the last net: whatever nobody foresaw is counted, logged and answered
+        except Exception:  # the edge: unexpected errors are counted, logged and answered
             self._failed()
-            say("unexpected", logging.ERROR, **fields)
-            logging.getLogger("inspector.daemon").exception("traceback", extra={"fields": fields})
+            log_event("unexpected", logging.ERROR, **fields)
+            logger.exception("traceback", extra={"fields": fields})
             if not status:
                 answer = Problem(
-                    500, INTERNAL, "something unexpected happened", "look for the request id in the log"
+                    500,
+                    INTERNAL,
+                    "an unexpected error occurred",
+                    "look for the request id in the daemon's log",
                 )
                 await answer.response()(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-            self._count(route, status or 499)
-            if route not in QUIET or status >= 400:
-                milliseconds = round((perf_counter() - began) * 1e3, 1)
-                say(
-                    "request",
-                    method=scope["method"],
-                    route=route,
-                    status=status or 499,
-                    ms=milliseconds,
-                    **fields,
-                )
+            self._finish(scope["method"], route, status, began, fields)
+
+    def _finish(self, method: str, route: str, status: int, began: float, fields: dict[str, Any]) -> None:
+        """Count the answer and write its log line; status 0 means that the client left before it."""
+        self._count(route, status or CLIENT_CLOSED_REQUEST)
+        if route not in QUIET_ROUTES or status >= 400:
+            log_event(
+                "request",
+                method=method,
+                route=route,
+                status=status or CLIENT_CLOSED_REQUEST,
+                ms=round((perf_counter() - began) * 1e3, 1),
+                **fields,
+            )

@@ -1,4 +1,4 @@
-"""The process: socket, limits and signals around the application."""
+"""The process of the daemon: socket, limits and signals around the application."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ BACKLOG = 512
 
 
 def serve(settings: ServeSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C; what was accepted is answered before it ends.
+    """Serve until SIGTERM or Ctrl-C; accepted requests are answered before the process ends.
 
     Raises
     ------
     UsageError
-        The address cannot be used, or is reachable from elsewhere without a key being asked for.
+        The address cannot be used, or other computers can reach it and no keys are set.
     """
     keys = read_keys(settings.api_keys, settings.api_keys_file)
     if not keys and not settings.allow_anonymous and not _is_loopback(settings.host):
         raise UsageError(
-            f"--host {settings.host} can be reached from elsewhere, and no API keys are set",
-            hint="set INSPECTOR_API_KEYS or --api-keys-file, or say --allow-anonymous",
+            f"--host {settings.host} can be reached from other computers, and no API keys are set",
+            hint="set INSPECTOR_API_KEYS or --api-keys-file, or add --allow-anonymous",
         )
     listening = _listen(settings.host, settings.port)
     logging.configure()
-    Connection.most = raise_file_limit()
+    Connection.max_connections = raise_file_limit()
     service = Service(settings, keys)
     config = uvicorn.Config(
         create_app(service),
@@ -51,24 +51,26 @@ def serve(settings: ServeSettings) -> None:
         backlog=BACKLOG,
     )
     host, port = listening.getsockname()[:2]
-    logging.say("listening", host=host, port=port, workers=service.engine.workers, keys=len(keys.digests))
-    signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, and then raises the signal once more
+    logging.log_event(
+        "listening", host=host, port=port, workers=service.workers.threads, keys=len(keys.digests)
+    )
+    signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, then raises the signal again
     try:
         with listening:
             _Server(config, service).run([listening])
     finally:
-        logging.say("ended")
+        logging.log_event("ended")
 
 
 class _Server(uvicorn.Server):
-    """Tells the service of the end before it waits for what was accepted."""
+    """Drains the service before it waits for accepted requests."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain."""
+        """Shut down."""
         self._service.drain()
         await super().shutdown(sockets)
 

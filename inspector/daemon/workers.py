@@ -1,4 +1,4 @@
-"""Scoring off the event loop: a few threads, and a bounded queue that refuses at once."""
+"""Worker threads that score off the event loop, and a bounded queue that refuses at once."""
 
 from __future__ import annotations
 
@@ -13,57 +13,67 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-_MEMORY = 0.9  # weight of the past in the running mean of a job's duration
+_DECAY = 0.9  # weight of earlier jobs in the running mean of a job's duration
+_FIRST_GUESS_SECONDS = 0.05
 
 
-class FullError(Exception):
-    """There is no room; `retry_after_seconds` is when there probably is."""
+class QueueFullError(Exception):
+    """The queue has no room; `retry_after_seconds` estimates when it will."""
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"no room for {retry_after_seconds} s")
+        super().__init__(f"the queue is full for about {retry_after_seconds} s")
         self.retry_after_seconds = retry_after_seconds
 
 
-class Engine:
-    """Runs jobs in threads; everything but the jobs happens on the event loop, so nothing needs a lock.
+class Workers:
+    """Runs jobs in threads.
+
+    Only the jobs run in threads; everything else happens on the event loop, so no lock is needed.
 
     Parameters
     ----------
-    workers : int
-        Threads; 0 means one for each core.
+    threads : int
+        0 means one for each core.
     queue_size : int
         Jobs that may wait beside those that run.
     """
 
-    def __init__(self, workers: int, queue_size: int) -> None:
-        self.workers = workers or os.cpu_count() or 1
-        self.capacity = self.workers + queue_size
-        self.held = 0
-        self._seconds = 0.05
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
+    def __init__(self, threads: int, queue_size: int) -> None:
+        self.threads = threads or os.cpu_count() or 1
+        self.capacity = self.threads + queue_size
+        self._accepted = 0
+        self._mean_seconds = _FIRST_GUESS_SECONDS
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="score")
 
     @property
     def waiting(self) -> int:
-        """Number of accepted jobs that no thread has begun."""
-        return max(0, self.held - self.workers)
+        """Number of accepted jobs that no thread has started."""
+        return max(0, self._accepted - self.threads)
 
     def check(self) -> None:
-        """Raise `FullError` where a job that came now would be refused."""
-        if self.held >= self.capacity:
-            raise FullError(max(1, math.ceil(self.held * self._seconds / self.workers)))
+        """Raise `QueueFullError` if a job would be refused now."""
+        if self._accepted >= self.capacity:
+            seconds = self._accepted * self._mean_seconds / self.threads
+            raise QueueFullError(max(1, math.ceil(seconds)))
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for one job; `FullError` where there is none."""
+    def slot(self) -> Iterator[None]:
+        """Hold a slot of the queue for one job.
+
+        Raises
+        ------
+        QueueFullError
+            All slots are taken.
+        """
         self.check()
-        self.held += 1
+        self._accepted += 1
         try:
             yield
         finally:
-            self.held -= 1
+            self._accepted -= 1
 
     async def run(self, job: Callable[[], Result]) -> tuple[Result, float]:
-        """Run a job in a thread; return its result and the seconds that it had to wait for one."""
+        """Run a job in a thread; return its result and the seconds that it waited for the thread."""
         submitted = perf_counter()
 
         def timed() -> tuple[Result, float, float]:
@@ -71,9 +81,9 @@ class Engine:
             return job(), began - submitted, perf_counter() - began
 
         result, waited, took = await asyncio.get_running_loop().run_in_executor(self._pool, timed)
-        self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * took
+        self._mean_seconds = _DECAY * self._mean_seconds + (1 - _DECAY) * took
         return result, waited
 
     def close(self) -> None:
-        """Let the threads end after the jobs that they have."""
+        """Wait for the accepted jobs and end the threads."""
         self._pool.shutdown()

@@ -95,6 +95,11 @@ class Detector:
         return self.bundle.manifest
 
     @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the model's components, in the order of the manifest's columns."""
+        return tuple(dict.fromkeys(column.component for column in self.manifest.columns))
+
+    @property
     def calibration(self) -> Calibration:
         """The numbers that turn raw scores into a verdict."""
         return self.bundle.calibration

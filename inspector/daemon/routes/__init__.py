@@ -1,1 +1,1 @@
-"""The daemon's routes, one file for each group."""
+"""The routes of the daemon: one file for each group."""

@@ -24,7 +24,7 @@ import pytest
 
 import inspector
 from inspector.bundle.store import Store
-from inspector.daemon.middleware import Edge
+from inspector.daemon.middleware import RequestMiddleware
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_png
 from tests.inspector.conftest import Command
@@ -288,7 +288,7 @@ def test_open_metrics(store: Store, start: Start) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["--host", "0.0.0.0"], {}, "can be reached from elsewhere"),  # noqa: S104 - that is the point
+        (["--host", "0.0.0.0"], {}, "can be reached from other computers"),  # noqa: S104 - that is the point
         ([], {"INSPECTOR_API_KEYS": "score:short"}, "entry 1 is not SCOPE:KEY"),
         (["--api-keys-file", "missing"], {}, "cannot be read"),
         (["--host", "256.0.0.1", "--allow-anonymous"], {}, "cannot listen on"),
@@ -643,7 +643,9 @@ def test_what_nobody_foresaw_is_counted() -> None:
         raise RuntimeError("nobody foresaw this")
 
     async def ask() -> httpx.Response:
-        edge = Edge(broken, count=lambda *seen: counted.append(seen), failed=lambda: counted.append("failed"))
+        edge = RequestMiddleware(
+            broken, count=lambda *seen: counted.append(seen), failed=lambda: counted.append("failed")
+        )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://x") as client:
             return await client.get("/")
 

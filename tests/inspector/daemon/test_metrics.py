@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from inspector.bundle.store import Store
+from inspector.daemon.metrics import DEPRECATED, Metrics
 from inspector.imaging.encode import encode_png
-from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+from inspector.scoring.detector import Detector
+from tests.inspector.tiny_bundle import COMPONENTS, bad_picture, good_picture, tiny_bundle, tiny_fill
 from tests.serving import Daemon, until
 
 CONFIG = """
@@ -20,6 +23,61 @@ scrape_configs:
   - job_name: inspector
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
+
+
+def values(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """The samples of one name, by their label values."""
+    families = metrics.registry.collect()
+    samples = (sample for family in families for sample in family.samples if sample.name == name)
+    return {tuple(sample.labels.values()): sample.value for sample in samples}
+
+
+def renamed(detector: Detector, old: str, new: str) -> Detector:
+    """The same model with another digest and another name of a component."""
+    columns = tuple(
+        column.model_copy(update={"component": new}) if column.component == old else column
+        for column in detector.manifest.columns
+    )
+    manifest = detector.manifest.model_copy(update={"columns": columns, "version": 2})
+    return Detector(replace(detector.bundle, manifest=manifest, digest="sha256:2"))
+
+
+def test_every_component_of_a_model_has_its_series(tmp_path: Path) -> None:
+    """The manifest names the components: at 0 from the start, each counted, gone with the model."""
+    metrics = Metrics(queue_depth=lambda: 0)
+    detector = Detector(tiny_bundle(tmp_path / "tiny"))
+    assert values(metrics, "inspector_component_score_count") == {}
+    metrics.set_models([detector], {"tiny": detector}, has=lambda _name: True)
+    expected = {("tiny", component): 0.0 for component in COMPONENTS}
+    assert values(metrics, "inspector_component_score_count") == expected
+
+    inspection = detector.score(encode_png(good_picture(7)))
+    metrics.count(inspection, 0.0)
+    assert values(metrics, "inspector_component_score_count") == dict.fromkeys(expected, 1.0)
+    buckets = values(metrics, "inspector_component_score_bucket")
+    assert inspection.components is not None
+    for component, score in inspection.components.items():
+        below = [float(le) for _, name, le in buckets if name == component and float(le) >= score]
+        counted = [float(le) for (_, name, le), count in buckets.items() if name == component and count == 1]
+        assert sorted(counted) == sorted(below)
+    for component, series in DEPRECATED.items():
+        assert values(metrics, f"{series}_count") == {("tiny",): 1}
+        assert values(metrics, f"{series}_bucket") == {
+            ("tiny", le): count for (_, name, le), count in buckets.items() if name == component
+        }
+
+    metrics.set_models([], {}, has=lambda _name: False)
+    assert values(metrics, "inspector_component_score_count") == {}
+
+
+def test_a_new_version_with_other_components(tmp_path: Path) -> None:
+    """A component that the promoted version no longer has loses its series, a new one starts at 0."""
+    metrics = Metrics(queue_depth=lambda: 0)
+    first = Detector(tiny_bundle(tmp_path / "tiny"))
+    for detector in (first, renamed(first, "head", "novelty")):
+        metrics.set_models([detector], {"tiny": detector}, has=lambda _name: True)
+    found = {component for _, component in values(metrics, "inspector_component_score_count")}
+    assert found == {*COMPONENTS, "novelty"} - {"head"}
 
 
 @pytest.fixture

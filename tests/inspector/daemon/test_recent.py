@@ -1,4 +1,4 @@
-"""What the daemon remembers of its inspections, and what it exports."""
+"""The daemon's recent inspections and their export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 
-from inspector.daemon.history import History, export
+from inspector.daemon.export import zip_judged
+from inspector.daemon.recent import RecentInspections
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
@@ -23,35 +24,35 @@ def inspection(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     return Detector(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")).score(GOOD, "a/../part.png")
 
 
-@pytest.mark.parametrize("room", [{"most": 8}, {"most_bytes": 8 * len(GOOD)}])
+@pytest.mark.parametrize("room", [{"max_inspections": 8}, {"max_picture_bytes": 8 * len(GOOD)}])
 def test_what_nobody_judged_keeps_a_quarter_of_the_room(inspection: Inspection, room: dict[str, int]) -> None:
     """However much was judged, the latest pictures can be looked at; of the judged ones the oldest go."""
-    history = History(**room)
+    recent = RecentInspections(**room)
     for _ in range(8):
-        entry = history.get(history.add(inspection, GOOD))
+        entry = recent.get(recent.add(inspection, GOOD))
         assert entry is not None
-        history.judge(entry, "Ann", agrees=True)
+        recent.judge(entry, "Ann", agrees=True)
     for number in range(9, 15):
-        assert history.add(inspection, GOOD) == number
-        entry = history.get(number)
+        assert recent.add(inspection, GOOD) == number
+        entry = recent.get(number)
         assert entry is not None
         assert entry.data == GOOD
-    kept = [entry.id for entry in map(history.get, range(1, 15)) if entry is not None and entry.data]
+    kept = [entry.id for entry in map(recent.get, range(1, 15)) if entry is not None and entry.data]
     assert kept == [3, 4, 5, 6, 7, 8, 13, 14]
 
 
 def test_an_export_is_of_one_moment(inspection: Inspection) -> None:
     """What is said while it is packed changes nothing in it, and what is no picture has no file."""
-    history = History()
+    recent = RecentInspections()
     for data in (GOOD, b"no picture"):
-        entry = history.get(history.add(inspection, data))
+        entry = recent.get(recent.add(inspection, data))
         assert entry is not None
-        history.judge(entry, "Ann", agrees=True)
-    pieces = export(history.judged())
+        recent.judge(entry, "Ann", agrees=True)
+    pieces = zip_judged(recent.judged())
     for number in (1, 2):
-        entry = history.get(number)
+        entry = recent.get(number)
         assert entry is not None
-        history.judge(entry, "Ann", agrees=None)
+        recent.judge(entry, "Ann", agrees=None)
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.namelist() == ["test/good/000001-part.png", "judgements.jsonl"]
         assert archive.read("test/good/000001-part.png") == GOOD

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inspector.daemon.drawing import JPEG_QUALITY, View, render
+from inspector.daemon.rendering import JPEG_QUALITY, View, render
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_jpeg, encode_png
 from inspector.scoring import heatmap

@@ -1,0 +1,81 @@
+"""The routes that score pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import Response
+
+from inspector.daemon.auth import require
+from inspector.daemon.errors import INVALID_STATUS, Problem
+from inspector.daemon.openapi import BATCH_BODY, BATCH_REPLIES, SCORE_BODY, SCORE_REPLIES
+from inspector.daemon.schemas import BatchReply, ScoreQuery, ScoreReply
+from inspector.daemon.scorer import Answer
+from inspector.daemon.service import Service
+from inspector.scoring.inspection import Inspection
+
+
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes to the application."""
+    may_score = require(service.keys, "score")
+
+    @app.post(
+        "/v1/score",
+        dependencies=may_score,
+        response_model=ScoreReply,
+        responses=SCORE_REPLIES,
+        openapi_extra=SCORE_BODY,
+        summary="Score one picture",
+    )
+    async def score(request: Request, query: Annotated[ScoreQuery, Query()]) -> Response:
+        """Return the verdict for one picture: the raw body, or the multipart field `image`."""
+        uploads = await service.scorer.read(request)
+        if len(uploads) > 1:
+            raise Problem(
+                400,
+                "malformed",
+                f"the form has {len(uploads)} pictures",
+                "send several pictures to /v1/score/batch",
+            )
+        (answer,) = await service.scorer.score(uploads, query)
+        _add_to_log(request, [answer])
+        _refuse_undecodable(answer.inspection)
+        headers = {"X-Inspection-Id": str(answer.number)}
+        return Response(answer.content, headers=headers, media_type="application/json")
+
+    @app.post(
+        "/v1/score/batch",
+        dependencies=may_score,
+        response_model=BatchReply,
+        responses=BATCH_REPLIES,
+        openapi_extra=BATCH_BODY,
+        summary="Score several pictures",
+    )
+    async def batch(request: Request, query: Annotated[ScoreQuery, Query()]) -> Response:
+        """Return a verdict for each multipart field `image`, in order; a picture at fault is `invalid`."""
+        uploads = await service.scorer.read(request)
+        answers = await service.scorer.score(uploads, query)
+        _add_to_log(request, answers)
+        content = b'{"results":[' + b",".join(answer.content for answer in answers) + b"]}"
+        return Response(content, media_type="application/json")
+
+
+def _add_to_log(request: Request, answers: list[Answer]) -> None:
+    """Add model and verdicts to the request's log line."""
+    model = answers[0].inspection.model
+    request.state.log.update(
+        model=f"{model.name}@{model.version}", verdicts=[answer.inspection.verdict for answer in answers]
+    )
+
+
+def _refuse_undecodable(inspection: Inspection) -> None:
+    """Refuse a request whose picture cannot be decoded; every other picture gets a verdict."""
+    if inspection.reason is None or INVALID_STATUS[inspection.reason] == 200:
+        return
+    raise Problem(
+        INVALID_STATUS[inspection.reason],
+        inspection.reason,
+        inspection.message or "",
+        "send a PNG, JPEG, WebP, BMP or TIFF file as it was written",
+    )
