@@ -19,7 +19,7 @@ class Trial:
     Attributes
     ----------
     latent_dim, width : int
-    penalty_weight : float
+    regularizer_weight : float
         λ, the weight of the regularizer.
     bundle : str
         Folder of the model.
@@ -31,7 +31,7 @@ class Trial:
 
     latent_dim: int
     width: int
-    penalty_weight: float
+    regularizer_weight: float
     bundle: str
     figures: dict[str, float]
     auroc: float | None = None
@@ -102,7 +102,7 @@ def _count(trials: Sequence[Trial]) -> str:
 
 def chart(trials: Sequence[Trial]) -> str:
     """Draw the held-out error over the latent dimension, a line for each width and λ, as an SVG document."""
-    lines = sorted({(trial.width, trial.penalty_weight) for trial in trials})
+    lines = sorted({(trial.width, trial.regularizer_weight) for trial in trials})
     return line_chart(
         [_line(trials, width, weight) for width, weight in lines],
         title="Squared error of the reconstructions of held-out pictures",
@@ -113,6 +113,6 @@ def chart(trials: Sequence[Trial]) -> str:
 
 
 def _line(trials: Sequence[Trial], width: int, weight: float) -> Line:
-    chosen = [trial for trial in trials if (trial.width, trial.penalty_weight) == (width, weight)]
+    chosen = [trial for trial in trials if (trial.width, trial.regularizer_weight) == (width, weight)]
     points = sorted((trial.latent_dim, trial.error, trial.matches) for trial in chosen)
     return Line(f"width {width}, λ {weight:g}", tuple(points))

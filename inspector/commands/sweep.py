@@ -150,7 +150,7 @@ def sweep(
     rows = [trial.as_dict() for trial in trials]
     advice = {
         "recommended": f"--latent-dim {chosen.latent_dim} --width {chosen.width} "
-        f"--lambda {chosen.penalty_weight:g}",
+        f"--lambda {chosen.regularizer_weight:g}",
         "why": reason,
         "model": printable(chosen.bundle),
         "chart": printable(output / CHART),
@@ -270,7 +270,7 @@ def table(trials: Sequence[Trial]) -> str:
         figures = trial.figures
         p_value = figures.get("prior_match_p_value")
         lines.append(
-            f"{trial.latent_dim:4d}  {trial.width:5d}  {trial.penalty_weight:7g}  {trial.error:14.1f}  "
+            f"{trial.latent_dim:4d}  {trial.width:5d}  {trial.regularizer_weight:7g}  {trial.error:14.1f}  "
             f"{figures['error_reduction']:10.0%}  {'-' if p_value is None else format(p_value, '.3f'):>7}  "
             f"{figures['copy_sharpness'] / max(figures['picture_sharpness'], 1e-12):9.0%}  "
             f"{'-' if trial.auroc is None else format(trial.auroc, '.3f'):>6}"
