@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 Mount = Callable[[str], Path]
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 # Shared machines are slow at times: a deadline would report the machine, not the code.
 settings.register_profile("inspector", deadline=None, derandomize=True)
@@ -81,6 +84,25 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield make
     if disk.exists():
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Fill a folder once for all tests of the session, in whichever process they run; tests only read it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, complete = root / name, root / f"{name}.complete"
+        with FileLock(root / f"{name}.lock"):
+            if not complete.exists():
+                folder.mkdir()
+                fill(folder)
+                complete.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from inspector.demo.dataset import write_dataset
-from tests.benchmarks import article
+from models.article import warm_start
+from tests.benchmarks import article, detection
 from tests.benchmarks.measurement import code, measured
-from tests.benchmarks.request import Effort, Request
+from tests.benchmarks.request import Effort, Request, requests
 from tests.benchmarks.result import Stored
+from tests.conftest import MakeOnce
 
 SMALL = {"image_size": 64, "width": 4}
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(make_once: MakeOnce) -> Path:
     """A folder with one set of small parts, `flange`."""
-    folder = tmp_path_factory.mktemp("data")
-    write_dataset(folder / "flange", train=40, good=6, per_kind=2, size=64)
-    return folder
+    return make_once(
+        "data", lambda folder: write_dataset(folder / "flange", train=40, good=6, per_kind=2, size=64)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +36,26 @@ def request_(data: Path) -> Request:
     return Request(data / "flange", Effort(steps=2), changes=SMALL)
 
 
+def small_requests(options: argparse.Namespace) -> list[Request]:
+    """What the command line asks for, with small networks."""
+    return [replace(one, changes=SMALL) for one in requests(options)]
+
+
+def detection_table(data: Path, results: Path) -> str:
+    """Measure that fit, and baselines, through the command line; return what it prints."""
+    command = [str(data), "--steps", "2", "--results", str(results), "--article-steps", "1"]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
+        patch.setattr(detection, "requests", small_requests)
+        assert detection.main(command) == 0
+    return printed.getvalue()
+
+
 @pytest.fixture(scope="session")
-def results(request_: Request, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the result of that fit; nobody may change it."""
-    folder = tmp_path_factory.mktemp("results")
-    measured(request_, code(), folder)
-    return folder
+def results(data: Path, make_once: MakeOnce) -> Path:
+    """A folder with the result of that fit, and with what the command printed; nobody may change it."""
+    return make_once(
+        "results", lambda folder: (folder / "printed.txt").write_text(detection_table(data, folder))
+    )
 
 
 @pytest.fixture
@@ -46,7 +66,8 @@ def stored(request_: Request, results: Path) -> Stored:
 
 @pytest.fixture(scope="session", autouse=True)
 def _narrow() -> Iterator[None]:
-    """Give the article's network few channels: what is tested does not depend on them."""
+    """Give the article's network few channels and a short warm start; no test depends on either."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(article, "WIDTH", 16)
+        patch.setattr(warm_start, "STEPS", 5)
         yield

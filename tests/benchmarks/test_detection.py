@@ -12,6 +12,7 @@ from models.inspection.detector import FUSED, WEIGHTS
 from models.inspection.options import InspectionOptions
 from tests.benchmarks import ablation, detection, penalties
 from tests.benchmarks.comparison import NAMES
+from tests.benchmarks.conftest import detection_table
 from tests.benchmarks.measurement import code
 from tests.benchmarks.request import Effort, Request, arguments, requests
 from tests.benchmarks.result import Stored, load_all, write
@@ -19,17 +20,16 @@ from tests.benchmarks.result import Stored, load_all, write
 Output = pytest.CaptureFixture[str]
 
 
-def test_a_folder_is_measured_once(data: Path, tmp_path: Path, capsys: Output) -> None:
+def test_a_folder_is_measured_once(data: Path, results: Path) -> None:
     """The second run prints the same table as the first, from its files, with the baselines below."""
-    command = [str(data), "--steps", "1", "--results", str(tmp_path), "--article-steps", "1"]
-    assert detection.main(command) == 0
-    first = capsys.readouterr().out
-    assert detection.main(command) == 0
-    assert capsys.readouterr().out == first
+    first = (results / "printed.txt").read_text()
+    times = {path: path.stat().st_mtime_ns for path in results.rglob("*.json")}
+    assert detection_table(data, results) == first
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*.json")} == times
     measured, beside = first.split("\n\n")
     assert measured.splitlines()[1].split()[:2] == ["flange", "0"]
     assert all(name in beside.splitlines()[0] for name in NAMES)
-    assert len(load_all(tmp_path)) == 1
+    assert len(load_all(results)) == 1
 
 
 def test_an_ablation_compares_with_the_defaults(

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import models
 from calibration.conformal import beta_binomial_interval
+from inspector.errors import DatasetError
 from models import defects
 from tests.benchmarks.measurement import code, measure, measured
 from tests.benchmarks.request import Request
@@ -88,14 +90,24 @@ def test_a_timing_holds_what_differs(stored: Stored) -> None:
     assert not {"fit_seconds", "milliseconds_per_image", "machine", "date"} & set(stored.result)
 
 
-def test_constants_are_changed_for_the_time_of_a_fit(request_: Request, tmp_path: Path) -> None:
-    """A part may change what no option changes: without synthetic defects there is nothing to point at."""
+def test_constants_are_changed_for_the_time_of_a_fit(
+    request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit sees the other value, which the constant loses again, even where the fit fails."""
     before = defects.CORRUPTED_SHARE
+    seen = []
+
+    def fit(*_arguments: object, **_options: object) -> Path:
+        seen.append(defects.CORRUPTED_SHARE)
+        raise DatasetError("no picture", hint="none")
+
+    monkeypatch.setattr(models, "fit", fit)
     changed = replace(request_, constants={"models.defects.CORRUPTED_SHARE": 0.0})
     assert changed.asked("code") != request_.asked("code")
-    found = measure(changed, tmp_path)[0]
+    with pytest.raises(DatasetError):
+        measure(changed, tmp_path)
+    assert seen == [0.0]
     assert before == defects.CORRUPTED_SHARE
-    assert found["steps"] == request_.effort.steps
     same = replace(request_, constants={"models.defects.CORRUPTED_SHARE": before})
     with pytest.raises(AssertionError, match=r"is 0\.8 already"):
         measure(same, tmp_path / "again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from inspector.demo.dataset import render, write_dataset
+from tests.conftest import MakeOnce
 from tests.journey.program import FIT, SIDE, Fitted, run
 
 BAD_FILES = {"empty.png": b"", "notes.png": b"not a picture\n"}
@@ -35,8 +35,8 @@ def write_data(folder: Path) -> None:
     (normal / "half.png").write_bytes(whole[: len(whole) // 2])
 
 
-def fit_once(folder: Path) -> None:
-    """Fit the shared model, and keep what the program said."""
+def fit_flange(folder: Path) -> None:
+    """Fit the shared model, and keep the answer of the command."""
     write_data(folder / "data")
     store = folder / "store"
     ended = run("fit", folder / "data/train/good", "--name", "flange", *FIT, store=store)
@@ -44,15 +44,9 @@ def fit_once(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def fitted(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Fitted:
-    """The shared model; processes that test side by side share it, too."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "journey"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "said.json").exists():
-            fit_once(folder)
+def fitted(make_once: MakeOnce) -> Fitted:
+    """The shared model; nobody may change it."""
+    folder = make_once("journey", fit_flange)
     outcome, said = json.loads((folder / "said.json").read_text())
     return Fitted(folder / "store", folder / "data", outcome, said)
 
