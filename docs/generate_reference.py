@@ -18,7 +18,7 @@ INTRODUCTION = """\
 
 Generated from the code by `make docs`. `inspector` and `python -m inspector` are the same.
 Errors are one line on stderr, `error: …`, followed by `hint: …`; `--debug` shows a traceback as well.
-Standard output carries data only. For exit codes and JSON see [json.md](json.md).
+Standard output carries data only. For exit codes and JSON see [JSON, exit codes, Python](json.md).
 """
 
 
@@ -78,7 +78,7 @@ def section(name: str, command: Any) -> str:
         ]
     rows = [row(p, context) for p in command.params if p.get_help_record(context)]
     if rows:
-        lines += ["| | | default or range |", "|---|---|---|", *rows, ""]
+        lines += ["| name | meaning | default or range |", "|---|---|---|", *rows, ""]
     return "\n".join([*lines, *example(command)])
 
 
