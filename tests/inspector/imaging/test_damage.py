@@ -6,7 +6,6 @@ import contextlib
 import subprocess
 import sys
 import textwrap
-import time
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -125,20 +124,17 @@ def test_variants_that_are_not_read(data: bytes, fragment: str) -> None:
 
 
 def test_bomb(tmp_path: Path) -> None:
-    """A PNG of 30,000 x 30,000 is refused from its header, in milliseconds and without memory."""
+    """A PNG of 30,000 x 30,000 is refused from its header, without memory for its pixels."""
     path = tmp_path / "bomb.png"
     path.write_bytes(bomb_png())
     decode(encoded(scene(), "PNG"))  # what is imported on the first picture is not counted
     tracemalloc.start()
-    started = time.perf_counter()
     error = refused(path, ImageTooLargeError)
-    seconds = time.perf_counter() - started
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert "30000 x 30000 = 900,000,000" in error.message
     assert "80,000,000" in error.message
     assert "INSPECTOR_MAX_PIXELS" in error.hint
-    assert seconds < 0.25
     assert peak_bytes < 4 * path.stat().st_size + 200_000
 
 
