@@ -1,4 +1,4 @@
-"""What the documentation says is what the code does."""
+"""The documentation agrees with the code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _read(page: Path) -> str:
 
 
 def _blocks(text: str, language: str) -> list[str]:
-    """Fenced code blocks of one language; the empty language is a terminal."""
+    """Return the fenced code blocks of one language; the empty language is a terminal."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -68,19 +68,19 @@ def test_decisions_are_short_and_complete(page: Path) -> None:
 
 
 def test_every_decision_is_listed() -> None:
-    """The list of decisions names all of them, numbered without a gap."""
+    """docs/adr/README.md lists every decision, and their numbers have no gap."""
     listed = re.findall(r"\((0\d+-[a-z0-9-]+\.md)\)", _read(DOCS / "adr" / "README.md"))
     assert listed == [page.name for page in DECISIONS]
     assert [int(name[:4]) for name in listed] == list(range(1, len(listed) + 1))
 
 
 def test_command_reference_is_up_to_date() -> None:
-    """docs/reference/cli.md is what `make docs` would write now."""
+    """`make docs` would write docs/reference/cli.md as it is."""
     assert _read(DOCS / "reference" / "cli.md") == _generator().reference()
 
 
 def test_benchmarks_are_up_to_date() -> None:
-    """docs/benchmarks.md and its charts, no more of them, are what `make bench-report` would write now."""
+    """`make bench-report` would write docs/benchmarks.md and its charts as they are, and no further chart."""
     made = report(DOCS / "results")
     assert _read(DOCS / "benchmarks.md") == made.page
     charts = {path.relative_to(DOCS).as_posix(): _read(path) for path in DOCS.glob("images/benchmarks-*.svg")}
@@ -88,7 +88,7 @@ def test_benchmarks_are_up_to_date() -> None:
 
 
 def _invocations() -> Iterator[tuple[str, str]]:
-    """Every line of every terminal block that calls inspector, without its prompt."""
+    """Yield page and command line, without a prompt, for each call of inspector in a terminal block."""
     for page in PAGES:
         if page == DOCS / "reference" / "cli.md":
             continue
@@ -120,7 +120,7 @@ def test_python_in_the_text_is_python(page: Path) -> None:
 
 
 def test_json_reference_shows_every_field() -> None:
-    """The example of one scored picture has exactly the fields of the record, and is one."""
+    """The example of a scored picture is a valid record with exactly the fields of the record."""
     example = json.loads(_blocks(_read(DOCS / "reference" / "json.md"), "json")[0])
     assert list(example) == list(ScoredImage.model_fields)
     assert ScoredImage.model_validate(example).verdict == "fail"
@@ -134,7 +134,7 @@ def test_json_reference_lists_every_reason() -> None:
 
 
 def test_json_reference_lists_every_variable() -> None:
-    """Each setting is listed with its variable, and each number with its default."""
+    """The table of variables lists each setting, and the default of each number."""
     text = _read(DOCS / "reference" / "json.md")
     listed = dict(re.findall(r"^\| `INSPECTOR_(\w+)` \| ([^|]+) \|", text, flags=re.MULTILINE))
     assert set(listed) == {name.upper() for name in Settings.model_fields}
@@ -144,7 +144,7 @@ def test_json_reference_lists_every_variable() -> None:
 
 
 def test_json_reference_lists_every_exit_code() -> None:
-    """Each exit code that the command line knows is listed, and no other."""
+    """The table of exit codes lists exactly the codes of the command line."""
     text = _read(DOCS / "reference" / "json.md")
     table = text[text.index("## Exit codes") : text.index("## Environment")]
     constants = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
@@ -153,14 +153,14 @@ def test_json_reference_lists_every_exit_code() -> None:
 
 
 def test_bundle_reference_is_complete() -> None:
-    """The page on bundles names every file, every suffix, and every number of a calibration."""
+    """The page on bundles names every file, every suffix, and every field of a calibration."""
     text = _read(DOCS / "reference" / "bundle.md")
     expected = {*REQUIRED, *SUFFIXES, *Calibration.model_fields} - {"golden/golden.json"}
     assert [name for name in sorted(expected) if f"`{name}`" not in text] == []
 
 
 def test_architecture_names_every_file() -> None:
-    """The map of the house lists each Python file of the three packages, and no other."""
+    """docs/architecture.md lists exactly the Python files of the three packages."""
     text = _read(DOCS / "architecture.md")
     listed = set(re.findall(r"^\| `((?:inspector|models|calibration)/[\w/.]+)` \|", text, flags=re.MULTILINE))
     present = {_name(path) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
