@@ -113,10 +113,13 @@ def test_commands_in_the_text_exist(page: str, line: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_python_in_the_text_is_python(page: Path) -> None:
-    """Every Python example of every page compiles."""
+def test_python_in_the_text_uses_what_exists(page: Path) -> None:
+    """Every Python example of every page compiles, and imports names that exist."""
     for block in _blocks(_read(page), "python"):
         compile(block, _name(page), "exec")
+        for line in block.splitlines():
+            if line.startswith(("import ", "from ")):
+                exec(line, {})  # noqa: S102  # a line of our own documentation
 
 
 def test_json_reference_shows_every_field() -> None:
