@@ -31,7 +31,7 @@ def open_model(
     reference : str or Path, optional
         `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model without it.
     store : Path, optional
-        The model store; `INSPECTOR_STORE` without it.
+        Folder of the model store; `INSPECTOR_STORE` without it.
     threads : int, optional
         Threads of ONNX Runtime; 0 means one for each core.
 
@@ -42,7 +42,7 @@ def open_model(
     Raises
     ------
     StoreError
-        No such model.
+        There is no such model.
     BundleError
         The model on disk cannot be trusted.
     """
@@ -60,7 +60,7 @@ def open_model(
 
 
 def __getattr__(name: str) -> Any:
-    """Load what takes time to import when it is first asked for."""
+    """Import `Detector` and `Inspection` at their first use, because that takes time."""
     if name == "__version__":
         return import_module("importlib.metadata").version("wae-inspector")
     if name in {"Detector", "Inspection"}:

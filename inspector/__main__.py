@@ -1,4 +1,4 @@
-"""`python -m inspector` is `inspector`."""
+"""`python -m inspector` runs the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several jobs at once: a few threads work on a small window of them, and results come in order."""
+"""Applies a function to many items in threads; results come in order, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WINDOW = 4  # jobs begun ahead of the result that is awaited, per thread: one slow picture stops no thread
+WINDOW = 4  # calls per thread that may run ahead of the next result, so that a slow one stops no thread
 
 
 def cores() -> int:
@@ -26,20 +26,20 @@ def cores() -> int:
 def in_order(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Generator[Result, None, None]:
-    """Apply a function to each item, in threads, and give the results in the order of the items.
+    """Apply a function to each item, in threads, and yield the results in the order of the items.
 
-    Results that are not taken yet are at most `WINDOW` for each thread.  What a call raises is raised
-    where its result would come, after all results before it.  When the iterator is closed, by
-    `contextlib.closing` say, calls that have not begun are dropped, and the others are waited for.
+    At most `WINDOW` results per thread wait to be taken.  An error of a call is raised in place of its
+    result, after all earlier results.  Closing the generator, for example with `contextlib.closing`, drops
+    the calls that have not begun and waits for the others.
 
     Parameters
     ----------
     function : callable
-        Gains from threads as far as it releases Python's lock, as decoders and ONNX Runtime do.
+        Runs in parallel as far as it releases Python's lock, as decoders and ONNX Runtime do.
     items : iterable
-        Taken in the thread that takes the results.
+        Iterated in the thread that takes the results.
     threads : int
-        With one, no thread is started: everything happens when a result is asked for.
+        Number of threads; 1 starts none and calls the function when its result is taken.
 
     Examples
     --------

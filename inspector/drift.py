@@ -1,11 +1,10 @@
-"""Drift: whether new pictures still come from where the normals came from, by a kernel two-sample test."""
+"""Drift: a kernel two-sample test of new pictures against the held-out normals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,20 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from inspector.bundle.folder import Bundle
 from inspector.bundle.reference import heldout_latents
 from inspector.errors import ImageError, TooFewImagesError
-
-if TYPE_CHECKING:
-    from inspector.scoring.detector import Detector
-    from inspector.scoring.preparation import Source
+from inspector.scoring.detector import Detector
+from inspector.scoring.preparation import Source
 
 Floats = NDArray[np.float64]
 
 IMQ_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Those that the auto-encoder is trained with."""
+"""The scales with which the auto-encoder is trained."""
 
 SIGNIFICANCE = 0.01
-"""A p-value below it counts as drift: one false alarm in a hundred tests of pictures like the normals."""
+"""A smaller p-value counts as drift: one false alarm in a hundred tests of pictures without drift."""
 
-_CHUNK_NUMBERS = 2_000_000  # permutations are worked through in chunks of about 16 MB
+_CHUNK_NUMBERS = 2_000_000  # permutations are computed in chunks of about 16 MB
 _BATCH = 16
 
 
@@ -37,10 +34,10 @@ class MmdTest:
     Attributes
     ----------
     statistic : float
-        Unbiased squared MMD; it rises with the distance of the two samples, and is about 0, also
-        below, where they come from one distribution.
+        Unbiased squared MMD; higher for samples that lie further apart.  For two samples from one
+        distribution it is about 0, and may be negative.
     p_value : float
-        `(1 + #{permuted >= statistic}) / (n_permutations + 1)`; it falls as the distance rises.
+        `(1 + #{permuted >= statistic}) / (n_permutations + 1)`; lower for samples that lie further apart.
     reference_rows, rows : int
         Sizes of the two samples.
     """
@@ -52,7 +49,7 @@ class MmdTest:
 
     @property
     def drifted(self) -> bool:
-        """Whether the p-value lies below 0.01."""
+        """True if the p-value is below 0.01."""
         return self.p_value < SIGNIFICANCE
 
 
@@ -60,20 +57,20 @@ def mmd_test(x: ArrayLike, y: ArrayLike, *, n_permutations: int = 1000, seed: in
     """Test whether two samples come from one distribution.
 
     The statistic is the unbiased squared MMD with the inverse multiquadratic kernel summed over seven
-    scales, `k_s(a, b) = s·C / (s·C + ‖a − b‖²)`.  C is the median squared distance of the pooled rows:
-    codes that were averaged over a picture lie much closer together than draws of the prior, from which
-    the training takes its C.  As C does not depend on which row belongs where, the p-value is exact:
+    scales, `k_s(a, b) = s·C / (s·C + ‖a − b‖²)`.  C is the median squared distance of the pooled rows.  The
+    training takes its C from the prior, but latents averaged over a picture lie much closer together than
+    samples of the prior.  C does not depend on which row belongs to which sample, so the p-value is exact:
     under exchangeability it is at most u with probability at most u.
 
     Parameters
     ----------
     x, y : array-like (n, d), (m, d)
-        One row for each picture; n, m >= 2.  Places inside a picture depend on each other and must
-        not be rows.
+        One row per picture; n, m >= 2.  Patches of one picture depend on each other, so they must not be
+        rows.
     n_permutations : int
-        The p-value is at least `1 / (n_permutations + 1)`.
+        Number of random permutations; the p-value is at least `1 / (n_permutations + 1)`.
     seed : int
-        Of the permutations.
+        Seed of the permutations.
 
     Returns
     -------
@@ -110,7 +107,7 @@ def mmd_test(x: ArrayLike, y: ArrayLike, *, n_permutations: int = 1000, seed: in
     rng = np.random.default_rng(seed)
     chunk = max(1, _CHUNK_NUMBERS // (n + m))
     reached = 0
-    # Two ways of adding up the same numbers may differ in the last digits, and a tie counts as reached.
+    # Sums of the same numbers in another order may differ in the last digits; a tie counts as reached.
     limit = statistic - 1e-9 * max(1.0, abs(statistic))
     for start in range(0, n_permutations, chunk):
         count = min(chunk, n_permutations - start)
@@ -129,12 +126,12 @@ def _rows(name: str, values: ArrayLike) -> Floats:
 
 
 def _kernel(rows: Floats) -> Floats:
-    """Sum of the seven kernels between all rows, (N, N), with a diagonal of 0."""
-    centred = rows - rows.mean(0)  # distances stay, and their digits, too
+    """Return the sum of the seven kernels between all rows, (N, N), with a diagonal of 0."""
+    centred = rows - rows.mean(0)  # keeps the distances, and more of their digits
     square = np.einsum("ij,ij->i", centred, centred)
     distances = np.maximum(square[:, np.newaxis] + square - 2 * centred @ centred.T, 0)
     typical = float(np.median(distances[np.triu_indices(len(rows), 1)]))
-    if typical <= 0:  # most rows are copies of each other
+    if typical <= 0:  # most rows are equal
         typical = float(distances.mean()) or 1.0
     total = np.zeros_like(distances)
     for scale in IMQ_SCALES:
@@ -144,7 +141,7 @@ def _kernel(rows: Floats) -> Floats:
 
 
 def _mmd(kernel: Floats, belongs: Floats, n: int, m: int) -> Floats:
-    """Unbiased squared MMD of each partition: `belongs` (P, n + m) is 1 for the n rows of x, else 0."""
+    """Return the unbiased squared MMD of P partitions; `belongs` (P, n + m) is 1 for rows of x, else 0."""
     within_x = np.einsum("pi,pi->p", belongs @ kernel, belongs)
     with_all = belongs @ kernel.sum(1)
     between = with_all - within_x
@@ -155,7 +152,7 @@ def _mmd(kernel: Floats, belongs: Floats, n: int, m: int) -> Floats:
 def latents(
     detector: Detector, sources: Sequence[Source], progress: Callable[[int, int], None] | None = None
 ) -> tuple[NDArray[np.float32], int]:
-    """Codes of pictures, averaged over places.
+    """Return the latents of pictures, averaged over patches.
 
     Parameters
     ----------
@@ -167,7 +164,7 @@ def latents(
     Returns
     -------
     float32 (n, d), int
-        One row for each picture that could be read, and how many could not.
+        One row per readable picture, and the number of unreadable pictures.
     """
     found: list[NDArray[np.float32]] = []
     batch: list[NDArray[np.uint8]] = []
@@ -187,12 +184,12 @@ def latents(
 
 
 def compare(bundle: Bundle, rows: NDArray[np.floating]) -> MmdTest:
-    """Test codes (n, d) against those of the held-out normals that a model was calibrated with.
+    """Test latents (n, d) against those of the held-out normals that calibrated the model.
 
     Raises
     ------
     TooFewImagesError
-        There are so few pictures that no outcome could count as drift.
+        With so few pictures no outcome could count as drift.
     """
     reference = heldout_latents(bundle)
     least = fewest(len(reference))
@@ -207,10 +204,17 @@ def compare(bundle: Bundle, rows: NDArray[np.floating]) -> MmdTest:
 
 
 def fewest(reference: int) -> int | None:
-    """Return the fewest pictures that can show drift against so many normals; None where 1,000 cannot.
+    """Return the smallest number of pictures that can show drift; None if 1,000 pictures cannot.
 
-    Among all ways to split the pooled pictures, the observed one must be rarer than 1 in 200: twice as
-    rare as the p-value that counts as drift.
+    Parameters
+    ----------
+    reference : int
+        Number of held-out normals.
+
+    Notes
+    -----
+    The pooled pictures must have at least 200 splits into samples of these sizes, twice as many as a p-value
+    of 0.01 needs.
     """
     if reference < 2:
         return None

@@ -1,8 +1,8 @@
-"""Everything inspector raises on purpose.
+"""The tree of all errors that inspector raises on purpose.
 
     InspectorError
     ├── UsageError                 an option or argument is out of its range
-    ├── ImageError                 the picture is at fault; `reason` says how
+    ├── ImageError                 the picture is at fault; `reason` says why
     │   ├── EmptyImageError            0 bytes
     │   ├── UnknownFormatError         not an image type that is read
     │   ├── TruncatedImageError        the file ends too early, or is damaged
@@ -12,27 +12,28 @@
     ├── DatasetError               a folder of pictures cannot be used
     │   ├── NoImagesError              no picture in it
     │   ├── TooFewImagesError          not enough pictures for what was asked
-    │   └── BadImagesError             damaged pictures, and `--strict` was given
+    │   └── BadImagesError             damaged pictures, with `--strict`
     ├── BundleError                a model on disk cannot be trusted
-    │   ├── MissingFileError           a file of it is gone
-    │   ├── DigestMismatchError        a byte of it changed
-    │   ├── ForbiddenFileError         something that could run code lies in it
+    │   ├── MissingFileError           a file is missing
+    │   ├── DigestMismatchError        a byte has changed
+    │   ├── ForbiddenFileError         a file that does not belong to it, such as a pickle
     │   ├── SchemaVersionError         written by another generation of inspector
-    │   └── GoldenMismatchError        this machine does not reproduce its scores
-    ├── StoreError                 the model store
+    │   └── GoldenMismatchError        this machine does not reproduce the golden scores
+    ├── StoreError                 the model store cannot do what was asked
     │   ├── ModelNotFoundError         no such name or version
-    │   ├── NoCurrentModelError        nothing was fitted yet
+    │   ├── NoCurrentModelError        no model was fitted or promoted yet
     │   ├── StoreBusyError             another process holds the lock
     │   └── StorageError               disk full, read-only or not permitted
-    ├── MissingExtraError          a package of an optional extra is not installed
-    └── TrainingError              a fit cannot end well
+    ├── MissingExtraError          a package is not installed, or another one hides it
+    └── TrainingError              a fit failed
         ├── BudgetError                the time budget is too short to train in
-        ├── DivergedError              the loss is no longer a number
+        ├── DivergedError              the loss is no longer a finite number
         ├── ResumeError                the checkpoint does not fit the request
         └── ParityError                the exported graphs do not score as the trained ones
 
-Each error says what is wrong, with which value and what would be allowed; `hint` says what to do
-next.  The tree knows neither exit codes nor HTTP: `inspector.commands.exits` maps branches to both.
+A message says what is wrong, which value, and what is allowed; `hint` says what to do next.  The tree knows
+neither exit codes nor HTTP: `inspector.commands.exits` maps its branches to exit codes, and
+`inspector.daemon.errors` maps its classes to HTTP answers.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class UnknownFormatError(ImageError):
 
 
 class TruncatedImageError(ImageError):
-    """The picture ends too early or is damaged."""
+    """The file ends too early, or is damaged."""
 
     reason = InvalidReason.TRUNCATED
 
@@ -127,11 +128,11 @@ class NoImagesError(DatasetError):
 
 
 class TooFewImagesError(DatasetError):
-    """Fewer pictures than a model can be learned or calibrated from."""
+    """Too few pictures to train or calibrate a model."""
 
 
 class BadImagesError(DatasetError):
-    """Damaged pictures among the good ones while `--strict` was given."""
+    """There are damaged pictures, and `--strict` was given."""
 
 
 class BundleError(InspectorError):
@@ -139,11 +140,11 @@ class BundleError(InspectorError):
 
 
 class MissingFileError(BundleError):
-    """A file that the manifest lists, or the manifest itself, is not there."""
+    """The manifest, or a file that it lists, is missing."""
 
 
 class DigestMismatchError(BundleError):
-    """A file's bytes are not the ones that were written."""
+    """The bytes of a file differ from its digest."""
 
 
 class ForbiddenFileError(BundleError):
@@ -179,11 +180,11 @@ class StorageError(StoreError):
 
 
 class MissingExtraError(InspectorError):
-    """A package of an optional extra is not installed."""
+    """A package is not installed, or another package of the same name hides it."""
 
 
 class TrainingError(InspectorError):
-    """A fit cannot end well."""
+    """A fit failed."""
 
 
 class BudgetError(TrainingError):

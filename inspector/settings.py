@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen `Settings`."""
+"""Settings from the environment, read once into one frozen record."""
 
 from __future__ import annotations
 
@@ -6,140 +6,130 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from inspector.errors import UsageError
 from inspector.imaging.files import MAX_BYTES
 from inspector.imaging.header import MAX_PIXELS
 
 PREFIX = "INSPECTOR_"
-PATHS = {"store", "api_keys_file"}
 
-ALLOWED = {
-    "store": "the path of a folder",
-    "max_pixels": "a whole number from 1024",
-    "max_bytes": "a whole number from 1",
-    "threads": "a whole number from 0 (one for each core) to 1024",
-    "debug": "1 or 0",
-    "host": "an address",
-    "port": "a whole number from 0 to 65535",
-    "model": "NAME, NAME@VERSION or a path",
-    "workers": "a whole number from 0 (one for each core) to 256",
-    "queue_size": "a whole number from 1 to 100000",
-    "max_model_bytes": "a whole number from 1",
-    "body_seconds": "a number above 0",
-    "api_keys": "SCOPE:KEY, separated by commas",
-    "api_keys_file": "the path of a file",
-    "metrics_open": "1 or 0",
-    "allow_anonymous": "1 or 0",
-}
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+_COUNT = "a whole number from {} to {}".format
+_FLAG = "1 or 0"
 
 
 def default_store() -> Path:
-    """Return the platform's place for a person's application data."""
+    """Return the platform's folder for a person's application data."""
     from platformdirs import user_data_path
 
     return user_data_path("inspector", appauthor=False)
 
 
 class Settings(BaseModel):
-    """What `INSPECTOR_*` variables say; an unset or empty variable means the default.
+    """The settings of every command; an unset or empty variable means the default.
+
+    The description of each field says which values are allowed.
 
     Attributes
     ----------
     store : Path
         `INSPECTOR_STORE`, the folder that holds the models.
     max_pixels : int
-        `INSPECTOR_MAX_PIXELS`, width times height that a picture may have at most.
+        `INSPECTOR_MAX_PIXELS`, the largest width times height of a picture.
     max_bytes : int
-        `INSPECTOR_MAX_BYTES`, bytes that an image file may have at most.
+        `INSPECTOR_MAX_BYTES`, the largest image file.
     threads : int
         `INSPECTOR_THREADS`, cores to use; 0 means all of them.
     debug : bool
-        `INSPECTOR_DEBUG`, shows tracebacks as `--debug` does.
+        `INSPECTOR_DEBUG` shows tracebacks, as `--debug` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    store: Path = Field(default_factory=default_store)
-    max_pixels: int = Field(default=MAX_PIXELS, ge=1024)
-    max_bytes: int = Field(default=MAX_BYTES, ge=1)
-    threads: int = Field(default=0, ge=0, le=1024)
-    debug: bool = False
+    store: UserPath = Field(default_factory=default_store, description="the path of a folder")
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1024, description="a whole number from 1024")
+    max_bytes: int = Field(default=MAX_BYTES, ge=1, description="a whole number from 1")
+    threads: int = Field(default=0, ge=0, le=1024, description=_COUNT("0 (one for each core)", 1024))
+    debug: bool = Field(default=False, description=_FLAG)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, file: Path | None = None) -> Self:
-        """Read `INSPECTOR_STORE`, `INSPECTOR_PORT`, … from `environ`, and what it leaves out from a file.
+        """Read `INSPECTOR_STORE`, `INSPECTOR_PORT`, … from `environ`, and unset ones from a file.
 
         Parameters
         ----------
         environ : mapping
+            The environment.
         file : Path, optional
-            TOML with the same names, in small letters and without the prefix.
+            TOML with the same names in lower case, without the prefix.
 
         Raises
         ------
         UsageError
-            A value is not allowed; the message names its place, the value, and what is allowed.
+            A value is not allowed; the message names the variable, the value, and the allowed values.
         """
-        found = {
-            name: (value, f"{name} in {file}") for name, value in _read(file, set(cls.model_fields)).items()
-        }
+        found = {name: (value, f"{name} in {file}") for name, value in _read(file, cls.model_fields).items()}
         for name in cls.model_fields:
             variable = PREFIX + name.upper()
             if environ.get(variable, "").strip():
                 found[name] = (environ[variable], variable)
-        values = {name: value for name, (value, _) in found.items()}
-        for name in PATHS & values.keys():
-            values[name] = Path(str(values[name])).expanduser()
         try:
-            return cls.model_validate(values)
+            return cls.model_validate({name: value for name, (value, _) in found.items()})
         except ValidationError as exc:
             name = str(exc.errors()[0]["loc"][0])
             value, where = found[name]
             raise UsageError(
-                f"{where} is {value!r}; allowed is {ALLOWED[name]}", hint=f"unset {where} for the default"
+                f"{where} is {value!r}; allowed is {cls.model_fields[name].description}",
+                hint=f"unset {where} for the default",
             ) from exc
 
 
 class ServeSettings(Settings):
-    """What the daemon needs beside them.
+    """The settings of `inspector serve`: those of every command, and those of the daemon.
 
     Attributes
     ----------
+    threads : int
+        Threads for one picture; 1 by default, because other pictures are scored at the same time.
     host, port : str, int
-        Where it listens.
+        The address to listen on.
     model : str or None
-        The model of requests that name none; the store's current one without it.
-    workers, queue_size : int
-        Threads that score (0: one for each core), and requests that may wait for one.
+        The model of requests that name none; the store's current model without it.
+    workers : int
+        Threads that score; 0 means one for each core.
+    queue_size : int
+        Requests that may wait for a worker.
     max_model_bytes : int
-        Memory that opened models may take; the default one stays in any case.
+        Memory for opened models; the default model stays open in any case.
     body_seconds : float
-        A sender that needs longer is given up.
+        Time for a sender to send a request body; a slower sender is refused.
     api_keys, api_keys_file : str, Path
-        `SCOPE:KEY` words, and a file with one on each line.
-    metrics_open, allow_anonymous : bool
-        Whether `/metrics`, or everything, is open without a key.
+        `SCOPE:KEY` words, and a file with one word on each line.
+    metrics_open : bool
+        Leave `/metrics` open without a key.
+    allow_anonymous : bool
+        Leave every route open without a key.
     """
 
-    threads: int = Field(default=1, ge=0, le=1024)  # of one picture: others are scored beside it
-    host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=0, le=65535)
-    model: str | None = None
-    workers: int = Field(default=0, ge=0, le=256)
-    queue_size: int = Field(default=64, ge=1, le=100_000)
-    max_model_bytes: int = Field(default=2**30, ge=1)
-    body_seconds: float = Field(default=30.0, gt=0)
-    api_keys: str | None = Field(default=None, repr=False)
-    api_keys_file: Path | None = None
-    metrics_open: bool = False
-    allow_anonymous: bool = False
+    threads: int = Field(default=1, ge=0, le=1024, description=_COUNT("0 (one for each core)", 1024))
+    host: str = Field(default="127.0.0.1", description="an address")
+    port: int = Field(default=8080, ge=0, le=65535, description=_COUNT(0, 65535))
+    model: str | None = Field(default=None, description="NAME, NAME@VERSION or a path")
+    workers: int = Field(default=0, ge=0, le=256, description=_COUNT("0 (one for each core)", 256))
+    queue_size: int = Field(default=64, ge=1, le=100_000, description=_COUNT(1, 100000))
+    max_model_bytes: int = Field(default=2**30, ge=1, description="a whole number from 1")
+    body_seconds: float = Field(default=30.0, gt=0, description="a number above 0")
+    api_keys: str | None = Field(default=None, repr=False, description="SCOPE:KEY, separated by commas")
+    api_keys_file: UserPath | None = Field(default=None, description="the path of a file")
+    metrics_open: bool = Field(default=False, description=_FLAG)
+    allow_anonymous: bool = Field(default=False, description=_FLAG)
 
 
-def _read(file: Path | None, known: set[str]) -> dict[str, Any]:
+def _read(file: Path | None, known: Mapping[str, object]) -> dict[str, Any]:
     if file is None:
         return {}
     try:
@@ -150,13 +140,13 @@ def _read(file: Path | None, known: set[str]) -> dict[str, Any]:
         ) from exc
     for name in sorted(found.keys() - known):
         raise UsageError(
-            f"--config {file} sets {name!r}, which is not known", hint=f"known are {sorted(known)}"
+            f"--config {file} sets {name!r}, which is not a setting", hint=f"settings are {sorted(known)}"
         )
     return found
 
 
 def is_debugging(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether `INSPECTOR_DEBUG` asks for tracebacks; False where the environment itself is at fault."""
+    """Return whether `INSPECTOR_DEBUG` asks for tracebacks; False if the environment itself is invalid."""
     try:
         return Settings.from_environment(environ).debug
     except UsageError:
@@ -164,5 +154,5 @@ def is_debugging(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def wants_colour(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a terminal may be coloured: `NO_COLOR` is unset and `TERM` is not `dumb`."""
+    """Return whether a terminal may be coloured: `NO_COLOR` is unset and `TERM` is not `dumb`."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

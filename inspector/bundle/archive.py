@@ -1,4 +1,4 @@
-"""One model as one file: an uncompressed tar whose members are exactly those of a bundle."""
+"""A model as one file: an uncompressed tar with the files of a bundle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HINT = "export the model again and copy the file in binary mode"
 
 
 def pack(bundle: Bundle, output: Path) -> None:
-    """Write a bundle as one file, completely or not at all; the same bundle makes the same bytes."""
+    """Write a bundle as one file, completely or not at all; the same bundle gives the same bytes."""
     import tarfile
 
     buffer = io.BytesIO()
@@ -39,14 +39,14 @@ def pack(bundle: Bundle, output: Path) -> None:
 
 
 def read_manifest(file: Path) -> Manifest:
-    """Read what the model in `file` says of itself; nothing is unpacked.
+    """Read the manifest of the model in `file`; nothing is unpacked.
 
     Raises
     ------
     UsageError
-        There is no such file.
+        The file does not exist.
     BundleError
-        It is not an exported model, or is damaged.
+        The file is not an exported model, or is damaged.
     """
     with _opened(file) as tar:
         return _manifest(tar, file)[0]
@@ -55,8 +55,8 @@ def read_manifest(file: Path) -> Manifest:
 def unpack(file: Path, folder: Path) -> None:
     """Write the files of an exported model into an empty folder.
 
-    Only regular files that the manifest lists, of the size that it says, are taken; names are plain
-    and relative, so nothing is ever written outside of `folder`.
+    A member must be a regular file that the manifest lists with this size.  Names are plain and relative, so
+    nothing is written outside `folder`.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def unpack(file: Path, folder: Path) -> None:
 
 @contextmanager
 def named_after(file: Path, folder: Path) -> Iterator[None]:
-    """Let errors speak of the file that a person knows, not of the folder it is unpacked to."""
+    """Let messages of errors name `file`, which the person knows, instead of the temporary `folder`."""
     try:
         yield
     except BundleError as exc:
@@ -95,7 +95,7 @@ def _opened(file: Path) -> Iterator[TarFile]:
         with storage_errors(file), tarfile.open(file, mode="r:") as tar:
             yield tar
     except (tarfile.TarError, EOFError, ValueError) as exc:
-        raise BundleError(f"{file} is no exported model, or is damaged: {exc}", hint=_HINT) from exc
+        raise BundleError(f"{file} is not an exported model, or is damaged: {exc}", hint=_HINT) from exc
 
 
 def _manifest(tar: TarFile, file: Path) -> tuple[Manifest, bytes]:
@@ -111,7 +111,7 @@ def _manifest(tar: TarFile, file: Path) -> tuple[Manifest, bytes]:
 
 
 def _checked(tar: TarFile, file: Path, manifest: Manifest) -> dict[str, TarInfo]:
-    """Members by name, once each of them is what the manifest says."""
+    """Return the members by name, each checked against the manifest."""
     members: dict[str, TarInfo] = {}
     for member in tar.getmembers():
         if member.name == MANIFEST and MANIFEST not in members:
@@ -139,7 +139,7 @@ def _is_regular(member: TarInfo) -> bool:
 
 def _extract(tar: TarFile, member: TarInfo, target: Path) -> None:
     stream = tar.extractfile(member)
-    if stream is None:  # only for members that `_checked` refuses
+    if stream is None:  # `_checked` refuses such members
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as output:

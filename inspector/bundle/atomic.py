@@ -1,4 +1,4 @@
-"""Writing that either happens completely or not at all."""
+"""Atomic writing: a file or folder is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DENIED = {errno.EACCES, errno.EPERM}
 
 
 def storage_error(path: Path, exc: OSError) -> StorageError:
-    """Say in one line why `path` could not be written or read, and what to do about it."""
+    """Return an error that says why `path` could not be written or read, and what to do next."""
     if exc.errno in _FULL:
         return StorageError(
             f"no space left for {path}: {_free(path)} free",
@@ -40,7 +40,7 @@ def storage_error(path: Path, exc: OSError) -> StorageError:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn each `OSError` of the block into a `StorageError`, naming its file or else `path`."""
+    """Turn an `OSError` of the block into a `StorageError` that names its file, or else `path`."""
     try:
         yield
     except OSError as exc:
@@ -50,7 +50,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _free(path: Path) -> str:
-    """Free space of the disk that `path` lies on, or will lie on."""
+    """Return the free space of the disk that holds, or will hold, `path`."""
     for folder in (path, *path.parents):
         with suppress(OSError):
             return f"{shutil.disk_usage(folder).free / 1e6:.1f} MB"
@@ -58,19 +58,19 @@ def _free(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Ask the operating system to bring a file's bytes, or a folder's entries, onto the disk."""
+    """Ask the operating system to write a file's bytes, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as exc:
-        if exc.errno != errno.EINVAL:  # what network disks answer for a folder
+        if exc.errno != errno.EINVAL:  # network disks answer this for a folder
             raise
     finally:
         os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:
-    """`sync` everything in `folder`, deepest first, and `folder` itself."""
+    """Call `sync` for all entries of `folder`, deepest first, and for `folder`."""
     for path in sorted(folder.rglob("*"), reverse=True):
         sync(path)
     sync(folder)
@@ -87,16 +87,16 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     Parameters
     ----------
     path : Path
-        Its folder exists.
+        A file in a folder that exists.
     content : bytes
-        All that the file shall hold.
+        The whole content of the file.
     durable : bool
-        Wait until the disk has it, so that it outlives a power cut.
+        Wait for the disk, so that the file survives a power cut.
 
     Raises
     ------
     StorageError
-        The disk is full, read-only or not permitted; `path` is as it was before.
+        The disk is full, read-only or not permitted; `path` is unchanged.
     """
     temporary = temporary_sibling(path)
     with storage_errors(path):
@@ -110,13 +110,13 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
             if durable:
                 sync(path.parent)
         finally:
-            # After the replacement there is nothing of that name any more.
+            # After the replacement the temporary name no longer exists.
             with suppress(OSError):
                 temporary.unlink()
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:
-    """Replace several files: none of them where one cannot be written.
+    """Replace several files, or none of them if one cannot be written.
 
     Raises
     ------
@@ -132,13 +132,13 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             with storage_errors(path):
                 temporary.replace(path)
     finally:
-        for temporary in temporaries.values():  # those that replaced a file are gone
+        for temporary in temporaries.values():  # a temporary that replaced its file no longer exists
             with suppress(OSError):
                 temporary.unlink()
 
 
 def check_writable(path: Path) -> None:
-    """Find out whether a file can be written at `path` before the work that makes it.
+    """Check that a file can be written at `path`, before the work that makes the file.
 
     Raises
     ------
@@ -153,10 +153,9 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """Give a temporary sibling to fill; it becomes `target` when the block ends well.
+    """Yield a temporary folder to fill; it becomes `target` when the block ends without an error.
 
-    Nothing is left behind when the block raises, whatever it raises.  A target that exists and is
-    not empty is never replaced.
+    If the block raises, nothing is left behind.  A target that exists and is not empty is never replaced.
 
     Raises
     ------
@@ -188,16 +187,16 @@ def locked(path: Path, what: str, seconds: float) -> Iterator[None]:
     Parameters
     ----------
     path : Path
-        Its folder is made if it is not there.
+        The lock file; its folder is made if needed.
     what : str
-        What it protects, for the message.
+        Name of the protected object, for the message.
     seconds : float
-        How long to wait for another process.
+        Time to wait for another process.
 
     Raises
     ------
     StoreBusyError
-        Another process still holds it.
+        Another process still holds the lock.
     StorageError
         The disk is full, read-only or not permitted.
     """
@@ -220,7 +219,7 @@ def locked(path: Path, what: str, seconds: float) -> Iterator[None]:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what writers that died left in `folder`; the caller holds the lock on it."""
+    """Remove the temporary files of killed writers from `folder`; the caller holds its lock."""
     for path in folder.glob(f"{TEMPORARY}*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -229,9 +228,9 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Let `target` share the bytes of `source`, or copy them where the disk cannot share.
+    """Hard-link `target` to `source`, or copy the file if the disk has no links.
 
-    Only for files that nobody changes in place, as those of a bundle are.
+    Use it only for files that are never changed in place, such as those of a bundle.
     """
     try:
         os.link(source.resolve(), target)

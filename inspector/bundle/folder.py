@@ -1,4 +1,4 @@
-"""A model on disk: a folder whose manifest lists every file in it with size and digest."""
+"""The bundle: a folder whose manifest lists every file in it with size and digest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from inspector.types import Record
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
 GRAPH = "detector.onnx"
-INT8_GRAPH = "detector.int8.onnx"  # only where the manifest says so
+INT8_GRAPH = "detector.int8.onnx"  # only if the manifest says that it ships
 INT8_GOLDEN = "golden/int8.json"
 REFERENCE = "reference.npz"
 REQUIRED = (
@@ -52,18 +52,18 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model on disk that was found to be what its manifest says.
+    """A model on disk, checked against its manifest.
 
     Attributes
     ----------
     path : Path
-        Its folder.
+        Folder of the bundle.
     manifest : Manifest
-        What it says of itself.
+        Content of `manifest.json`.
     calibration : Calibration
-        The numbers that make a verdict.
+        Content of `calibration.json`.
     digest : str
-        `sha256:` and the digest of `manifest.json`, which in turn holds the digest of everything else.
+        `sha256:` and the digest of `manifest.json`, which holds the digests of all other files.
     """
 
     path: Path
@@ -73,19 +73,19 @@ class Bundle:
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True) -> Bundle:
-        """Read a bundle, and check every file in it.
+        """Read a bundle and check every file in it.
 
         Parameters
         ----------
         path : Path
-            The folder.
+            Folder of the bundle.
         verify : bool
-            Read every file and compare its digest; without it only names and sizes are compared.
+            Compare the digest of every file; otherwise only names and sizes are compared.
 
         Raises
         ------
         BundleError
-            One of its leaves says what is wrong with which file.
+            The message names the file and what is wrong with it.
         StorageError
             A file may not be read.
         """
@@ -103,20 +103,20 @@ def write_bundle(target: Path, fill: Fill) -> Bundle:
     Parameters
     ----------
     target : Path
-        Does not exist yet, or is an empty folder.
+        A path that does not exist, or an empty folder.
     fill : callable
-        Writes all files but the manifest into the folder that it is given, and returns the manifest;
-        its `files` are overwritten with what lies in the folder.
+        Writes all files but the manifest into the folder that it is given, and returns the manifest.  Its
+        `files` are replaced by the files in the folder.
 
     Returns
     -------
     Bundle
-        As read back from disk.
+        Read back from the disk.
 
     Raises
     ------
     UsageError
-        There is something at `target`.
+        `target` exists.
     StorageError
         The disk is full, read-only or not permitted.
     """
@@ -128,7 +128,7 @@ def write_bundle(target: Path, fill: Fill) -> Bundle:
 
 
 def refuse_existing(target: Path) -> None:
-    """Raise `UsageError` when a bundle cannot be written at `target`, before any work is done."""
+    """Raise `UsageError` if a bundle cannot be written at `target`; call it before any work is done."""
     if target.is_dir() and not any(target.iterdir()):
         return
     if target.exists() or target.is_symlink():
@@ -139,7 +139,7 @@ def refuse_existing(target: Path) -> None:
 
 
 def seal(folder: Path, draft: Manifest) -> None:
-    """Write the manifest that lists everything else in `folder`."""
+    """Write the manifest that lists all other files in `folder`."""
     files = {
         name: FileEntry(sha256=file_sha256(folder / name), size_bytes=(folder / name).stat().st_size)
         for name in sorted(_walk(folder))
@@ -156,17 +156,17 @@ def file_sha256(path: Path) -> str:
 
 
 def digest_of(content: bytes) -> str:
-    """Return the digest by which a model is known, `sha256:…`, from its manifest's bytes."""
+    """Return the digest of a model, `sha256:…`, from the bytes of its manifest."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a bundle may hold a file of this relative name: no `..`, no root, a harmless suffix."""
+    """Return whether a bundle may hold a file of this relative name: no `..`, no root, an allowed suffix."""
     return _PLAIN_NAME.fullmatch(name) is not None and Path(name).suffix in SUFFIXES
 
 
 def parse_manifest(content: bytes, path: Path) -> Manifest:
-    """Turn the bytes of a manifest into the record; the schema version is looked at first."""
+    """Parse the bytes of a manifest; the schema version is checked first."""
     fields = _parse_json(content, path)
     version = fields.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -232,7 +232,7 @@ def _check_file(path: Path, entry: FileEntry, *, verify: bool) -> None:
 
 
 def _walk(folder: Path, prefix: str = "") -> Iterator[str]:
-    """Relative names of everything in a bundle; what is neither file nor folder is forbidden."""
+    """Yield the relative names of all files in a bundle; refuse entries that are neither file nor folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = prefix + entry.name
@@ -253,7 +253,7 @@ def _forbidden(folder: Path, name: str) -> ForbiddenFileError:
 
 
 def _check_calibration(path: Path, manifest: Manifest, calibration: Calibration) -> None:
-    """Refuse numbers that do not fit the graph's columns."""
+    """Refuse a calibration that does not fit the columns of the graph."""
     columns = len(manifest.columns)
     components = {column.component for column in manifest.columns}
     if len(calibration.center) != columns or len(calibration.scale) != columns:
@@ -274,13 +274,13 @@ def _check_calibration(path: Path, manifest: Manifest, calibration: Calibration)
 
 
 def _fit_weights(calibration: Calibration) -> bool:
-    """Whether there is a weight above 0 for each fused component, or none at all."""
+    """Return whether there is a weight above 0 for each fused component, or no weight at all."""
     weights = calibration.weights
     return not weights or (len(weights) == len(calibration.fused) and all(weight > 0 for weight in weights))
 
 
 def _parse(record: type[AnyRecord], path: Path, content: bytes) -> AnyRecord:
-    """Validate JSON; the first thing that is wrong with it makes the message."""
+    """Validate JSON; the message names the first field that is wrong."""
     try:
         return record.model_validate_json(content)
     except ValidationError as exc:

@@ -1,4 +1,4 @@
-"""Golden images: a few pictures in the bundle whose raw scores each machine must reproduce."""
+"""Golden images: pictures in the bundle with raw scores that every machine must reproduce."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from inspector.types import RawScores
 FOLDER = "golden"
 RECORD = "golden/golden.json"
 TOLERANCE = 1e-3
-INT8_TOLERANCE = 1e-2  # a float in the last place may round to another of 256 levels
+INT8_TOLERANCE = 1e-2  # a difference in the last digit may round to another of 256 levels
 
 
 def write_golden(
@@ -29,20 +29,20 @@ def write_golden(
     tolerance: float = TOLERANCE,
     record: str = RECORD,
 ) -> None:
-    """Write pictures and what a graph made of them into a bundle that is being filled.
+    """Write golden images and their raw scores into a bundle that is being filled.
 
     Parameters
     ----------
     bundle : Path
-        The folder of the bundle; `golden/` is made in it.
+        Folder of the bundle.
     pictures : uint8 (n, H, W, 3)
-        RGB, of the model's own size; n is at least 1.
+        RGB, of the model's size; n is at least 1.
     raw : RawScores
-        Of these pictures, in this order, by the exported graph.
+        Scores of these pictures, in this order, by the exported graph.
     tolerance : float
-        Largest relative difference that a machine may show.
+        Largest relative difference that a machine may have.
     record : str
-        File that takes the numbers: each graph has its own.
+        Name of the JSON file for the numbers; each graph has its own.
     """
     (bundle / FOLDER).mkdir(exist_ok=True)
     probes = []
@@ -95,7 +95,7 @@ def verify_graph(
 
 
 def samples(bundle: Bundle) -> list[str]:
-    """Name the golden images of a bundle, as its manifest lists them."""
+    """List the golden images of a bundle, as its manifest names them."""
     return sorted(
         name for name in bundle.manifest.files if name.startswith(f"{FOLDER}/") and name.endswith(".png")
     )
@@ -117,7 +117,7 @@ def _compare(
         )
     scale = np.array([*bundle.calibration.scale, 1.0])
     allowed = tolerance * np.maximum(np.abs(expected), scale)
-    bad = np.flatnonzero(~(np.abs(got - expected) <= allowed))  # so that NaN is bad, too
+    bad = np.flatnonzero(~(np.abs(got - expected) <= allowed))  # NaN is bad, too
     if bad.size:
         i = int(bad[0])
         names = [f"{column.component} (top {column.share:g})" for column in columns]
@@ -139,7 +139,7 @@ def _read(path: Path) -> Golden:
 
 
 def _picture(bundle: Bundle, probe: GoldenProbe) -> NDArray[np.uint8]:
-    """Read a golden image; uint8 (H, W, 3) of the model's own size."""
+    """Read a golden image, uint8 (H, W, 3) of the model's size."""
     path = bundle.path / FOLDER / probe.file
     size = (bundle.manifest.image.height, bundle.manifest.image.width)
     if f"{FOLDER}/{probe.file}" not in bundle.manifest.files:

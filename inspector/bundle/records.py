@@ -19,27 +19,30 @@ class FileEntry(Record):
 
 
 class ImageContract(Record):
-    """How a picture becomes the input of `detector.onnx`: uint8 (N, height, width, 3)."""
+    """The preparation of a picture for `detector.onnx`, whose input is uint8 (N, height, width, 3)."""
 
     height: int = Field(ge=32)
     width: int = Field(ge=32)
     colour_order: Literal["RGB"] = "RGB"
     value_range: tuple[int, int] = (0, 255)
     resize: Literal["stretch"] = "stretch"
-    background: tuple[int, int, int] = (255, 255, 255)  # what transparency is laid over
+    background: tuple[int, int, int] = (255, 255, 255)  # the colour behind transparent pixels
 
 
 class Column(Record):
-    """One raw statistic of `detector.onnx`: the mean of the top `share` of a component's map."""
+    """One raw statistic of `detector.onnx`: the mean of the largest values of a component's map.
+
+    `share` is the share of the map's values that are averaged.
+    """
 
     component: str
     share: float = Field(gt=0, le=1)
 
 
 class TrainingSummary(Record):
-    """How the model was made: enough to make it again.
+    """The facts that are needed to fit the model again.
 
-    `folder` held the pictures on the computer that fitted; None in models that do not say so.
+    `folder` held the pictures on the computer that fitted; None if it was not recorded.
     """
 
     preset: str
@@ -62,7 +65,7 @@ class TrainingSummary(Record):
 
 
 class ParitySummary(Record):
-    """Torch against the exported graph on the held-out images."""
+    """The comparison of torch with the exported graph on the held-out images."""
 
     images: int
     largest_relative_difference: float
@@ -71,30 +74,30 @@ class ParitySummary(Record):
 
 
 class Int8Summary(Record):
-    """The graph with 8-bit convolutions against `detector.onnx`, and whether it is in the bundle.
+    """The comparison of the 8-bit graph with `detector.onnx`.
 
     Attributes
     ----------
     shipped : bool
-        Whether it is; then held-out scores, and with them the thresholds, are its own.
+        True if the model ships the 8-bit graph; its thresholds were then calibrated with that graph.
     reason : str or None
-        Why it is not; figures that were not needed to see that are None.
+        The reason why the graph is left out; None if it ships.  Figures that were not measured are None.
     reduced_range : bool
-        Whether weights have 7 bits, for processors whose sums of 8-bit products saturate.
+        True if weights have 7 bits, for processors on which sums of 8-bit products saturate.
     convolutions, calibration_images : int
-        How many convolutions and distances compute with 8 bits, and how many training images set their
-        ranges.
+        Number of convolutions and distances that compute with 8 bits, and number of training images that
+        set their ranges.
     images : int
-        Held-out images, and some of them with synthetic defects, that were scored by both graphs.
+        Number of images that both graphs scored: held-out images, some of them also with synthetic defects.
     score_correlation : float
-        Of both graphs' scores, with and without the defects; the smaller one.
+        Correlation of both graphs' scores; the smaller one of with and without the defects.
     largest_relative_difference, tolerance : float
-        Of two scores, relative to the larger of the score and 1.
+        Largest difference of two scores, relative to the larger of the score and 1, and the allowed one.
     verdict_flips : int
-        Other verdicts although both scores lie further than the tolerance from the threshold.
+        Number of verdicts that differ although both scores lie further than the tolerance from the threshold.
     speedup : float
-        How many times as fast it is, on one core of the machine that fitted; where it is left out, with all
-        of them rounded.
+        Speed relative to `detector.onnx`, on one core of the machine that fitted.  If the graph is left out,
+        every operation was rounded for this measurement.
     """
 
     shipped: bool
@@ -110,14 +113,14 @@ class Int8Summary(Record):
     speedup: float | None = None
 
     def in_words(self) -> str:
-        """Whether it is used, and why."""
+        """Describe in words whether the 8-bit graph ships."""
         if self.shipped:
             return f"{self.convolutions} convolutions and distances, {self.speedup:.1f} times as fast"
         return f"left out: {self.reason}"
 
 
 class Manifest(Record):
-    """`manifest.json`: what the bundle is, and the digest of every other file in it."""
+    """`manifest.json`: the description of the model, and the digest of every other file."""
 
     schema_version: int
     name: str
@@ -168,7 +171,7 @@ class Calibration(Fusion):
 
 
 class GoldenProbe(Record):
-    """Expected raw statistics of one golden image."""
+    """The expected raw statistics of one golden image, and the peak of its map."""
 
     file: str
     statistics: tuple[float, ...]
@@ -176,7 +179,7 @@ class GoldenProbe(Record):
 
 
 class Golden(Record):
-    """`golden/golden.json`."""
+    """`golden/golden.json`: the expected numbers of all golden images."""
 
     tolerance: float
     probes: tuple[GoldenProbe, ...]

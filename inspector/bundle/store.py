@@ -1,13 +1,13 @@
-"""The model store: names, their immutable versions, the promoted one of each, the current name.
+"""The model store: names, the immutable versions of each, its promoted version, and the current name.
 
-    current                 the name that is used where none is given
+    current                 the name that is used if none is given
     NAME/promoted           the version that NAME stands for
     NAME/versions/N         a bundle
-    NAME/work               checkpoints of a fit that is going on
-    .locks/NAME.lock        held while NAME is written to; dies with its process
+    NAME/work               checkpoints of an unfinished fit
+    .locks/NAME.lock        held by the process that writes to NAME; dies with it
 
-Pointers hold a name or a number and a line end, and are replaced in one step, so that readers need
-no lock and the store can be copied or moved.
+A pointer file holds a name or a number and a line end.  It is replaced in one step, so readers need no
+lock.  No file holds an absolute path, so the store can be copied or moved.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _LIST_HINT = "'inspector models list' shows what there is"
 
 
 def slug(name: str) -> str:
-    """Turn any name, a folder's say, into one that the store takes.
+    """Turn any name, such as a folder's, into a name that the store accepts.
 
     Parameters
     ----------
     name : str
-        What a person typed.
+        Any name.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def slug(name: str) -> str:
     Raises
     ------
     UsageError
-        Nothing is left of it, or the store needs the name itself.
+        No letter or digit is left, or the store uses the name itself.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Store:
     Parameters
     ----------
     root : Path
-        Its folder; made when something is published.
+        Folder of the store; made when a model is published.
     """
 
     def __init__(self, root: Path) -> None:
@@ -90,14 +90,14 @@ class Store:
     # --- reading ----------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Names that have at least one version, sorted."""
+        """Return the names that have at least one version, sorted."""
         with atomic.storage_errors(self.root):
             if not self.root.is_dir():
                 return []
             return sorted(entry.name for entry in self.root.iterdir() if self.versions(entry.name))
 
     def versions(self, name: str) -> list[int]:
-        """Versions of a name, rising; empty where there is no such name."""
+        """Return the versions of a name, sorted; empty if the name is unknown."""
         folder = self._folder(name) / "versions"
         with atomic.storage_errors(folder):
             if not _NAME.fullmatch(name) or not folder.is_dir():
@@ -111,7 +111,7 @@ class Store:
         return int(pointed) if pointed and _VERSION.fullmatch(pointed) else versions[-1]
 
     def current(self) -> str | None:
-        """Return the name that is used where none is given; None where there is none."""
+        """Return the name that is used if none is given; None if there is none."""
         name = self._pointer(self.root / CURRENT)
         return name if name and self.versions(name) else None
 
@@ -121,13 +121,13 @@ class Store:
         Parameters
         ----------
         reference : str or Path, optional
-            `NAME` is its promoted version, `NAME@VERSION` that one, nothing is the current name;
-            anything else is the path of a bundle.  A name in the store goes before a path.
+            `NAME` means its promoted version, `NAME@VERSION` this version, None the current name, and any
+            other string the path of a bundle.  A name in the store takes precedence over a path.
 
         Raises
         ------
         ModelNotFoundError, NoCurrentModelError
-            The hint lists what there is.
+            The hint lists the names.
         """
         if reference is None:
             return self._current_path()
@@ -147,7 +147,7 @@ class Store:
         raise ModelNotFoundError(f"no model {str(reference)!r} in {self.root}", hint=self._names_hint())
 
     def path(self, name: str, version: int | None = None) -> Path:
-        """Return the folder of one version, the promoted one unless another is asked for."""
+        """Return the folder of one version; without a number, of the promoted version."""
         version = self.promoted(name) if version is None else version
         versions = self._require(name)
         if version not in versions:
@@ -158,7 +158,7 @@ class Store:
         return self._folder(name) / "versions" / str(version)
 
     def parse(self, reference: str) -> tuple[str, int | None]:
-        """Split `NAME[@VERSION]` and make sure that it exists."""
+        """Split `NAME[@VERSION]` and check that it exists."""
         name, version = self._split(reference)
         if name is None:
             raise ModelNotFoundError(
@@ -177,10 +177,10 @@ class Store:
         name : str
             As `slug` returns it.
         fill : callable
-            As for `bundle.write_bundle`; name and version of the manifest that it returns are
-            replaced.  It runs while the lock of this name is held: train before, export in it.
+            As for `folder.write_bundle`; name and version of the manifest that it returns are replaced.  It
+            runs while this name is locked, so train before the call and only export in `fill`.
         lock_seconds : float
-            How long to wait for another writer.
+            Time to wait for another writer.
 
         Returns
         -------
@@ -199,18 +199,18 @@ class Store:
         return published
 
     def import_model(self, file: Path, *, verify: Verify) -> tuple[Bundle, bool]:
-        """Add a model that `export_model` wrote, promote it, and make its name the current one.
+        """Add a model from a file that `archive.pack` wrote, promote it, and make its name the current one.
 
-        Nothing is published unless every digest is right and the golden images are reproduced.  It
-        keeps its version where that is above all that are there (and so its digest, too); otherwise
-        it becomes the next version.
+        Nothing is published unless every digest is right and `verify` raises nothing.  The model keeps its
+        version, and so its digest, if that is above all versions in the store; otherwise it becomes the next
+        version.
 
         Returns
         -------
         Bundle
             The model in the store.
         bool
-            False where the store had the very same model already; then nothing was changed.
+            False if the store already had this model; then nothing was changed.
         """
         manifest = archive.read_manifest(file)
         name = slug(manifest.name)
@@ -230,14 +230,8 @@ class Store:
             self._point(name, version)
         return Bundle.open(target, verify=False), True
 
-    def export_model(self, reference: str, output: Path) -> Bundle:
-        """Write one model as one file, for `import_model` on another computer."""
-        opened = Bundle.open(self.resolve(reference))
-        archive.pack(opened, output)
-        return opened
-
     def promote(self, name: str, version: int | None = None, *, verify: Verify) -> Bundle:
-        """Let `name` stand for `version`, once its golden images are reproduced, and make it current."""
+        """Verify `version`, let `name` stand for it, and make `name` the current one."""
         with self._locked(name, LOCK_SECONDS):
             opened = Bundle.open(self.path(name, version))
             verify(opened)
@@ -245,7 +239,7 @@ class Store:
         return opened
 
     def rollback(self, name: str, *, verify: Verify) -> Bundle:
-        """Promote the next lower version."""
+        """Promote the version before the promoted one."""
         promoted = self.promoted(name)
         lower = [version for version in self.versions(name) if version < promoted]
         if not lower:
@@ -256,10 +250,10 @@ class Store:
         return self.promote(name, lower[-1], verify=verify)
 
     def remove(self, name: str, version: int | None = None, *, force: bool = False) -> list[int]:
-        """Remove one version, or the name with all of them; return which.
+        """Remove one version, or the name with all its versions; return the removed versions.
 
-        The promoted version goes only when it is the last one, or with `force`; then the next lower
-        version is promoted, or else the highest.  A name that is being fitted goes only after the fit.
+        The promoted version is removed only if it is the last one, or with `force`; then the next lower
+        version is promoted, or else the highest.  A name is not removed while a fit of it is running.
         """
         with self._locked(name, LOCK_SECONDS):
             versions = self._require(name)
@@ -275,14 +269,14 @@ class Store:
         return [version]
 
     def workspace(self, name: str) -> Path:
-        """Return the folder for what a fit has to remember between two runs; it need not exist."""
+        """Return the folder for the checkpoints of a fit; it need not exist."""
         return self._folder(name) / "work"
 
     # --- inside -----------------------------------------------------------------------------
 
     @contextmanager
     def _no_fit(self, name: str) -> Iterator[None]:
-        """Keep fits of a name away; `StoreBusyError` where there is one, whose checkpoint would go, too."""
+        """Hold off fits of a name; raise `StoreBusyError` if one is running."""
         work = self.workspace(name)
         if not work.is_dir():
             yield
@@ -314,7 +308,7 @@ class Store:
         return self.path(name)
 
     def _split(self, reference: str) -> tuple[str | None, int | None]:
-        """Split `NAME[@VERSION]`; (None, None) where it has another form."""
+        """Split `NAME[@VERSION]`; return (None, None) for any other form."""
         name, at, version = reference.partition("@")
         if not _NAME.fullmatch(name) or name == CURRENT or (at and not _VERSION.fullmatch(version)):
             return None, None
@@ -331,7 +325,7 @@ class Store:
         """Make `version` the promoted one of `name`, and `name` the current one."""
         folder = self._folder(name)
         atomic.write_bytes(folder / "promoted", f"{version}\n".encode())
-        # The root has no lock of its own, so what a dying writer leaves must lie below `folder`.
+        # Only `folder` is locked, so the temporary file of a killed writer must lie in it.
         staged = atomic.temporary_sibling(folder / CURRENT)
         atomic.write_bytes(staged, f"{name}\n".encode())
         with atomic.storage_errors(self.root / CURRENT):
@@ -339,9 +333,9 @@ class Store:
             atomic.sync(self.root)
 
     def _find_same(self, name: str, manifest: Manifest) -> Bundle | None:
-        """Find the version that differs from `manifest` at most in its number."""
+        """Return the version whose manifest is this one, except for the version number."""
         for version in self.versions(name):
-            with suppress(BundleError):  # a damaged one is no reason not to bring it anew
+            with suppress(BundleError):  # a damaged version does not keep the model out
                 known = Bundle.open(self.path(name, version), verify=False)
                 update = {"name": known.manifest.name, "version": known.manifest.version}
                 if known.manifest == manifest.model_copy(update=update):
@@ -361,7 +355,7 @@ class Store:
         )
 
     def _discard(self, folder: Path) -> None:
-        """Let a folder vanish in one step, then free its space."""
+        """Remove a folder: rename it in one step, then delete its files."""
         with atomic.storage_errors(folder):
             doomed = atomic.temporary_sibling(folder)
             folder.rename(doomed)
@@ -369,7 +363,7 @@ class Store:
 
     @contextmanager
     def _locked(self, name: str, seconds: float) -> Iterator[None]:
-        """Hold the lock of a name, and clear what a writer that died left behind."""
+        """Hold the lock of a name, and remove the temporary files of killed writers."""
         if not _NAME.fullmatch(name) or name == CURRENT:
             raise ModelNotFoundError(f"{name!r} cannot name a model", hint=_LIST_HINT)
         with atomic.locked(self.root / ".locks" / f"{name}.lock", f"model {name!r}", seconds):
