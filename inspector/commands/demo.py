@@ -84,15 +84,8 @@ def demo(
         measured = evaluation.measure(detector, pictures / "test", progress=progress)
     page = output / "evaluation.html"
     extras.evaluation_page().write_evaluation(page, measured, detector)
-    result = {
-        **measured.figures(),
-        "promised_false_reject_rate": detector.calibration.promised_false_reject_rate,
-        "path": str(bundle),
-        "report": str(bundle / "report.html"),
-        "evaluation": str(page),
-        "heatmaps": str(write_heatmaps(output / "heatmaps", pictures, detector)),
-        "seconds": round(perf_counter() - started, 1),
-    }
+    sheet = write_heatmaps(output / "heatmaps", pictures, detector)
+    result = _result(measured, detector, page, sheet, perf_counter() - started)
     promise = extras.thresholds().promise(detector.calibration)
     lines = [
         *_learned(detector, promise),
@@ -149,6 +142,21 @@ def _fit(models: Any, pictures: Path, store: Path, *, budget: float, steps: int 
             progress=progress,
         )
     return bundle
+
+
+def _result(
+    measured: Any, detector: Detector, page: Path, sheet: Path, elapsed_seconds: float
+) -> dict[str, Any]:
+    bundle = detector.bundle.path
+    return {
+        **measured.figures(),
+        "promised_false_reject_rate": detector.calibration.promised_false_reject_rate,
+        "path": str(bundle),
+        "report": str(bundle / "report.html"),
+        "evaluation": str(page),
+        "heatmaps": str(sheet),
+        "seconds": round(elapsed_seconds, 1),
+    }
 
 
 def _learned(detector: Detector, promise: str) -> list[str]:

@@ -25,9 +25,7 @@ models = plain_typer(invoke_without_command=True)
 
 Reference = Annotated[
     str,
-    typer.Argument(
-        metavar="NAME[@VERSION]", help="A model of the store; a name alone is its promoted version."
-    ),
+    typer.Argument(metavar="NAME[@VERSION]", help="A model of the store."),
 ]
 AnyReference = Annotated[
     str | None,

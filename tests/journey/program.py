@@ -26,7 +26,7 @@ Run = subprocess.CompletedProcess[str]
 
 
 def undocumented(command: str, fields: Iterable[str]) -> set[str]:
-    """Fields of a command's JSON that its row in the reference does not name."""
+    """Return the fields of a command's JSON that its row in the reference does not name."""
     reference = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
     (row,) = [
         line
@@ -37,7 +37,7 @@ def undocumented(command: str, fields: Iterable[str]) -> set[str]:
 
 
 def environment(store: Path) -> dict[str, str]:
-    """The environment of a run: one thread, so that the same request gives the same model."""
+    """Return the environment of a run: one thread, so that the same request gives the same model."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("INSPECTOR_")}
     return kept | {"INSPECTOR_STORE": str(store), "INSPECTOR_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -116,7 +116,7 @@ def not_installed(*packages: str) -> Iterator[None]:
 
 
 def complaint(ended: Run) -> tuple[str, str]:
-    """Return the one error and the one hint on stderr; stdout and tracebacks are not there."""
+    """Return the one error and the one hint on stderr; check that there is neither stdout nor a traceback."""
     assert "Traceback" not in ended.stderr, ended.stderr
     assert not ended.stdout, ended.stdout
     lines = ended.stderr.splitlines()
@@ -128,13 +128,13 @@ def complaint(ended: Run) -> tuple[str, str]:
 
 
 def listing(folder: Path) -> set[str]:
-    """All that lies in a folder, but for locks, which are empty and owned by nobody."""
+    """Return the paths of all files and folders below a folder; locks, which are empty, are left out."""
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     return {name for name in found if not name.startswith(".locks")}
 
 
 def rows(ended: Run) -> list[dict[str, Any]]:
-    """Read what `--format jsonl` prints."""
+    """Read the output of `--format jsonl`."""
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 

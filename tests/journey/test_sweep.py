@@ -49,12 +49,8 @@ def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_p
 @pytest.mark.parametrize(
     ("words", "code", "named"),
     [
-        (["--latent-dim", "2,x"], 2, "--latent-dim is '2,x'"),
-        (["--latent-dim", "8,8"], 2, "--latent-dim is '8,8'"),
         (["--width", "9"], 2, "--width is 9"),
-        (["--lambda", "-1"], 2, "--lambda is '-1'"),
         (["--width", "64,100"], 2, "multiples of 8"),
-        (["--budget-each", "soon"], 2, "--budget-each is 'soon'"),
         (["--test", "nowhere"], 4, "nowhere"),
         (["--output", "taken"], 2, "taken"),
         (["--output", "file"], 2, "file"),

@@ -18,6 +18,7 @@ from inspector.imaging.decode import decode
 from inspector.scoring.detector import Detector
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import tiny_fill
+from tests.journey.program import undocumented
 
 SIDE = 64
 
@@ -45,6 +46,16 @@ def test_the_table_counts_what_was_flagged(tiny: Bundle, pictures: Path) -> None
     rejected = sum(score.flagged for score in measured.good)
     assert lines[-1].split() == ["good", "parts", "5", str(rejected), f"{rejected / 5:.0%}", "-"]
     assert max(map(len, lines)) <= 80
+
+
+def test_the_result_is_an_evaluation_and_the_files(tiny: Bundle, pictures: Path) -> None:
+    """The JSON has all fields of `evaluate`, and each field of its own is documented."""
+    detector = Detector(tiny)
+    measured = measure(detector, pictures / "test")
+    result = demo._result(measured, detector, Path("page.html"), Path("overview.png"), 61.27)
+    assert measured.figures().items() <= result.items()
+    assert not undocumented("demo", result.keys() - measured.figures().keys())
+    assert (result["path"], result["seconds"]) == (str(tiny.path), 61.3)
 
 
 def test_heatmaps_show_picture_finding_and_truth(tiny: Bundle, pictures: Path, tmp_path: Path) -> None:

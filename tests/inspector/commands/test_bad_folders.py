@@ -1,0 +1,81 @@
+"""Folders that nothing can be learned from are refused with exit code 4 before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.inspector.commands.conftest import Plant
+from tests.inspector.commands.refusal import refused
+from tests.inspector.conftest import Command
+from tests.inspector.image_samples import bomb_png, encoded, scene
+from tests.inspector.tiny_bundle import good_picture, write_picture
+from tests.journey.program import listing
+
+Make = Callable[[Path], object]
+
+
+def into_a_file(folder: Path) -> None:
+    """Put a file where the folder was."""
+    folder.rmdir()
+    folder.write_text("x")
+
+
+FOLDERS: dict[str, tuple[Make, str]] = {
+    "missing": (lambda folder: folder.rmdir(), "does not exist"),
+    "a file": (into_a_file, "is not a folder"),
+    "empty": (lambda _folder: None, "no picture"),
+    "no pictures": (lambda folder: (folder / "readme.md").write_text("# parts"), "no picture"),
+    "one picture": (lambda folder: write_picture(folder / "a.png", good_picture()), "1 usable"),
+    "one text file": (lambda folder: (folder / "a.png").write_text("not a picture"), "0 usable"),
+    "one empty file": (lambda folder: (folder / "a.png").touch(), "0 usable"),
+    "one truncated JPEG": (
+        lambda folder: (folder / "a.jpg").write_bytes(encoded(scene(), "JPEG")[:900]),
+        "0 usable",
+    ),
+    "one bomb": (lambda folder: (folder / "a.png").write_bytes(bomb_png()), "0 usable"),
+    "a newline in its name": (lambda folder: (folder / "a\nb.png").write_text("no"), "0 usable"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_fit(case: str, command: Command, tmp_path: Path) -> None:
+    """One line names the folder and the reason; neither a store nor a workspace appears."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    make, expected = FOLDERS[case]
+    make(folder)
+    before = listing(tmp_path)
+    ended = command("fit", folder, "--steps", "30", "--image-size", "64", "--output", tmp_path / "bundle")
+    error, hint = ended.err.splitlines()[-2:]
+    assert (ended.code, ended.out) == (4, "")
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert expected in error
+    assert "parts" in error
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("case", "verb"),
+    [
+        ("missing", "evaluate"),
+        ("missing", "calibrate"),
+        ("missing", "drift"),
+        ("empty", "evaluate"),
+        ("empty", "calibrate"),
+        ("empty", "drift"),
+        ("one text file", "calibrate"),
+        ("one text file", "drift"),
+    ],
+)
+def test_verbs_that_use_a_model(case: str, verb: str, command: Command, plant: Plant, tmp_path: Path) -> None:
+    """One line and one hint, and the store stays as it was."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    FOLDERS[case][0](folder)
+    before = listing(tmp_path), listing(plant.store.root)
+    refused(command(verb, folder), 4, "")
+    assert (listing(tmp_path), listing(plant.store.root)) == before
