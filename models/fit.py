@@ -24,7 +24,7 @@ from inspector.errors import ResumeError, StoreBusyError
 from inspector.imaging.files import printable
 from inspector.settings import Settings
 from models import dataset
-from models.article import training as article
+from models.article import train as article
 from models.article.options import ArticleOptions
 from models.export.bundle_writer import Learned, Material, Pictures, Progress, fill
 from models.fit_options import FitOptions
@@ -285,7 +285,7 @@ class _Run:
 
     def _learn_article(self, options: ArticleOptions, pictures: Pictures) -> Learned:
         """Train the article's auto-encoder."""
-        return article.learn(
+        return article.train(
             options,
             pictures,
             lambda: self._plan(ARTICLE_FINISH_SECONDS),

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy between codes and prior draws, in the form that WAE-MMD trains with."""
+"""Maximum mean discrepancy between latents and draws from the prior, as WAE-MMD trains with it."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def imq_mmd(codes: Tensor, prior: Tensor, *, prior_std: float = 1.0) -> Tensor:
     """Unbiased MMD with the inverse multiquadratic kernel, summed over seven scales.
 
     `k_s(x, y) = s·C / (s·C + ‖x − y‖²)` with `C = 2·d·σ²`, the expected squared distance of two
-    prior draws.  The cross term keeps i = j, and nothing is clamped: the value can be negative.
+    draws from the prior.  The cross term keeps i = j, and nothing is clamped: the value can be negative.
 
     Parameters
     ----------
     codes, prior : Tensor (n, d)
-        Encoder outputs, and draws from N(0, σ²I).
+        Latents of the encoder, and draws from the prior N(0, σ²I).
     prior_std : float
         σ of the prior.
 
     Returns
     -------
     Tensor, scalar
-        Rises as the codes leave the prior.
+        Rises as the latents leave the prior.
 
     Raises
     ------
@@ -87,17 +87,18 @@ def rbf_mmd(codes: Tensor, prior: Tensor) -> Tensor:
     """Unbiased MMD with one Gaussian kernel whose width is read from the batch.
 
     `k(x, y) = exp(−‖x − y‖² / 2w)`, where w is the sum of the h-th largest of the n² cross squared
-    distances and the h-th largest of the n² squared distances among codes, h = n(n−1)/2.  No
+    distances and the h-th largest of the n² squared distances among latents, h = n(n−1)/2.  No
     gradient flows through w.
 
     Parameters
     ----------
     codes, prior : Tensor (n, d)
+        Latents of the encoder, and draws from the prior.
 
     Returns
     -------
     Tensor, scalar
-        Rises as the codes leave the prior.
+        Rises as the latents leave the prior.
 
     Raises
     ------
@@ -117,29 +118,3 @@ def rbf_mmd(codes: Tensor, prior: Tensor) -> Tensor:
         width = qp.flatten().topk(h).values[-1] + qq.flatten().topk(h).values[-1]
         width = width.clamp_min(torch.finfo(width.dtype).tiny)
     return _two_sample(*(torch.exp(-d / (2 * width)) for d in (qq, pp, qp)))
-
-
-def imq_witness(codes: Tensor, landmarks: Tensor, *, prior_std: float = 1.0) -> Tensor:
-    """Kernel distance of each code to a sample: `k(z, z) − 2·mean_j k(z, r_j) + mean_ij k(r_i, r_j)`.
-
-    This is the squared MMD between the single point z and the sample, a kernel-density score; the
-    kernel is the sum of the seven IMQ kernels, so `k(z, z) = 7`.
-
-    Parameters
-    ----------
-    codes : Tensor (n, d)
-    landmarks : Tensor (m, d)
-        Codes of normal pictures.
-
-    Returns
-    -------
-    Tensor (n,)
-        Rises as a code leaves the sample.
-    """
-    c = 2 * codes.shape[1] * prior_std**2
-    cross = squared_distances(codes, landmarks)  # (n, m)
-    within = squared_distances(landmarks, landmarks)  # (m, m)
-    total = torch.zeros_like(cross[:, 0])
-    for sc in (scale * c for scale in IMQ_SCALES):
-        total = total + 1 - 2 * (sc / (sc + cross)).mean(1) + (sc / (sc + within)).mean()
-    return total

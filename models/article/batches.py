@@ -1,4 +1,4 @@
-"""Batches of whole pictures at 64 px, as the article's training draws them."""
+"""Batches of whole pictures at 64 px for the article's training."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 BATCH = 50
-NOISE = 0.01  # spread of what is added to the encoder's input, cut off at two of it
+NOISE = 0.01  # standard deviation of the noise on the encoder's input, truncated at two of them
 
 
-class Batch(NamedTuple):
-    """One training step's pictures."""
+class PictureBatch(NamedTuple):
+    """The pictures of one training step."""
 
     clean: Tensor  # (B, 3, 64, 64), −1 to 1
     noisy: Tensor  # (B, 3, 64, 64), the same with noise
 
 
 class PictureSampler:
-    """Draws batches; the batch of a step depends on seed and step alone, so that a run can resume.
+    """Draws batches; the batch of a step depends on seed and step alone, so that a training can resume.
 
     Parameters
     ----------
     pixels : uint8 (N, 64, 64, 3)
         All prepared pictures.
     rows : int (n,)
-        Those to draw from, without replacement inside a batch.
+        The pictures to draw from, without replacement inside a batch.
     flip : bool
-        Whether half of the pictures are mirrored; right where left-right mirrored normals are normal.
+        Mirror half of the pictures; valid if left-right mirrored normal pictures are normal.
     seed : int
     groups : int (N,), optional
-        Pictures that share one are near-duplicates, and together are drawn as often as a single one:
-        otherwise the codes of all pictures would be spread around those of which there are many.
+        Duplicate groups.  A group is drawn as often as a single picture; otherwise the regularizer would
+        spread the latents of all pictures around those of the largest groups.
     """
 
     def __init__(
@@ -47,17 +47,17 @@ class PictureSampler:
         groups: NDArray[np.integer] | None = None,
     ) -> None:
         self._pixels, self._rows, self._flip, self._seed = pixels, rows, flip, seed
-        _, whose, sizes = np.unique(
+        _, members, sizes = np.unique(
             rows if groups is None else groups[rows], return_inverse=True, return_counts=True
         )
-        self._chances = 1 / sizes[whose] / len(sizes)
+        self._chances = 1 / sizes[members] / len(sizes)
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in the set, at least one."""
         return max(1, len(self._rows) // BATCH)
 
-    def draw(self, step: int) -> Batch:
+    def draw(self, step: int) -> PictureBatch:
         """Return the batch of this step."""
         rng = np.random.default_rng([self._seed, step])
         rows = rng.choice(self._rows, min(BATCH, len(self._rows)), replace=False, p=self._chances)
@@ -70,10 +70,10 @@ class PictureSampler:
         noise = nn.init.trunc_normal_(
             torch.empty_like(x), std=NOISE, a=-2 * NOISE, b=2 * NOISE, generator=generator
         )
-        return Batch(x, x + noise)
+        return PictureBatch(x, x + noise)
 
-    def some(self, count: int) -> Tensor:
-        """Return up to so many of the pictures, evenly spread, as they are: (n, 3, 64, 64)."""
+    def evenly(self, count: int) -> Tensor:
+        """Return up to `count` pictures at even distances in the set, without noise: (n, 3, 64, 64)."""
         chosen = np.linspace(0, len(self._rows) - 1, min(count, len(self._rows))).astype(int)
         return to_tensor(np.array(self._pixels[self._rows[chosen]]))
 

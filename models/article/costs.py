@@ -1,4 +1,4 @@
-"""What a copy that differs from its picture costs: the three costs of the article's implementation."""
+"""The three reconstruction costs of the article's implementation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-ROOT_FLOOR = 1e-8  # keeps the gradient of a root finite at 0
+ROOT_FLOOR = 1e-8  # keeps the gradient of the root finite at 0
 
 
 def l2sq(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -15,12 +15,12 @@ def l2sq(x_hat: Tensor, x: Tensor) -> Tensor:
 
 
 def l2(x_hat: Tensor, x: Tensor) -> Tensor:
-    """`0.2·√(1e-8 + Σ d²)`, likewise."""
+    """`0.2·√(1e-8 + Σ d²)` over channels and pixels, mean over the batch."""
     return 0.2 * (ROOT_FLOOR + (x_hat - x).square().flatten(1).sum(1)).sqrt().mean()
 
 
 def l1(x_hat: Tensor, x: Tensor) -> Tensor:
-    """`0.02·Σ |d|`, likewise."""
+    """`0.02·Σ |d|` over channels and pixels, mean over the batch."""
     return 0.02 * (x_hat - x).abs().flatten(1).sum(1).mean()
 
 
@@ -28,5 +28,5 @@ COSTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2sq": l2sq, "l2": l2, 
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """`Σ d²` of each picture, (B, C, H, W) to (B,): the figure by which fits are compared."""
+    """`Σ d²` of each picture, (B, C, H, W) to (B,); fits are compared by it."""
     return (x_hat - x).square().flatten(1).sum(1)

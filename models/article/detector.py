@@ -1,4 +1,4 @@
-"""The graphs of the article's auto-encoder: pictures to errors, a kernel density, codes, and back."""
+"""The exported graphs of the article's auto-encoder: detector, encoder and decoder."""
 
 from __future__ import annotations
 
@@ -12,49 +12,46 @@ from torch import Tensor, nn
 
 from inspector.bundle.records import Column
 from inspector.types import RawScores
-from models.article.network import AutoEncoder
+from models.article.networks import AutoEncoder
 from models.inspection.build import LOOKED_AT, Graphs
 from models.mmd import IMQ_SCALES, squared_distances
 
-SMALL, WHOLE = 0.02, 1.0  # of the error map: a small defect, and all of it as in the article
+SMALL, WHOLE = 0.02, 1.0  # shares of the error map: a small defect, and the whole picture as in the article
 COLUMNS = (
     Column(component="reconstruction", share=SMALL),
     Column(component="reconstruction", share=WHOLE),
     Column(component="latent_mmd", share=WHOLE),
 )
 FUSION = {"fused": ("reconstruction", "latent_mmd"), "weights": (1.0, 1.0)}
-CELL = 2  # px of a place of the map
+CELL = 2  # px of the picture on each side of a patch of the map
 BATCH = 32
 
 
 class KernelDensity(nn.Module):
-    """Kernel distance of one code to a sample: `k(z, z) − 2·mean_j k(z, r_j)`.
+    """Kernel distance of a latent to a sample: `k(z, z) − 2·mean_j k(z, r_j)`; higher is more anomalous.
 
-    With k the sum of the seven inverse multiquadratic kernels this is, but for a constant, the squared MMD
-    between the single point z and the sample (`models.mmd.imq_witness`): a kernel-density score, turned
-    round.  The constant would take most digits away where all codes lie close together.
+    k is the sum of the seven inverse multiquadratic kernels.  But for a constant this is the squared MMD
+    between the point z and the sample, a negated kernel density.  The constant would cost most digits where
+    all latents lie close together.
 
     Parameters
     ----------
     sample : Tensor (m, d)
-        Codes of normal pictures.
+        Latents of normal pictures.
     """
 
-    middle: Tensor
+    centre: Tensor
     sample: Tensor
 
     def __init__(self, sample: Tensor) -> None:
         super().__init__()
-        self.register_buffer("middle", sample.mean(0))  # taken out: smaller numbers cancel less
-        self.register_buffer("sample", sample - self.middle)
+        self.register_buffer("centre", sample.mean(0))  # subtracted: smaller numbers keep more digits
+        self.register_buffer("sample", sample - self.centre)
         self.reach = 2.0 * sample.shape[1]  # C, as in the training's MMD
 
     def forward(self, z: Tensor, own: Tensor | None = None) -> Tensor:
-        """(N, d) to (N, 1); rises as a code leaves the sample.
-
-        Rows that are marked in `own`, bool (N, m), do not count for that code.
-        """
-        kernel = self._kernel(squared_distances(z - self.middle, self.sample))  # (N, m)
+        """Latents (N, d) to distances (N, 1); sample rows marked in `own`, bool (N, m), do not count."""
+        kernel = self._kernel(squared_distances(z - self.centre, self.sample))  # (N, m)
         if own is None:
             return len(IMQ_SCALES) - 2 * kernel.mean(1, keepdim=True)
         others = (~own).to(kernel)
@@ -68,8 +65,8 @@ class KernelDensity(nn.Module):
         return total
 
 
-class EncoderGraph(nn.Module):
-    """uint8 pictures (N, 64, 64, 3) to codes (N, d)."""
+class ArticleEncoderGraph(nn.Module):
+    """uint8 pictures (N, 64, 64, 3) to latents (N, d)."""
 
     def __init__(self, network: AutoEncoder) -> None:
         super().__init__()
@@ -80,8 +77,8 @@ class EncoderGraph(nn.Module):
         return self.network.encode(normalised(image))
 
 
-class DecoderGraph(nn.Module):
-    """Codes (N, d) to uint8 pictures (N, 64, 64, 3)."""
+class ArticleDecoderGraph(nn.Module):
+    """Latents (N, d) to uint8 pictures (N, 64, 64, 3)."""
 
     def __init__(self, network: AutoEncoder) -> None:
         super().__init__()
@@ -93,15 +90,15 @@ class DecoderGraph(nn.Module):
         return x_hat.clamp(0, 255).round().permute(0, 2, 3, 1).to(torch.uint8)
 
 
-class DetectorGraph(nn.Module):
-    """uint8 pictures to raw statistics, an anomaly map and a latent; thresholds stay outside.
+class ArticleDetectorGraph(nn.Module):
+    """uint8 pictures to raw statistics, an anomaly map and a latent; thresholds are not part of the graph.
 
     Parameters
     ----------
     network : AutoEncoder
     density : KernelDensity
     mean, spread : Tensor (1, 1, 32, 32)
-        Of the training pictures' error at each place: the unit of the map.
+        Of the training pictures' error in each patch: the units of the map.
     """
 
     mean: Tensor
@@ -114,18 +111,18 @@ class DetectorGraph(nn.Module):
         self.register_buffer("spread", spread)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return statistics (N, 3), anomaly map (N, 32, 32) and latent (N, d)."""
+        """Return statistics (N, 3), anomaly maps (N, 32, 32) and latents (N, d)."""
         error, z = errors(self.network, image)
         return *self.read(error, self.density(z)), z
 
     def read(self, error: Tensor, density: Tensor) -> tuple[Tensor, Tensor]:
-        """Return statistics (N, 3) and the map (N, 32, 32) of errors (N, 1, 32, 32) and densities (N, 1)."""
-        places = (error - self.mean) / self.spread
-        flat = places.flatten(1)  # (N, 1024)
+        """Errors (N, 1, 32, 32) and kernel distances (N, 1) to statistics (N, 3) and maps (N, 32, 32)."""
+        patches = (error - self.mean) / self.spread
+        flat = patches.flatten(1)  # (N, 1024)
         top = flat.topk(max(1, round(SMALL * flat.shape[1])), dim=1).values.mean(1, keepdim=True)
         whole = error.mean((2, 3)) / self.spread.mean()
         statistics = torch.cat([top, whole, density], 1)
-        return statistics, places.squeeze(1)
+        return statistics, patches.squeeze(1)
 
 
 def normalised(image: Tensor) -> Tensor:
@@ -134,7 +131,7 @@ def normalised(image: Tensor) -> Tensor:
 
 
 def errors(network: AutoEncoder, image: Tensor) -> tuple[Tensor, Tensor]:
-    """uint8 pictures (N, 64, 64, 3) to squared errors (N, 1, 32, 32) and codes (N, d)."""
+    """uint8 pictures (N, 64, 64, 3) to squared errors (N, 1, 32, 32) and latents (N, d)."""
     x = normalised(image)
     z = network.encode(x)
     error = (network.decoder(z) - x).square().mean(1, keepdim=True)  # (N, 1, 64, 64)
@@ -142,10 +139,10 @@ def errors(network: AutoEncoder, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def assemble(
-    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp], labels: NDArray[np.integer]
+def build(
+    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp], groups: NDArray[np.integer]
 ) -> Graphs:
-    """Put networks, the sample of normal codes, and units together.
+    """Make the graphs of a trained auto-encoder, with the latents and the units of normal pictures.
 
     Parameters
     ----------
@@ -153,25 +150,26 @@ def assemble(
         Trained.
     pixels : uint8 (N, 64, 64, 3)
     rows : int (n,)
-        The training pictures; 500 of them, evenly spread, are looked at.
-    labels : int (N,)
-        Pictures with one number are left out together: `models.split.cross_fitting_groups`.
+        The training pictures; 500 of them, at even distances, are used.
+    groups : int (N,)
+        From `models.split.cross_fitting_groups`: a training picture is scored without the latents of its
+        group.
     """
     network = network.cpu().eval()
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
-    looked_at = [errors(network, batch) for batch in _batches(pixels, chosen)]
-    error, z = (torch.cat(parts) for parts in zip(*looked_at, strict=True))
+    found = [errors(network, batch) for batch in _batches(pixels, chosen)]
+    error, z = (torch.cat(parts) for parts in zip(*found, strict=True))
     smooth = nn.AvgPool2d(5, 1, 2, count_include_pad=False)
     spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt() + 0.5 * error.std()
-    spread = spread + 0.01 * error.mean() + 1e-6  # pictures that hardly differ do so by rounding
+    spread = spread + 0.01 * error.mean() + 1e-6  # pictures that hardly differ, differ by rounding
     density = KernelDensity(z)
-    detector = DetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
-    whose = torch.from_numpy(np.asarray(labels[chosen], np.int64))
-    statistics, anomaly_map = detector.read(error, density(z, whose[:, None] == whose[None]))
+    detector = ArticleDetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
+    group = torch.from_numpy(np.asarray(groups[chosen], np.int64))
+    statistics, anomaly_map = detector.read(error, density(z, group[:, None] == group[None]))
     return Graphs(
         detector,
-        EncoderGraph(network).eval(),
-        DecoderGraph(network).eval(),
+        ArticleEncoderGraph(network).eval(),
+        ArticleDecoderGraph(network).eval(),
         z.numpy(),
         chosen,
         RawScores(statistics.numpy(), anomaly_map.numpy(), z.numpy()),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from inspector.errors import UsageError
 from models.article.costs import COSTS
-from models.article.regularizers import PENALTIES
+from models.article.regularizers import REGULARIZERS
 from models.fit_options import FitOptions, check_choice, check_range, out_of_range
 
 WIDTH_STEP = 8  # the first layer has an eighth of the width
@@ -48,7 +48,7 @@ class ArticleOptions(FitOptions):
     def __post_init__(self) -> None:
         """Refuse values that are not allowed, or that do not go together."""
         super().__post_init__()
-        check_choice("regularizer", self.regularizer, tuple(PENALTIES))
+        check_choice("regularizer", self.regularizer, tuple(REGULARIZERS))
         check_choice("kernel", self.kernel, KERNELS)
         check_choice("cost", self.cost, tuple(COSTS))
         check_choice("decoder", self.decoder, DECODERS)

@@ -1,8 +1,4 @@
-"""What keeps codes near the prior: four penalties behind one small interface.
-
-A penalty works on rows.  The code of a picture is a row, and so may be the code of a place: a network
-whose latent is spatial hands in the places that it chose.
-"""
+"""The regularizers that keep latents near the prior N(0, I): MMD, an adversary, KL, or nothing."""
 
 from __future__ import annotations
 
@@ -18,84 +14,63 @@ from models.mmd import imq_mmd, rbf_mmd
 
 ADVERSARY_LAYERS, ADVERSARY_WIDTH = 4, 1024  # the authors' implementation's
 ADVERSARY_RATE, ADVERSARY_BETAS = 1e-3, (0.5, 0.999)
-WEIGHT_STD = 0.01  # of its linear layers at the start, as in all networks of the article
+WEIGHT_STD = 0.01  # of the linear layers at the start, as in all networks of the article
 LOG_VARIANCE_LIMIT = 20.0  # beyond it exp() leaves float32
 
 
-class Penalty(nn.Module):
-    """No penalty: a plain auto-encoder.  The others say what they do differently.
-
-    Parameters
-    ----------
-    prior_std : float
-        σ of the prior N(0, σ²I).
+class Regularizer(nn.Module):
+    """No regularizer, as in a plain auto-encoder; subclasses override the methods that differ.
 
     Attributes
     ----------
-    numbers : int
-        How many numbers the encoder gives for each number of a code.
+    outputs : int
+        Numbers that the encoder outputs for each latent dimension.
     """
 
-    numbers = 1
+    outputs = 1
 
-    def __init__(self, prior_std: float = 1.0) -> None:
-        super().__init__()
-        self.prior_std = prior_std
-
-    def codes(self, output: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002  # others draw
-        """What the decoder learns from: the encoder's output (n, numbers·d) to codes (n, d)."""
+    def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002  # others draw
+        """Return the latents for training: the encoder's output (n, outputs·d) to (n, d)."""
         return output
 
-    def expected(self, output: Tensor) -> Tensor:
-        """What a trained model scores with, without a draw: (n, numbers·d) to codes (n, d)."""
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the latents for scoring, without a random draw: (n, outputs·d) to (n, d)."""
         return output
 
-    def forward(self, output: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
-        """What the encoder has to lower: the output (n, numbers·d) and its codes (n, d) to a scalar."""
-        return codes.new_zeros(())
+    def forward(self, output: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return the loss of the encoder: its output (n, outputs·d) and the latents (n, d) to a scalar."""
+        return z.new_zeros(())
 
-    def learn(self, codes: Tensor, weight: float, generator: torch.Generator) -> dict[str, float]:  # noqa: ARG002
-        """Let the penalty itself learn from the same codes (n, d), after the encoder did; its losses."""
+    def learn(self, z: Tensor, weight: float, generator: torch.Generator) -> dict[str, float]:  # noqa: ARG002
+        """Train the regularizer itself on latents (n, d), after the encoder's step; return its losses."""
         return {}
 
-    def prior(self, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw from the prior, as many rows as there are codes; from the processor's generator everywhere."""
-        return (self.prior_std * torch.randn(codes.shape, generator=generator)).to(codes)
+
+def draw_prior(z: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as many rows from N(0, I) as there are latents (n, d); on the CPU, the same for every device."""
+    return torch.randn(z.shape, generator=generator).to(z)
 
 
-class MmdPenalty(Penalty):
-    """WAE-MMD: `MMD(codes, draws of the prior)`.
+class MmdRegularizer(Regularizer):
+    """WAE-MMD: `MMD(latents, draws from the prior)`.
 
     Parameters
     ----------
     kernel : str
         `imq` or `rbf`.
-    prior_std : float
     """
 
-    def __init__(self, kernel: str = "imq", prior_std: float = 1.0) -> None:
-        super().__init__(prior_std)
-        self.kernel = kernel
+    def __init__(self, kernel: str = "imq") -> None:
+        super().__init__()
+        self.mmd = {"imq": imq_mmd, "rbf": rbf_mmd}[kernel]
 
-    def forward(self, output: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
-        """Rises as the codes leave the prior; can be negative."""
-        draws = self.prior(codes, generator)
-        if self.kernel == "rbf":
-            return rbf_mmd(codes, draws)
-        return imq_mmd(codes, draws, prior_std=self.prior_std)
+    def forward(self, output: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return the MMD, which rises as the latents leave the prior; it can be negative."""
+        return self.mmd(z, draw_prior(z, generator))
 
 
-def log_prior(codes: Tensor, prior_std: float = 1.0) -> Tensor:
-    """Log density of the prior: `−‖z‖² / 2σ² − d/2 · log(2πσ²)`.
-
-    Parameters
-    ----------
-    codes : Tensor (n, d)
-    prior_std : float
-
-    Returns
-    -------
-    Tensor (n,)
+def log_prior(z: Tensor) -> Tensor:
+    """Log density of N(0, I): `−‖z‖² / 2 − d/2 · log 2π`, (n, d) to (n,).
 
     Examples
     --------
@@ -103,61 +78,48 @@ def log_prior(codes: Tensor, prior_std: float = 1.0) -> Tensor:
     >>> log_prior(torch.zeros(2, 4)) / math.log(2 * math.pi)
     tensor([-2., -2.])
     """
-    variance = prior_std**2
-    return -codes.square().sum(1) / (2 * variance) - codes.shape[1] / 2 * math.log(2 * math.pi * variance)
+    return -z.square().sum(1) / 2 - z.shape[1] / 2 * math.log(2 * math.pi)
 
 
 class Adversary(nn.Module):
-    """Tells draws of the prior from codes: `logit = f(z) + log p(z)`, positive for the prior.
+    """Tells draws of the prior from latents: `logit = f(z) + log p(z)`, positive for the prior.
 
-    The best logit is `log p(z) − log q(z)`.  As log p is known, only −log q is left for f to learn.
+    The best logit is `log p(z) − log q(z)`, where q is the distribution of the latents.  As log p is known, f
+    only has to learn −log q.
 
     Parameters
     ----------
     latent_dim : int
-    prior_std : float
-    density : bool
-        Whether log p(z) is added; without it f learns both.
     width : int
+        Of the hidden layers.
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        *,
-        prior_std: float = 1.0,
-        density: bool = True,
-        width: int = ADVERSARY_WIDTH,
-    ) -> None:
+    def __init__(self, latent_dim: int, width: int = ADVERSARY_WIDTH) -> None:
         super().__init__()
         sizes = [latent_dim, *[width] * ADVERSARY_LAYERS]
         hidden = [
             layer for i in range(ADVERSARY_LAYERS) for layer in (nn.Linear(sizes[i], sizes[i + 1]), nn.ReLU())
         ]
         self.body = nn.Sequential(*hidden, nn.Linear(width, 1))
-        self.prior_std, self.density = prior_std, density
         for layer in self.body:
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=WEIGHT_STD)
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """Codes (n, d) to logits (n,)."""
-        logits: Tensor = self.body(codes).squeeze(1)  # (n, 1) -> (n,): like the density, or they would spread
-        return logits + log_prior(codes, self.prior_std) if self.density else logits
+    def forward(self, z: Tensor) -> Tensor:
+        """Latents (n, d) to logits (n,)."""
+        logits: Tensor = self.body(z).squeeze(1)  # (n, 1) -> (n,); (n, 1) + (n,) would be (n, n)
+        return logits + log_prior(z)
 
 
-class AdversarialPenalty(Penalty):
-    """WAE-GAN: `mean CE(D(codes), 1)`, with an adversary D that learns beside the auto-encoder.
+class AdversarialRegularizer(Regularizer):
+    """WAE-GAN: `mean CE(D(z), 1)`, with an adversary D that learns beside the auto-encoder.
 
     With the squared cost this is the adversarial auto-encoder.
 
     Parameters
     ----------
     latent_dim : int
-    prior_std : float
-    density : bool
-        See `Adversary`.
     width : int
         Of the adversary.
 
@@ -166,25 +128,18 @@ class AdversarialPenalty(Penalty):
     Tolstikhin et al., "Wasserstein Auto-Encoders", ICLR 2018, algorithm 1.
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        prior_std: float = 1.0,
-        *,
-        density: bool = True,
-        width: int = ADVERSARY_WIDTH,
-    ) -> None:
-        super().__init__(prior_std)
-        self.adversary = Adversary(latent_dim, prior_std=prior_std, density=density, width=width)
+    def __init__(self, latent_dim: int, width: int = ADVERSARY_WIDTH) -> None:
+        super().__init__()
+        self.adversary = Adversary(latent_dim, width)
         self._optimiser = torch.optim.Adam(self.adversary.parameters(), ADVERSARY_RATE, betas=ADVERSARY_BETAS)
 
-    def forward(self, output: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
-        """Return `−mean log sigmoid(D(z))`, which does not saturate where D is sure; it rises as D is."""
-        return F.softplus(-self.adversary(codes)).mean()
+    def forward(self, output: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return `−mean log sigmoid(D(z))`; it rises, and does not saturate, as D recognises the latents."""
+        return F.softplus(-self.adversary(z)).mean()
 
-    def learn(self, codes: Tensor, weight: float, generator: torch.Generator) -> dict[str, float]:
-        """Take one step down `λ·[CE(D(p), 1) + CE(D(q), 0)]`; the encoder does not move."""
-        real, false = self.adversary(self.prior(codes, generator)), self.adversary(codes.detach())
+    def learn(self, z: Tensor, weight: float, generator: torch.Generator) -> dict[str, float]:
+        """Take one step down `λ·[CE(D(p), 1) + CE(D(z), 0)]`; the encoder does not move."""
+        real, false = self.adversary(draw_prior(z, generator)), self.adversary(z.detach())
         loss = weight * (F.softplus(-real).mean() + F.softplus(false).mean())
         self._optimiser.zero_grad(set_to_none=True)  # the encoder's step left gradients here
         torch.autograd.backward(loss)
@@ -192,54 +147,52 @@ class AdversarialPenalty(Penalty):
         return {"adversary": float(loss.detach())}
 
     def get_extra_state(self) -> dict[str, Any]:
-        """State of the adversary's optimiser, which a checkpoint keeps with its weights."""
+        """Return the state of the adversary's optimiser, for the checkpoint."""
         return self._optimiser.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the optimiser's state back."""
+        """Restore the state of the adversary's optimiser."""
         self._optimiser.load_state_dict(state)
 
 
-def kl_divergence(mean: Tensor, log_variance: Tensor, prior_std: float = 1.0) -> Tensor:
-    """`½·Σ_d [(m² + v) / σ² − 1 − log(v / σ²)]`, mean over rows: of N(m, v) from N(0, σ²I).
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence of N(m, v) from N(0, I): `½·Σ_d [m² + v − 1 − log v]`, mean over rows.
 
     Parameters
     ----------
     mean, log_variance : Tensor (n, d)
-    prior_std : float
 
     Returns
     -------
     Tensor, scalar
         0 where every row is the prior itself, and rises from there.
     """
-    scaled = log_variance - 2 * math.log(prior_std)  # log(v / σ²)
-    return ((mean / prior_std).square() + scaled.exp() - 1 - scaled).sum(1).mean() / 2
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
 
 
-class KlPenalty(Penalty):
-    """VAE: the encoder gives mean and log variance, codes are drawn as `m + √v·ε`.
+class KlRegularizer(Regularizer):
+    """VAE: the encoder outputs mean and log variance; latents are drawn as `m + √v·ε`.
 
     References
     ----------
     Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
     """
 
-    numbers = 2
+    outputs = 2
 
-    def codes(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw a code for each row, so that a gradient reaches mean and variance."""
+    def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw a latent for each row, so that gradients reach mean and variance."""
         mean, log_variance = _halves(output)
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         return mean + (log_variance / 2).exp() * noise
 
-    def expected(self, output: Tensor) -> Tensor:
+    def mean(self, output: Tensor) -> Tensor:
         """Return the means."""
         return _halves(output)[0]
 
-    def forward(self, output: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
-        """Return the KL divergence of what the codes are drawn from, from the prior."""
-        return kl_divergence(*_halves(output), self.prior_std)
+    def forward(self, output: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return the KL divergence of the encoder's distributions from the prior."""
+        return kl_divergence(*_halves(output))
 
 
 def _halves(output: Tensor) -> tuple[Tensor, Tensor]:
@@ -248,28 +201,9 @@ def _halves(output: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
 
 
-PENALTIES: dict[str, Callable[[int, str], Penalty]] = {
-    "mmd": lambda _, kernel: MmdPenalty(kernel),
-    "gan": lambda latent_dim, _: AdversarialPenalty(latent_dim),
-    "kl": lambda *_: KlPenalty(),
-    "none": lambda *_: Penalty(),
+REGULARIZERS: dict[str, Callable[[int, str], Regularizer]] = {  # of latent dimension and kernel
+    "mmd": lambda _, kernel: MmdRegularizer(kernel),
+    "gan": lambda latent_dim, _: AdversarialRegularizer(latent_dim),
+    "kl": lambda *_: KlRegularizer(),
+    "none": lambda *_: Regularizer(),
 }
-
-
-def make_penalty(name: str, latent_dim: int, *, kernel: str = "imq") -> Penalty:
-    """Make one of the four.
-
-    Parameters
-    ----------
-    name : str
-        `mmd`, `gan`, `kl` or `none`.
-    latent_dim : int
-    kernel : str
-        Of the MMD: `imq` or `rbf`.
-
-    Examples
-    --------
-    >>> [type(make_penalty(name, 2)).__name__ for name in PENALTIES]
-    ['MmdPenalty', 'AdversarialPenalty', 'KlPenalty', 'Penalty']
-    """
-    return PENALTIES[name](latent_dim, kernel)

@@ -1,4 +1,4 @@
-"""Codes as a picture: the plane in which they look least like the prior, with draws of it beside them."""
+"""Draws latents as points, in the plane in which they look least like the prior."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Colour = tuple[int, int, int]
 
-REACH = 4.0  # spreads of the prior from the middle of the picture to its edge
-PLANES = 500
+REACH = 4.0  # standard deviations of the prior from the middle of the picture to its edge
+PLANES = 500  # random ones
 BACKGROUND, AXES = 255, 225
 
 
 def non_gaussianity(points: Floats) -> float:
-    """How far projected codes (n, 2) are from N(0, I), by their first four moments.
+    """Distance of projected latents (n, 2) from N(0, I), by their first four moments; 0 for equal moments.
 
-    `‖mean‖² + ‖covariance − I‖² + Σ skewness² / 6 + Σ excess kurtosis² / 24`, where the last two terms, of
-    the standardised columns, are those of the Jarque-Bera statistic.  It rises with the distance.
+    `‖mean‖² + ‖covariance − I‖² + Σ skewness² / 6 + Σ excess kurtosis² / 24`.  The last two terms are those
+    of the Jarque-Bera statistic for the standardised columns.
     """
     mean, covariance = points.mean(0), np.cov(points.T)
     spread = np.maximum(points.std(0), 1e-12)
@@ -29,39 +29,39 @@ def non_gaussianity(points: Floats) -> float:
     return float((mean**2).sum() + ((covariance - np.eye(2)) ** 2).sum() + shape)
 
 
-def least_gaussian(codes: Floats, seed: int = 0) -> Floats:
-    """Return the plane in which codes look least Gaussian, two orthonormal columns (d, 2).
+def least_gaussian(latents: Floats, seed: int = 0) -> Floats:
+    """Return the plane in which latents look least Gaussian, two orthonormal columns (d, 2).
 
-    The best of 500 random planes and of those that the principal directions of the codes span pairwise:
-    the two widest, the two narrowest, and the widest with the narrowest.
+    Tries 500 random planes, and three planes of principal directions: the two widest, the two narrowest, and
+    the widest with the narrowest.
 
     Parameters
     ----------
-    codes : array (n, d)
+    latents : array (n, d)
         n at least 3.
     seed : int
         Of the random planes.
     """
-    d = codes.shape[1]
+    d = latents.shape[1]
     if d == 2:
         return np.eye(2)
     rng = np.random.default_rng(seed)
-    axes = np.linalg.eigh(np.cov(codes.T))[1]  # by rising spread
+    axes = np.linalg.eigh(np.cov(latents.T))[1]  # by rising spread
     planes = [axes[:, [-1, -2]], axes[:, [1, 0]], axes[:, [-1, 0]]]
     planes += [np.linalg.qr(rng.normal(size=(d, 2)))[0] for _ in range(PLANES)]
-    return np.asarray(max(planes, key=lambda plane: non_gaussianity(codes @ plane)))
+    return np.asarray(max(planes, key=lambda plane: non_gaussianity(latents @ plane)))
 
 
 def draw(samples: Sequence[tuple[Floats, Colour]], side: int = 384) -> NDArray[np.uint8]:
-    """Draw points (n, 2) as small squares, each sample over the one before, uint8 (side, side, 3).
+    """Draw points (n, 2) as small squares, later samples over earlier ones, uint8 (side, side, 3).
 
-    The picture reaches four spreads of the prior in each direction; what lies beyond is drawn at its edge.
+    The picture reaches to 4 in each direction; points beyond are drawn at its edge.
     """
     picture = np.full((side, side, 3), BACKGROUND, np.uint8)
     picture[side // 2], picture[:, side // 2] = AXES, AXES
     for points, colour in samples:
-        places = np.clip((points / REACH + 1) / 2 * (side - 1), 2, side - 3).round().astype(int)
-        for x, y in places:
+        positions = np.clip((points / REACH + 1) / 2 * (side - 1), 2, side - 3).round().astype(int)
+        for x, y in positions:
             row = side - 1 - y
             picture[row - 1 : row + 2, x - 1 : x + 2] = colour
     return picture

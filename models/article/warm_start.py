@@ -1,9 +1,10 @@
-"""The encoder before the training: its codes are brought to the prior's mean and covariance.
+"""Brings the encoder's latents to the prior's mean and covariance before the training.
 
-First in closed form, then as the authors' implementation does, step by step.  The steps alone do little
-for more than a few dimensions: their loss averages over the entries of the covariance, most of which are
-off its diagonal, so that codes which do not vary at all have a loss of about 1/d, and at d > 10 that is
-already enough.  Training then begins in a few of the dimensions, and finds the others only slowly.
+First `whiten` does so in closed form, then `match_moments` takes optimiser steps, as the authors'
+implementation does.  The steps alone achieve little for more than a few dimensions: their loss averages over
+all entries of the covariance, most of them off its diagonal, so latents that do not vary at all have a loss
+of about 1/d.  For d > 10 that is low enough to stop.  The training would then use a few dimensions and find
+the others slowly.
 """
 
 from __future__ import annotations
@@ -13,17 +14,51 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from models.article.batches import PictureSampler
+from models.article.learner import BETAS, LEARNING_RATE, ArticleLearner
+
 STEPS, ENOUGH = 200, 0.1  # the authors' implementation's
-FLAT = 1e-4  # a direction whose spread is a smaller share of the largest is rounding, not pictures
+WHITENED = 500  # pictures, whose features are whitened
+FLAT = 1e-4  # directions with a smaller share of the largest spread are rounding errors
+
+
+def warm_start(
+    learner: ArticleLearner,
+    sampler: PictureSampler,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[float]:
+    """Bring the encoder's latents to the prior's mean and covariance; return the loss of each step.
+
+    Parameters
+    ----------
+    learner : ArticleLearner
+    sampler : PictureSampler
+    progress : callable, optional
+        Called as `progress("preparing the encoder", step, steps)` after each step.
+    """
+    encoder, device = learner.network.encoder, learner.device
+    with torch.no_grad():
+        features = encoder.features(sampler.evenly(WHITENED).to(device))
+    whiten(encoder.to_latent, features)
+
+    def draw(step: int) -> Tensor:
+        return sampler.draw(step).noisy.to(device)
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("preparing the encoder", done, total)
+
+    generator = torch.Generator().manual_seed(learner.options.seed)
+    return match_moments(encoder, draw, generator, report=report)
 
 
 @torch.no_grad()
 def whiten(layer: nn.Linear, features: Tensor) -> None:
-    """Set a linear layer so that these features give codes of mean 0 and covariance 1.
+    """Set a linear layer so that it maps these features to latents of mean 0 and covariance 1.
 
     With the singular value decomposition `X − m = U·S·Vᵀ` of n features the rows are `√(n−1)·V/S`, and
-    the bias takes out the mean: codes are the principal components, each divided by its spread.  Fewer
-    than d directions that vary leave the other rows as they were.
+    the bias subtracts the mean: latents are the principal components, each divided by its spread.  If fewer
+    than d directions vary, the other rows stay as they were.
 
     Parameters
     ----------
@@ -40,10 +75,10 @@ def whiten(layer: nn.Linear, features: Tensor) -> None:
     layer.bias[:k] = -rows @ mean
 
 
-def moment_loss(codes: Tensor, draws: Tensor) -> Tensor:
-    """Mean squared difference of the means, plus that of the covariances' entries; (n, d) both."""
-    means = (codes.mean(0) - draws.mean(0)).square().mean()
-    return means + (_covariance(codes) - _covariance(draws)).square().mean()
+def moment_loss(z: Tensor, draws: Tensor) -> Tensor:
+    """Mean squared difference of the means plus that of the covariances' entries; (n, d) both."""
+    means = (z.mean(0) - draws.mean(0)).square().mean()
+    return means + (_covariance(z) - _covariance(draws)).square().mean()
 
 
 def _covariance(rows: Tensor) -> Tensor:
@@ -56,35 +91,34 @@ def match_moments(
     draw: Callable[[int], Tensor],
     generator: torch.Generator,
     *,
-    rate: float,
-    betas: tuple[float, float],
+    rate: float = LEARNING_RATE,
     report: Callable[[int, int], None] | None = None,
 ) -> list[float]:
-    """Train an encoder for at most 200 steps, until its loss lies below 0.1.
+    """Train an encoder until the moment loss of its latents is below 0.1, for at most 200 steps.
 
     Parameters
     ----------
     encode : nn.Module
-        Pictures (n, C, H, W) to codes (n, d).
+        Pictures (n, C, H, W) to latents (n, d).
     draw : callable
-        The pictures of a step.
+        Returns the pictures of a step.
     generator : torch.Generator
-        Draws of the prior N(0, I).
-    rate, betas : float, (float, float)
-        Of an Adam of its own.
+        Draws from the prior N(0, I).
+    rate : float
+        Learning rate of a separate Adam optimiser.
     report : callable, optional
         Called as `report(done, total)` after each step.
 
     Returns
     -------
     list of float
-        The losses; the last one is below 0.1, unless there are 200.
+        The loss of each step.
     """
-    optimiser = torch.optim.Adam(encode.parameters(), rate, betas=betas)
+    optimiser = torch.optim.Adam(encode.parameters(), rate, betas=BETAS)
     losses: list[float] = []
     while len(losses) < STEPS and not (losses and losses[-1] < ENOUGH):
-        codes = encode(draw(len(losses)))
-        loss = moment_loss(codes, torch.randn(codes.shape, generator=generator).to(codes))
+        z = encode(draw(len(losses)))
+        loss = moment_loss(z, torch.randn(z.shape, generator=generator).to(z))
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()

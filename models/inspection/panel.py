@@ -56,12 +56,12 @@ class InspectionPanel:
         self._board.scalars(
             {
                 "heldout/absolute_error": float((x_hat - self._x).abs().mean()),
-                "codes/mean_square": float(z.square().mean()),
+                "latents/mean_square": float(z.square().mean()),
             },
             step,
         )
         pairs = pairs_in_rows(_to_pixels(self._x), _to_pixels(x_hat), ACROSS)
-        self._board.picture("copies/heldout", pairs, step)
+        self._board.picture("reconstructions/heldout", pairs, step)
 
 
 def _to_pixels(x: Tensor) -> NDArray[np.uint8]:

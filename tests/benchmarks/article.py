@@ -6,11 +6,11 @@ import numpy as np
 
 from inspector.imaging.resize import fit_to
 from models.article.batches import PictureSampler, to_tensor
-from models.article.dcgan import SIDE
-from models.article.figure import copies
-from models.article.network import ArticleLearner, LearnerOptions
-from models.article.options import REGULARIZER_WEIGHTS, SMALL_WIDTH
-from models.article.training import prepare
+from models.article.figures import reconstruct
+from models.article.learner import ArticleLearner
+from models.article.networks import SIDE
+from models.article.options import REGULARIZER_WEIGHTS, SMALL_WIDTH, ArticleOptions
+from models.article.warm_start import warm_start
 from models.training.pace import kept_threads
 from tests.benchmarks.baseline import Pixels, Scored, Scorer
 
@@ -40,17 +40,17 @@ def article(training: Pixels, *, steps: int = STEPS, width: int | None = None, s
         From uint8 (H, W, 3) to `Scored`.
     """
     sampler = PictureSampler(_small(training), np.arange(len(training)), flip=False, seed=seed)
-    options = LearnerOptions(width=width or WIDTH, steps_per_epoch=sampler.steps_per_epoch, seed=seed)
-    learner = ArticleLearner(options)
+    options = ArticleOptions(width=width or WIDTH, seed=seed, device="cpu")
+    learner = ArticleLearner(options, sampler.steps_per_epoch)
     with kept_threads(1):
-        prepare(learner, sampler)
+        warm_start(learner, sampler)
         for step in range(steps):
             learner.learn(sampler.draw(step), step, steps)
     network = learner.network.eval()
 
     def score(picture: Pixels) -> Scored:
         x = to_tensor(_small(picture[np.newaxis]))
-        error = (copies(network, x)[1] - x).square().mean(1)[0]  # (1, 3, 64, 64) -> (64, 64)
+        error = (reconstruct(network, x)[1] - x).square().mean(1)[0]  # (1, 3, 64, 64) -> (64, 64)
         return Scored(float(error.mean()), error.numpy())
 
     return score

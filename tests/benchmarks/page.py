@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inspector.bundle.atomic import write_bytes
-from models.article.dcgan import SIDE
+from models.article.networks import SIDE
 from tests.benchmarks.article import MMD_WEIGHT, STEPS, WIDTH
 from tests.benchmarks.baseline import COMPONENTS, THUMBNAIL
 from tests.benchmarks.penalties import READING as READING_OF_SCORES

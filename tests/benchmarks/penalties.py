@@ -24,7 +24,7 @@ from inspector.errors import NoImagesError
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
 from inspector.imaging.resize import fit_to
-from models.article.dcgan import SIDE
+from models.article.networks import SIDE
 from models.fit import ARTICLE_FINISH_SECONDS
 from models.training.course import Plan
 from tests.benchmarks import machine

@@ -18,8 +18,8 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.article.batches import Batch, PictureSampler, to_tensor
-from models.article.dcgan import DcganDecoder, DcganEncoder
+from models.article.batches import PictureBatch, PictureSampler, to_tensor
+from models.article.networks import DcganDecoder, DcganEncoder
 from models.training import loop
 from models.training.course import Plan
 from tests.benchmarks.baseline import Pixels
@@ -71,7 +71,7 @@ class SearchedGan:
             torch.optim.Adam(part.parameters(), RATE, betas=BETAS) for part in (self.generator, self.judge)
         ]
 
-    def learn(self, batch: Batch, step: int, planned: int | None) -> dict[str, float]:  # no schedule
+    def learn(self, batch: PictureBatch, step: int, planned: int | None) -> dict[str, float]:  # no schedule
         """Let the judge lower `CE(D(x), 1) + CE(D(G(z)), 0)`, then the generator `CE(D(G(z)), 1)`."""
         of_generator, of_judge = self._optimisers
         drawn = torch.Generator().manual_seed(self.seed * 1_000_003 + step)

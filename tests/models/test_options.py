@@ -8,7 +8,7 @@ import pytest
 
 from inspector.errors import UsageError
 from models.article.options import ArticleOptions
-from models.article.regularizers import PENALTIES
+from models.article.regularizers import REGULARIZERS
 from models.inspection.options import InspectionOptions
 from models.options import choose
 
@@ -23,9 +23,9 @@ def test_the_preset_decides_which_options_there_are() -> None:
     assert choose(preset="article", background=(0, 0, 0)).as_dict()["background"] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("regularizer", PENALTIES)
-def test_each_penalty_has_a_weight(regularizer: str) -> None:
-    """λ is 100 for the MMD, as in the article, and can be chosen; without a penalty it is 0."""
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_each_regularizer_has_a_weight(regularizer: str) -> None:
+    """λ is 100 for the MMD, as in the article, and can be chosen; without a regularizer it is 0."""
     expected = {"mmd": 100.0, "gan": 10.0, "kl": 0.03, "none": 0.0}
     assert ArticleOptions(regularizer=regularizer).weight == expected[regularizer]
     if regularizer != "none":

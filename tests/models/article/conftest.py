@@ -1,4 +1,4 @@
-"""Pictures and samplers of the article's preset that the tests of this folder share."""
+"""Options and pictures that the tests of this folder share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.article.batches import PictureSampler
-from models.article.network import LearnerOptions
+from models.article.options import ArticleOptions
 
-TINY = LearnerOptions(latent_dim=3, width=8)
+TINY = ArticleOptions(latent_dim=3, width=8, device="cpu")
 
 
 @pytest.fixture(scope="session")

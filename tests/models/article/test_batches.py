@@ -10,7 +10,7 @@ from models.article.batches import BATCH, NOISE, PictureSampler, to_pixels, to_t
 
 
 def test_a_batch_depends_on_seed_and_step_alone(pixels: NDArray[np.uint8], pictures: PictureSampler) -> None:
-    """The same step gives the same batch in any order of asking; other steps and seeds give others."""
+    """A step gives the same batch in any order of calls; other steps and seeds give others."""
     first, later = pictures.draw(4), pictures.draw(5)
     again = PictureSampler(pixels, np.arange(10), flip=False, seed=3).draw(4)
     other = PictureSampler(pixels, np.arange(10), flip=False, seed=4).draw(4)
@@ -29,8 +29,8 @@ def test_no_picture_comes_twice_in_a_batch(pixels: NDArray[np.uint8]) -> None:
     assert len(PictureSampler(pixels, np.arange(10), flip=False, seed=0).draw(0).clean) == 10
 
 
-def test_near_duplicates_together_come_as_often_as_one_picture(pixels: NDArray[np.uint8]) -> None:
-    """Of 200 pictures 140 look alike: 35 of them in a batch if each counts, one or two if all of them do."""
+def test_a_duplicate_group_is_drawn_as_often_as_one_picture(pixels: NDArray[np.uint8]) -> None:
+    """Of 200 pictures 140 are near-duplicates: 35 in a batch if each counts, one or two as a group."""
     many = np.concatenate([pixels] * 17)[:200].copy()
     many[:140, 0, 0, 0], many[140:, 0, 0, 0] = 255, 0
     alike = np.r_[np.zeros(140, int), np.arange(1, 61)]
@@ -41,15 +41,15 @@ def test_near_duplicates_together_come_as_often_as_one_picture(pixels: NDArray[n
 
 
 def test_the_noise_is_a_truncated_normal(pictures: PictureSampler) -> None:
-    """It has no value beyond two spreads and the spread of a normal cut off there, 0.88 of the whole one."""
+    """No value lies beyond two standard deviations; the spread is 0.88 of the whole normal's."""
     batch = pictures.draw(0)
     noise = batch.noisy - batch.clean
     assert float(noise.abs().max()) <= 2 * NOISE + 1e-6
     assert abs(float(noise.std()) / NOISE - 0.8796) < 0.01
 
 
-def test_pictures_come_mirrored_only_where_that_is_asked_for(pixels: NDArray[np.uint8]) -> None:
-    """With flips each picture comes as it is or mirrored, and both happen; without it never is."""
+def test_pictures_are_mirrored_only_on_request(pixels: NDArray[np.uint8]) -> None:
+    """With `flip` some pictures are mirrored and some are not; without it none is."""
     known = to_tensor(pixels[:1])[0]
     for flip, expected in ((True, {True, False}), (False, {True})):
         sampler = PictureSampler(pixels, np.arange(1), flip=flip, seed=0)
@@ -58,8 +58,8 @@ def test_pictures_come_mirrored_only_where_that_is_asked_for(pixels: NDArray[np.
         assert all(x.equal(known) or x.equal(known.flip(2)) for x in drawn)
 
 
-def test_pixels_survive_the_way_there_and_back(pixels: NDArray[np.uint8]) -> None:
-    """0 to 255 becomes −1 to 1 and comes back as it was; what lies beyond is cut off."""
+def test_pixels_survive_the_conversion_and_back(pixels: NDArray[np.uint8]) -> None:
+    """0 to 255 becomes −1 to 1 and back without a change; values beyond are clipped."""
     x = to_tensor(pixels)
     assert float(x.min()) >= -1
     assert float(x.max()) <= 1

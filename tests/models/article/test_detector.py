@@ -1,4 +1,4 @@
-"""The graphs of the article's auto-encoder."""
+"""The exported graphs of the article's auto-encoder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from inspector.scoring.runtime import DetectorSession
 from models.article.batches import PictureSampler
-from models.article.detector import COLUMNS, KernelDensity, assemble, errors
-from models.article.network import ArticleLearner
-from models.article.training import prepare
+from models.article.detector import COLUMNS, KernelDensity, build, errors
+from models.article.learner import ArticleLearner
+from models.article.warm_start import warm_start
 from models.export import onnx_graphs
 from models.inspection.build import Graphs
-from models.mmd import imq_witness
 from tests.models.article.conftest import TINY
 
 GROUPS = np.array([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
@@ -25,9 +24,9 @@ GROUPS = np.array([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 
 @pytest.fixture(scope="module")
 def learner(pictures: PictureSampler) -> ArticleLearner:
-    """Three steps old, with codes that differ from picture to picture."""
+    """A learner whose latents differ from picture to picture."""
     learner = ArticleLearner(TINY)
-    prepare(learner, pictures)
+    warm_start(learner, pictures)
     for step in range(20):  # enough for batch norm to know the pictures
         learner.learn(pictures.draw(step), step, 3)
     return learner
@@ -36,7 +35,7 @@ def learner(pictures: PictureSampler) -> ArticleLearner:
 @pytest.fixture(scope="module")
 def graphs(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> Graphs:
     """Put together on the first ten pictures."""
-    return assemble(learner.network, pixels, np.arange(10), GROUPS)
+    return build(learner.network, pixels, np.arange(10), GROUPS)
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +46,30 @@ def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def constant(sample: torch.Tensor) -> torch.Tensor:
-    """The term of the squared MMD that depends on the sample alone: `mean_ij k(r_i, r_j)`."""
-    return imq_witness(sample, sample).mean() * -1 + 7
+def kernel_distance(z: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
+    """`k(z, z) − 2·mean_j k(z, r_j)` of latents (n, d), computed from torch's own distances."""
+    distances, c = torch.cdist(z, sample).square(), 2 * z.shape[1]
+    kernels = [s * c / (s * c + distances) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+    return len(kernels) - 2 * torch.stack(kernels).sum(0).mean(1)
 
 
-def test_the_kernel_density_is_the_witness_function() -> None:
-    """But for a constant it equals `imq_witness`, which has the formula in plain sight."""
+def test_the_kernel_density_is_the_formula() -> None:
+    """Plain distances and kernels give the same numbers."""
     sample, z = torch.randn(2, 20, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(KernelDensity(sample)(z)[:, 0] + constant(sample), imq_witness(z, sample))
+    torch.testing.assert_close(KernelDensity(sample)(z)[:, 0], kernel_distance(z, sample))
 
 
-def test_a_code_does_not_vouch_for_itself() -> None:
-    """Marked rows of the sample do not count: the mean is that over the others."""
+def test_own_rows_of_the_sample_do_not_count() -> None:
+    """The mean is taken over the rows that are not marked."""
     sample = torch.randn(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = KernelDensity(sample)(sample, torch.eye(6, dtype=torch.bool))
     for i in range(6):
         others = sample[torch.arange(6) != i]
-        torch.testing.assert_close(found[i] + constant(others), imq_witness(sample[i : i + 1], others))
+        torch.testing.assert_close(found[i], kernel_distance(sample[i : i + 1], others))
 
 
-def test_density_falls_and_score_rises_away_from_the_sample() -> None:
-    """A code amid the sample scores lower than one at its edge, and that lower than one far off."""
+def test_the_distance_rises_away_from_the_sample() -> None:
+    """A latent amid the sample has a smaller distance than one at its edge or one far off."""
     sample = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     score = KernelDensity(sample)(torch.tensor([[0.0] * 4, [2.0] * 4, [9.0] * 4]))[:, 0]
     assert score[0] < score[1] < score[2]
@@ -94,12 +95,12 @@ def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.u
 def test_encoder_and_decoder_fit_together(
     folder: Path, pixels: NDArray[np.uint8], learner: ArticleLearner
 ) -> None:
-    """Picture to code to picture through the two graphs is what the networks make of it, rounded."""
+    """Both graphs together give the reconstruction of the networks, rounded."""
     encoder = onnxruntime.InferenceSession(str(folder / "encoder.onnx"))
     decoder = onnxruntime.InferenceSession(str(folder / "decoder.onnx"))
-    (codes,) = encoder.run(None, {"image": pixels[:3]})
-    (copies,) = decoder.run(None, {"latent": codes})
-    assert codes.shape == (3, 3)
+    (latents,) = encoder.run(None, {"image": pixels[:3]})
+    (copies,) = decoder.run(None, {"latent": latents})
+    assert latents.shape == (3, 3)
     assert (copies.shape, copies.dtype) == ((3, 64, 64, 3), np.uint8)
     with torch.no_grad():
         x_hat = learner.network(torch.from_numpy(pixels[:3]).permute(0, 3, 1, 2).float() / 127.5 - 1)
@@ -107,10 +108,10 @@ def test_encoder_and_decoder_fit_together(
     assert np.abs(copies - expected).max() <= 0.51
 
 
-def test_training_pictures_are_scored_without_their_own_codes(
+def test_training_pictures_are_scored_without_their_own_latents(
     graphs: Graphs, learner: ArticleLearner, pixels: NDArray[np.uint8]
 ) -> None:
-    """The density of a training picture leaves out its own code and that of its near-duplicate."""
+    """The distance of a training picture leaves out its own latent and that of its near-duplicate."""
     with torch.no_grad():
         _, z = errors(learner.network, torch.from_numpy(pixels[:10]))
         without = KernelDensity(z)(z[:1], torch.from_numpy(GROUPS[None, :10] == 0))
@@ -119,14 +120,14 @@ def test_training_pictures_are_scored_without_their_own_codes(
 
 
 def test_the_map_is_in_units_of_the_training_pictures(graphs: Graphs) -> None:
-    """It is about 0 in training, and the first column is the mean of its largest places."""
+    """It is about 0 in training, and the first column is the mean of its top patches."""
     flat = np.sort(graphs.training.anomaly_map.reshape(10, -1), axis=1)
     np.testing.assert_allclose(graphs.training.statistics[:, 0], flat[:, -20:].mean(1), rtol=1e-5)
     assert abs(flat.mean()) < 0.2
 
 
 def test_the_second_column_is_the_articles_error(graphs: Graphs, learner: ArticleLearner) -> None:
-    """It is the mean squared error of the whole picture, in one unit for all pictures."""
+    """The column is the mean squared error of the whole picture, in one unit for all pictures."""
     pixels = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
         statistics = graphs.detector(pixels)[0]

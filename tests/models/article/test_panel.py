@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.article.batches import PictureSampler
-from models.article.figure import fixed_noise
-from models.article.network import ArticleLearner
-from models.article.panel import ACROSS, Panel
+from models.article.figures import fixed_noise
+from models.article.learner import ArticleLearner
+from models.article.panel import COLUMNS, ArticlePanel
 from models.training.course import Plan
 from models.training.loop import run
 from models.training.tensorboard import Board
@@ -29,11 +29,11 @@ CURVES = {
     "heldout/squared_error",
     "training/squared_error",
     "sharpness/pictures",
-    "sharpness/copies",
+    "sharpness/reconstructions",
     "sharpness/samples",
-    "codes/movement",
+    "latents/movement",
 }
-PICTURES = {"copies/training", "copies/heldout", "samples", "codes"}
+PICTURES = {"reconstructions/training", "reconstructions/heldout", "samples", "latents"}
 
 
 def shown(folder: Path) -> dict[str, list[bytes]]:
@@ -49,7 +49,7 @@ def article(
 ) -> ArticleLearner:
     """Train for six steps, with a board or without."""
     learner = ArticleLearner(TINY)
-    panel = Panel(board, learner, pixels, np.arange(10), np.arange(10, 12)) if board else None
+    panel = ArticlePanel(board, learner, pixels, np.arange(10), np.arange(10, 12)) if board else None
     run(
         learner,
         pictures.draw,
@@ -59,7 +59,7 @@ def article(
         watch=None if panel is None else panel.watch,
     )
     if board:
-        board.graph(learner.network, pictures.some(1))
+        board.graph(learner.network, pictures.evenly(1))
         board.options({"latent_dim": 3, "width": 8, "cost": "l2sq", "steps": None}, {"error": 0.5})
         board.close()
     return learner
@@ -81,7 +81,7 @@ def written(
     return board.path, article(pictures, pixels, folder, board)
 
 
-def test_watching_leaves_no_trace(
+def test_watching_changes_nothing(
     written: tuple[Path, ArticleLearner],
     pictures: PictureSampler,
     pixels: NDArray[np.uint8],
@@ -101,25 +101,25 @@ def test_watching_leaves_no_trace(
 
 
 def test_every_curve_is_there(written: tuple[Path, ArticleLearner]) -> None:
-    """Each curve has a finite point for each step; movement begins with the second look."""
+    """Each curve has a finite point for each step; the movement begins at the second step."""
     found = events(written[0])
     assert set(found.Tags()["scalars"]) >= CURVES
     for name in CURVES:
         points = {event.step: event.value for event in found.Scalars(name)}
-        assert sorted(points) == list(range(2 if name == "codes/movement" else 1, STEPS + 1)), name
+        assert sorted(points) == list(range(2 if name == "latents/movement" else 1, STEPS + 1)), name
         assert np.isfinite(list(points.values())).all()
 
 
 def test_every_picture_is_there(written: tuple[Path, ArticleLearner], pixels: NDArray[np.uint8]) -> None:
-    """Originals above copies, samples of fixed noise, and codes, for each step."""
+    """Pictures above reconstructions, samples of fixed noise, and latents are shown at each step."""
     found = events(written[0])
     assert set(found.Tags()["images"]) == PICTURES
     for name in PICTURES:
         assert [event.step for event in found.Images(name)] == list(range(1, STEPS + 1))
-    pair = decoded(found.Images("copies/heldout")[-1].encoded_image_string)
+    pair = decoded(found.Images("reconstructions/heldout")[-1].encoded_image_string)
     assert all(cv2.matchTemplate(pair, pixels[i], cv2.TM_SQDIFF_NORMED).min() < 1e-6 for i in (10, 11))
     samples = decoded(found.Images("samples")[0].encoded_image_string)
-    assert min(samples.shape[:2]) > ACROSS * 64
+    assert min(samples.shape[:2]) > COLUMNS * 64
 
 
 def decoded(png: bytes) -> NDArray[np.uint8]:
@@ -142,7 +142,7 @@ def test_the_same_seed_gives_the_same_bytes(
 
 
 def test_noise_is_fixed() -> None:
-    """Samples of all steps come from the same draws, whatever else was drawn meanwhile."""
+    """Samples of all steps come from the same draws, whatever the global seed is."""
     torch.manual_seed(3)
     first = fixed_noise(4, 2)
     torch.manual_seed(8)

@@ -1,4 +1,4 @@
-"""The encoder before the training."""
+"""Latents at the prior's mean and covariance before the training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.article.dcgan import DcganEncoder
+from models.article.networks import DcganEncoder
 from models.article.warm_start import ENOUGH, STEPS, match_moments, moment_loss, whiten
 
 
@@ -19,8 +19,8 @@ def test_the_moment_loss_is_the_references() -> None:
     assert float(moment_loss(a, b)) == pytest.approx(means + covariances)
 
 
-def test_codes_are_brought_to_the_prior() -> None:
-    """A fresh encoder, whose codes all lie near 0, ends below 0.1 within 200 steps, and stops there."""
+def test_latents_are_brought_to_the_prior() -> None:
+    """A fresh encoder, whose latents all lie near 0, is below 0.1 within 200 steps, and stops there."""
     torch.manual_seed(0)
     encoder, pictures = DcganEncoder(2, 16), torch.rand(24, 3, 64, 64) * 2 - 1
     generator = torch.Generator().manual_seed(0)
@@ -30,7 +30,6 @@ def test_codes_are_brought_to_the_prior() -> None:
         lambda _: pictures,
         generator,
         rate=2e-3,
-        betas=(0.5, 0.999),
         report=lambda done, _: told.append(done),
     )
     assert losses[0] > 5 * ENOUGH
@@ -40,26 +39,26 @@ def test_codes_are_brought_to_the_prior() -> None:
     assert len(losses) < STEPS
 
 
-def test_an_encoder_that_cannot_is_given_up() -> None:
-    """An encoder with a learning rate of almost nothing stays where it is, and is left after 200 steps."""
+def test_at_most_200_steps_are_taken() -> None:
+    """An encoder with almost no learning rate does not get there, and is left after 200 steps."""
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
     pictures, generator = torch.zeros(8, 1, 2, 2), torch.Generator().manual_seed(0)
-    losses = match_moments(encoder, lambda _: pictures, generator, rate=1e-9, betas=(0.5, 0.999))
+    losses = match_moments(encoder, lambda _: pictures, generator, rate=1e-9)
     assert len(losses) == STEPS
 
 
-def test_whitened_codes_have_the_priors_moments() -> None:
+def test_whitened_latents_have_the_priors_moments() -> None:
     """The layer gives the features mean 0 and covariance 1, to rounding, in closed form."""
     features = torch.randn(40, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 3
     layer = torch.nn.Linear(30, 5).double()
     whiten(layer, features)
-    codes = layer(features).detach()
-    torch.testing.assert_close(codes.mean(0), torch.zeros(5, dtype=torch.float64))
-    torch.testing.assert_close(codes.T.cov(), torch.eye(5, dtype=torch.float64))
+    z = layer(features).detach()
+    torch.testing.assert_close(z.mean(0), torch.zeros(5, dtype=torch.float64))
+    torch.testing.assert_close(z.T.cov(), torch.eye(5, dtype=torch.float64))
 
 
 def test_whitening_takes_the_directions_that_vary_most() -> None:
-    """The codes are the leading principal components, as numpy finds them."""
+    """The latents are the leading principal components, as numpy finds them."""
     scales = torch.tensor([9.0, 5.0, 1.0, 0.1], dtype=torch.float64)
     features = torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * scales
     layer = torch.nn.Linear(4, 2).double()
@@ -70,8 +69,8 @@ def test_whitening_takes_the_directions_that_vary_most() -> None:
     assert np.abs(np.sum(rows * leading, axis=1)) == pytest.approx(np.linalg.norm(rows, axis=1))
 
 
-def test_fewer_pictures_than_dimensions_leave_the_rest() -> None:
-    """Four pictures vary in three directions at most; copies in none, and then nothing is touched."""
+def test_other_rows_stay_where_pictures_do_not_vary() -> None:
+    """Four pictures vary in at most three directions; equal pictures in none, so nothing changes."""
     layer = torch.nn.Linear(30, 6)
     before = layer.weight.detach().clone()
     whiten(layer, torch.randn(4, 30, generator=torch.Generator().manual_seed(0)))

@@ -33,6 +33,6 @@ def test_the_inspection_network_shows_itself(
     assert all(a.equal(b) for a, b in pairs)
     found = events(board.path)
     expected = {f"loss/{name}" for name in alone.course.curves}
-    expected |= {"learning_rate", "heldout/absolute_error", "codes/mean_square"}
+    expected |= {"learning_rate", "heldout/absolute_error", "latents/mean_square"}
     assert set(found.Tags()["scalars"]) == expected
-    assert len(found.Images("copies/heldout")) == 3
+    assert len(found.Images("reconstructions/heldout")) == 3

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.article.dcgan import DcganDecoder, DcganEncoder
+from models.article.networks import DcganDecoder, DcganEncoder
 
 
 def trainable(module: nn.Module) -> int:
@@ -31,15 +31,15 @@ def test_parameter_counts_equal_the_reference(
 def test_a_picture_comes_back_in_its_shape_and_range(modified: bool) -> None:
     """Encoder and either decoder fit together; the output lies in −1 to 1."""
     torch.manual_seed(0)
-    codes = DcganEncoder(3, 32)(torch.rand(2, 3, 64, 64) * 2 - 1)
-    picture = DcganDecoder(3, 32, modified=modified)(codes)
-    assert codes.shape == (2, 3)
+    z = DcganEncoder(3, 32)(torch.rand(2, 3, 64, 64) * 2 - 1)
+    picture = DcganDecoder(3, 32, modified=modified)(z)
+    assert z.shape == (2, 3)
     assert picture.shape == (2, 3, 64, 64)
     assert float(picture.detach().abs().max()) <= 1
 
 
 def test_transposed_convolution_is_the_adjoint_of_same_padding() -> None:
-    """Deconvolution with padding 1 and a dropped edge undoes the indexing of SAME padding."""
+    """The decoder's padding of 1 and dropped edge match the encoder's SAME padding."""
     torch.manual_seed(0)
     weight = torch.randn(4, 3, 5, 5, dtype=torch.float64)
     x = torch.randn(1, 3, 16, 16, dtype=torch.float64, requires_grad=True)

@@ -1,6 +1,6 @@
-"""The article's networks for 64 x 64 px colour pictures: a DCGAN encoder and two decoders.
+"""The article's auto-encoder for 64 x 64 px colour pictures: a DCGAN encoder and two decoders.
 
-They are those of the authors' implementation of Tolstikhin et al., "Wasserstein Auto-Encoders",
+The networks are those of the authors' implementation of Tolstikhin et al., "Wasserstein Auto-Encoders",
 ICLR 2018, with TensorFlow's SAME padding: for kernel 5 and stride 2 that is one pixel before, two after.
 """
 
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.article.regularizers import Regularizer
 
 SIDE = 64  # px
 KERNEL = 5
@@ -17,7 +20,7 @@ WEIGHT_STD = 0.01
 
 
 class DcganEncoder(nn.Module):
-    """Picture to one code vector: four strided convolutions, then a linear layer.
+    """Picture to one latent vector: four strided convolutions, then a linear layer.
 
     Parameters
     ----------
@@ -37,19 +40,19 @@ class DcganEncoder(nn.Module):
         _initialise(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, 3, 64, 64) in −1 to 1 to what the linear layer sees, (B, 16·width)."""
+        """(B, 3, 64, 64) in −1 to 1 to the input of the linear layer, (B, 16·width)."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.relu(norm(convolution(F.pad(x, (1, 2, 1, 2)))))  # halves H and W
         return x.flatten(1)  # (B, width, 4, 4) -> (B, 16·width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 64, 64) in −1 to 1 to codes (B, latent_dim)."""
-        codes: Tensor = self.to_latent(self.features(x))
-        return codes
+        """(B, 3, 64, 64) in −1 to 1 to latents (B, latent_dim)."""
+        z: Tensor = self.to_latent(self.features(x))
+        return z
 
 
 class DcganDecoder(nn.Module):
-    """Code vector to picture.
+    """Latent vector to picture.
 
     The plain form begins at 4 x 4 px and ends with a stride of 2; the modified one (*dcgan_mod*)
     begins at 8 x 8 px and ends with a stride of 1.
@@ -78,7 +81,7 @@ class DcganDecoder(nn.Module):
         _initialise(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Codes (B, latent_dim) to (B, 3, 64, 64) in −1 to 1."""
+        """Latents (B, latent_dim) to (B, 3, 64, 64) in −1 to 1."""
         x = F.relu(self.from_latent(z))
         x = x.reshape(-1, self.width, self.start, self.start)  # (B, width·start²) -> (B, width, start, start)
         for block, norm in zip(self.blocks, self.norms, strict=True):
@@ -87,13 +90,47 @@ class DcganDecoder(nn.Module):
         return (x if self.modified else _cropped(x)).tanh()
 
 
+class AutoEncoder(nn.Module):
+    """Encoder, decoder, and the regularizer that turns the encoder's output into latents.
+
+    Parameters
+    ----------
+    latent_dim, width : int
+    decoder : str
+        `dcgan` or `dcgan_mod`.
+    regularizer : Regularizer
+    """
+
+    def __init__(self, latent_dim: int, width: int, decoder: str, regularizer: Regularizer) -> None:
+        super().__init__()
+        self.encoder = DcganEncoder(latent_dim * regularizer.outputs, width)
+        self.decoder = DcganDecoder(latent_dim, width, modified=decoder == "dcgan_mod")
+        self.regularizer = regularizer
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Pictures (B, 3, 64, 64) to the latents (B, d) that are scored, without a random draw."""
+        return self.regularizer.mean(self.encoder(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures (B, 3, 64, 64) to their reconstructions."""
+        x_hat: Tensor = self.decoder(self.encode(x))
+        return x_hat
+
+    @torch.no_grad()
+    def scale_latents(self, factor: float) -> None:
+        """Multiply all latents by a factor; the decoder divides by it, so reconstructions stay the same."""
+        self.encoder.to_latent.weight.mul_(factor)
+        self.encoder.to_latent.bias.mul_(factor)
+        self.decoder.from_latent.weight.div_(factor)
+
+
 def _cropped(x: Tensor) -> Tensor:
-    """Drop the row and the column that TensorFlow's SAME padding does not have."""
+    """Drop the last row and column, which TensorFlow's SAME padding does not have."""
     return x[..., :-1, :-1]
 
 
 def _initialise(module: nn.Module) -> None:
-    """Normal weights of standard deviation 0.01, cut off at two of them in convolutions; biases 0."""
+    """Draw normal weights of standard deviation 0.01, truncated at 0.02 in convolutions; biases are 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=WEIGHT_STD)

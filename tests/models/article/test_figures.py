@@ -1,4 +1,4 @@
-"""What a fit of the article's preset is judged by."""
+"""The figures of a fit of the article's preset."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 
 from inspector.imaging.sharpness import sharpness
 from models.article.batches import PictureSampler, to_tensor
-from models.article.figure import copies, crossed, figures, one_of_each, prior_match, spread
-from models.article.network import ArticleLearner
+from models.article.figures import (
+    cross_scaled,
+    figures,
+    one_of_each,
+    prior_match,
+    reconstruct,
+    spread,
+)
+from models.article.learner import ArticleLearner
 from tests.models.article.conftest import TINY
 
 
@@ -35,7 +42,7 @@ def test_figures_are_those_of_the_formulas(pictures: PictureSampler, pixels: NDA
 
 
 def test_near_duplicates_count_once(pixels: NDArray[np.uint8]) -> None:
-    """A test of independent rows gets one picture of each group, and nothing where there is one group."""
+    """The prior match uses one picture of each duplicate group, and needs two groups."""
     assert one_of_each(np.array([5, 5, 2, 5, 2, 9])).tolist() == [0, 2, 5]
     alike = np.concatenate([np.arange(10), [10, 10]])
     found = figures(ArticleLearner(TINY).network, pixels, np.arange(10), np.arange(10, 12), alike)
@@ -43,33 +50,33 @@ def test_near_duplicates_count_once(pixels: NDArray[np.uint8]) -> None:
     assert "heldout_squared_error" in found
 
 
-def test_a_spread_that_was_set_by_the_same_pictures_does_not_vouch_for_itself() -> None:
-    """Each half of the codes is divided by the spread of the other; draws of any width then match."""
-    assert crossed(np.array([[3.0, 4.0], [1.0, -1.0]])) == pytest.approx(
+def test_latents_do_not_set_their_own_scale() -> None:
+    """Each half of the latents is divided by the spread of the other; draws of any width then match."""
+    assert cross_scaled(np.array([[3.0, 4.0], [1.0, -1.0]])) == pytest.approx(
         np.array([[3.0, 4.0], [1 / 12.5**0.5, -1 / 12.5**0.5]])
     )
     rng = np.random.default_rng(0)
     for width in (0.5, 1.0, 3.0):
         draws = width * rng.normal(size=(50, 16))
         assert spread(draws) == pytest.approx(width, rel=0.1)
-        assert prior_match(crossed(draws)) > 0.01
-    assert prior_match(crossed(rng.exponential(size=(50, 16)))) < 0.01
-    assert np.all(np.isfinite(crossed(np.zeros((4, 2)))))
+        assert prior_match(cross_scaled(draws)) > 0.01
+    assert prior_match(cross_scaled(rng.exponential(size=(50, 16)))) < 0.01
+    assert np.all(np.isfinite(cross_scaled(np.zeros((4, 2)))))
 
 
-def test_looking_changes_nothing(pictures: PictureSampler, pixels: NDArray[np.uint8]) -> None:
-    """Mode, weights and batch-norm statistics are the same before and after copies are made."""
+def test_reconstructing_changes_nothing(pictures: PictureSampler, pixels: NDArray[np.uint8]) -> None:
+    """Reconstructing leaves mode, weights and batch-norm statistics as they were."""
     learner = ArticleLearner(TINY)
     learner.learn(pictures.draw(0), 0, 5)
     before = {name: value.clone() for name, value in learner.network.state_dict().items()}
-    codes, x_hat = copies(learner.network, to_tensor(pixels))
+    z, x_hat = reconstruct(learner.network, to_tensor(pixels))
     assert learner.network.training
-    assert (codes.shape, x_hat.shape) == ((12, 3), (12, 3, 64, 64))
+    assert (z.shape, x_hat.shape) == ((12, 3), (12, 3, 64, 64))
     assert all(value.equal(before[name]) for name, value in learner.network.state_dict().items())
 
 
-def test_codes_off_the_prior_are_rejected() -> None:
-    """Shifted, shrunken and collapsed codes are rejected at 1 %, draws of the prior hardly ever."""
+def test_latents_off_the_prior_are_rejected() -> None:
+    """Shifted, shrunken and collapsed latents are rejected at 1 %; draws of the prior are not."""
     rng = np.random.default_rng(0)
     draws = rng.normal(size=(60, 8))
     collapsed = draws[:, :2] @ rng.normal(size=(2, 8)) / np.sqrt(2)
