@@ -1,4 +1,4 @@
-"""Raw statistics plus calibration numbers make a verdict; every score rises with anomaly."""
+"""From raw statistics to a verdict; every score is higher for a more anomalous picture."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def standardise(statistics: NDArray[np.floating], fusion: Fusion) -> Floats:
 def component_scores(
     statistics: NDArray[np.floating], columns: Sequence[Column], fusion: Fusion
 ) -> dict[str, Floats]:
-    """For each component the mean of its standardised columns, shape (n_images,)."""
+    """Return the score of each component: the mean of its standardised columns, shape (n_images,)."""
     z = standardise(statistics, fusion)
     members: dict[str, list[int]] = {}
     for i, column in enumerate(columns):
@@ -46,39 +46,39 @@ def component_scores(
 def fuse(components: dict[str, Floats], fusion: Fusion) -> Floats:
     """Return the score of each picture: the weighted mean of the components named in `fused`.
 
-    With a `floor`, a component that lies below it counts as the floor: that a picture is more usual than
-    most in one respect says nothing for it in another.
+    With a `floor`, a component below it counts as the floor: a very usual value of one component must not
+    make up for an anomalous value of another.
     """
     floor = -np.inf if fusion.floor is None else fusion.floor
     parts = np.maximum([components[name] for name in fusion.fused], floor)  # (n_fused, n_images)
     if not fusion.weights:
         return np.asarray(parts.mean(axis=0))
-    weights = np.array(fusion.weights)[:, np.newaxis]  # numpy.average takes four times as long
+    weights = np.array(fusion.weights)[:, np.newaxis]  # numpy.average is slower
     return np.asarray((parts * weights).sum(axis=0) / weights.sum())
 
 
 def score(statistics: NDArray[np.floating], columns: Sequence[Column], fusion: Fusion) -> Floats:
-    """Raw statistics (n_images, n_columns) to one score for each picture, shape (n_images,)."""
+    """Return one score for each row of raw statistics (n_images, n_columns), shape (n_images,)."""
     return fuse(component_scores(statistics, columns, fusion), fusion)
 
 
 def is_flagged(score: float, threshold: float) -> bool:
-    """Return the one decision of the product: `score > threshold`; equal is not flagged."""
+    """Return whether a score is flagged: `score > threshold`; equal is not flagged."""
     return score > threshold
 
 
 def p_value(score: float, heldout_scores: Sequence[float]) -> float:
-    """Return the share of held-out normals at least as unusual: `(1 + #{h >= s}) / (n + 1)`.
+    """Return the share of held-out normals that score at least as high: `(1 + #{h >= s}) / (n + 1)`.
 
-    It falls as anomaly rises.  Under exchangeability with the held-out normals it is at most u with
-    probability at most u (split conformal prediction).
+    Lower is more anomalous.  If the picture is exchangeable with the held-out normals, the p-value is at most
+    u with probability at most u (split conformal prediction).
     """
     heldout = np.asarray(heldout_scores)
     return float((1 + np.count_nonzero(heldout >= score)) / (heldout.size + 1))
 
 
 def verdict(score: float, threshold: float, review_threshold: float | None) -> Verdict:
-    """`fail` over the threshold, `review` between the two thresholds, else `pass`."""
+    """Return `fail` above the threshold, `review` between the two thresholds, else `pass`."""
     if is_flagged(score, threshold):
         return "fail"
     if review_threshold is not None and is_flagged(score, review_threshold):

@@ -1,0 +1,102 @@
+"""Connections that hang, flood or send nonsense."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack, suppress
+
+import httpx
+import pytest
+
+from inspector.bundle.store import Store
+from tests.inspector.daemon.conftest import GOOD, KEY, Start
+from tests.inspector.tiny_bundle import tiny_fill
+from tests.serving import Daemon, until
+
+
+def test_endless_trailers_are_cut_off(daemon: Daemon) -> None:
+    """Trailers have the same limit as headers: many short ones, or one that never ends."""
+    for began, goes_on in ((b"", b"X-A: " + b"x" * 1000 + b"\r\n"), (b"X-A: ", b"x" * 1000)):
+        with daemon.socket() as endless:
+            endless.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+            endless.sendall(began)
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                endless.sendall(goes_on * 100_000)
+
+
+def test_slow_headers_are_cut_off(daemon: Daemon) -> None:
+    """A connection that sends nothing, or half a header, is closed."""
+    with daemon.socket() as silent, daemon.socket() as half:
+        half.sendall(b"GET /livez HTTP/1.1\r\nHos")
+        assert silent.recv(10) == b""
+        assert half.recv(10) == b""
+
+
+def test_idle_connections_make_room(daemon: Daemon) -> None:
+    """Connections that are idle longest are closed and logged; scoring goes on and no file stays open."""
+    with ExitStack() as opened:
+        kept = opened.enter_context(httpx.Client(base_url=daemon.url))
+        assert kept.get("/livez").status_code == 200
+        for number in range(10_000):
+            opened.enter_context(daemon.socket())
+            if number % 500 == 0:
+                assert kept.post("/v1/score", content=GOOD).status_code == 200
+                assert httpx.get(f"{daemon.url}/livez").status_code == 200
+        assert daemon.facts.num_fds() < 1300
+        assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
+    until(lambda: daemon.facts.num_fds() < 100)
+    until(lambda: any(line["event"] == "too many connections" for line in daemon.lines))
+
+
+def test_endless_headers_are_cut_off(daemon: Daemon) -> None:
+    """Endless headers are cut off long before they fill the memory."""
+    header = b"X-A: " + b"x" * 1000 + b"\r\n"
+    with daemon.socket() as endless:
+        endless.sendall(b"GET /livez HTTP/1.1\r\n")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            endless.sendall(header * 100_000)
+
+
+NUISANCES = {
+    "noise": bytes(range(256)) * 40,
+    "nothing": b"",
+    "lines": b"\r\n" * 10_000,
+    "http/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(50),
+    "tls": bytes.fromhex("16030100a5010000a10303") + bytes(160),
+    "websocket": b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "long path": b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "strange path": b"GET /%00%ff/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no path": b"POST  HTTP/1.1\r\n\r\n",
+    "full address": b"GET http://elsewhere/v1/models HTTP/1.1\r\nHost: x\r\n\r\n",
+    "negative length": b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nabc",
+    "two lengths": b"POST /v1/score HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\nabc",
+    "huge length": b"POST /v1/score HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\nabc",
+    "bad chunks": b"POST /v1/score HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+    "smuggled": b"POST /v1/score HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\nabc",
+    "boundary": b"POST /v1/score HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=\r\n"
+    b"Content-Length: 4\r\n\r\n----",
+    "form header": b"POST /v1/score HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    b"Content-Length: 28\r\n\r\n--b\r\nContent-Disp\rosition:\r\n",
+    "pipeline": b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 2000,
+    "key": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    "id": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Request-Id: \xff{}\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("keys", [{}, {"INSPECTOR_API_KEYS": f"score:{KEY}"}])
+def test_nonsense_does_no_harm(store: Store, start: Start, keys: dict[str, str]) -> None:
+    """After nonsense, whole or cut in half, the daemon still serves and its log is readable."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(**keys)
+    for name, data in NUISANCES.items():
+        for sent in (data, data[: len(data) // 2]):
+            with daemon.socket() as connection, suppress(OSError):
+                connection.sendall(sent)
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(100)
+        assert httpx.get(f"{daemon.url}/livez").status_code == 200, name
+    good = httpx.post(f"{daemon.url}/v1/score", content=GOOD, headers={"Authorization": f"Bearer {KEY}"})
+    assert good.json()["verdict"] == "pass"
+    assert not daemon.events("unexpected")
+    assert not [line for line in daemon.lines if "traceback" in line]

@@ -1,0 +1,137 @@
+"""The daemon follows the store: promoted, broken, repaired and removed models."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from inspector.bundle.store import Store
+from tests.inspector.daemon.conftest import GOOD, Start
+from tests.inspector.tiny_bundle import tiny_bundle, tiny_fill
+from tests.serving import Daemon, until
+
+
+def latest_version(answers: list[httpx.Response]) -> int | None:
+    """The version that gave the latest answer."""
+    return int(answers[-1].json()["model"]["version"]) if answers else None
+
+
+def test_a_promotion_fails_no_request(daemon: Daemon, store: Store) -> None:
+    """No request fails during a promotion; each answer has the threshold of the version that it names."""
+    answers: list[httpx.Response] = []
+    stop = threading.Event()
+
+    def send() -> None:
+        with httpx.Client(base_url=daemon.url, timeout=30) as client:
+            while not stop.is_set():
+                answers.append(client.post("/v1/score", content=GOOD))
+
+    until(lambda: httpx.post(f"{daemon.url}/v1/score", content=GOOD).status_code == 200)
+    with ThreadPoolExecutor(2) as pool:
+        sending = [pool.submit(send) for _ in range(2)]
+        try:
+            for version in (2, 3, 4):
+                store.publish("tiny", tiny_fill(threshold=20.0 + version))
+                until(lambda wanted=version: latest_version(answers) == wanted, 5)  # type: ignore[misc]
+        finally:
+            stop.set()
+        for done in sending:
+            done.result()
+    assert {answer.status_code for answer in answers} == {200}
+    found = {(answer.json()["model"]["version"], answer.json()["threshold"]) for answer in answers}
+    assert found == {(1, 20.0), (2, 22.0), (3, 23.0), (4, 24.0)}
+    assert daemon.metric('inspector_model_reloads_total{result="ok"}') == 4
+
+
+def test_a_broken_model_is_refused_once(daemon: Daemon, store: Store) -> None:
+    """The refusal is logged and counted once, and the previous version stays in use."""
+    broken = store.publish("tiny", tiny_fill(threshold=40.0))
+    store.publish("tiny", tiny_fill(threshold=50.0))
+    until(lambda: httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"] == 50.0)
+    with (broken.path / "detector.onnx").open("r+b") as graph:
+        graph.write(b"broken")
+    (broken.path.parents[1] / "promoted").write_text("2")
+    until(lambda: any(line["event"] == "model refused" for line in daemon.lines))
+    time.sleep(1.5)
+    assert sum(line["event"] == "model refused" for line in daemon.lines) == 1
+    assert daemon.metric('inspector_model_reloads_total{result="failed"}') == 1
+    assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"] == 50.0
+    assert httpx.get(f"{daemon.url}/readyz").status_code == 200
+
+
+def test_a_repaired_model_of_the_same_number_is_opened(store: Store, start: Start) -> None:
+    """A refused model that is removed and published again under the same number is opened."""
+    broken = store.publish("tiny", tiny_fill())
+    (broken.path / "detector.onnx").write_bytes(b"broken")
+    daemon = start(ready=False)
+    until(lambda: bool(daemon.events("model refused")))
+    assert httpx.get(f"{daemon.url}/readyz").status_code == 503
+    store.remove("tiny", force=True)
+    store.publish("tiny", tiny_fill())
+    until(daemon.is_ready)
+
+
+def test_a_model_that_is_repaired_in_place_is_opened(daemon: Daemon, store: Store) -> None:
+    """The opened model stays in use while its file is damaged, and is opened again once the file is whole."""
+    second = store.publish("tiny", tiny_fill(threshold=40.0))
+    graph = second.path / "detector.onnx"
+    whole = graph.read_bytes()
+
+    def threshold() -> float:
+        return float(httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["threshold"])
+
+    until(lambda: threshold() == 40)
+    graph.write_bytes(whole[:-1])
+    until(lambda: bool(daemon.events("model refused")))
+    assert threshold() == 40
+    graph.write_bytes(whole)
+    until(lambda: len(daemon.events("model opened")) == 3)
+    assert threshold() == 40
+
+
+def test_several_models_share_the_memory(store: Store, start: Start) -> None:
+    """Other models are opened on demand; the least recently used one is closed."""
+    for name in ("a", "b", "c"):
+        store.publish(name, tiny_fill())
+    daemon = start("--model", "a", "--max-model-bytes", "1")
+    for name in ("b", "c"):
+        assert httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD).json()["model"]["name"] == name
+    held = httpx.get(f"{daemon.url}/v1/models").json()
+    assert [(row["model"]["name"], row["default"]) for row in held] == [("a", True), ("c", False)]
+    assert httpx.get(f"{daemon.url}/v1/models/b@1").json()["model"]["version"] == 1
+    assert httpx.get(f"{daemon.url}/v1/models/x").status_code == 404
+
+
+def test_a_bundle_outside_the_store_is_served(store: Store, start: Start, tmp_path: Path) -> None:
+    """A bundle given by its path is also served under its own name."""
+    bundle = tiny_bundle(tmp_path / "bundle")
+    daemon = start("--model", bundle.path)
+    for name in ("tiny", "tiny@1"):
+        answer = httpx.post(f"{daemon.url}/v1/score?model={name}", content=GOOD)
+        assert answer.json()["model"]["digest"] == bundle.digest
+        assert httpx.get(f"{daemon.url}/v1/models/{name}/card").status_code == 200
+    number = answer.headers["x-inspection-id"]
+    assert httpx.get(f"{daemon.url}/v1/inspections/{number}/views/reconstruction").status_code == 200
+    assert httpx.get(f"{daemon.url}/v1/models/tiny@2").status_code == 404
+
+
+def test_a_removed_model(store: Store, start: Start) -> None:
+    """The name of a removed model is 404; without the default model the daemon is not ready."""
+    for name in ("tiny", "other"):
+        store.publish(name, tiny_fill())
+    daemon = start("--model", "tiny")
+    url = f"{daemon.url}/v1/score"
+    assert httpx.post(url, params={"model": "other"}, content=GOOD).status_code == 200
+    store.remove("other", force=True)
+    until(lambda: httpx.post(url, params={"model": "other"}, content=GOOD).status_code == 404, 2)
+    assert httpx.post(url, content=GOOD).status_code == 200
+    store.remove("tiny", force=True)
+    until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 503, 2)
+    assert httpx.post(url, content=GOOD).status_code == 503
+    assert [line["model"] for line in daemon.lines if line["event"] == "model removed"] == ["other", "tiny"]
+    store.publish("tiny", tiny_fill())
+    until(lambda: httpx.post(url, content=GOOD).status_code == 200)
