@@ -61,16 +61,6 @@ def sweep() -> ModuleType:
     return _load("calibration.sweep")
 
 
-def calibration(_needed_by: str) -> ModuleType:
-    """Import `calibration`."""
-    return _load("calibration")
-
-
-def room(name: str, _needed_by: str = "") -> ModuleType:
-    """Import one module by name."""
-    return _load(name)
-
-
 def missing_extra(exc: ImportError, needed_by: str) -> MissingExtraError | None:
     """Name the package to install if `exc` is about a package of an extra, else return None.
 

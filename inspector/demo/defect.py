@@ -1,4 +1,4 @@
-"""The defects that a rendered part can have: each draws its own shape, then paints it."""
+"""The defects of a rendered part; each function chooses a shape and returns how to paint it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inspector.demo.flange import TURN, Flange, Paint, Plane
 
 @dataclass(frozen=True)
 class Blemish:
-    """A defect at its place, relative to the centre of the part, in pixels.
+    """A defect and its position, in pixels from the centre of the part.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ def _polar(length: float, angle: float) -> tuple[float, float]:
 
 
 def _between_holes(flange: Flange, rng: np.random.Generator, near: float, far: float) -> tuple[float, float]:
-    """Return a place between two holes, `near` to `far` radii from the centre of the part."""
+    """Return a position between two holes, `near` to `far` radii from the centre of the part."""
     sector = TURN / flange.holes
     between = rng.integers(flange.holes) + rng.uniform(0.3, 0.7)
     return _polar(flange.radius * rng.uniform(near, far), flange.turn + sector * float(between))
 
 
 def _waves(rng: np.random.Generator, length: float, count: int = 7) -> Callable[[Plane, Plane], Plane]:
-    """Return smooth noise of unit spread whose features are about `length` pixels long."""
+    """Return smooth noise of unit standard deviation with features about `length` pixels long."""
     numbers = [
         (*_polar(TURN / length * rng.uniform(0.5, 1.6), rng.uniform(0, TURN)), rng.uniform(0, TURN))
         for _ in range(count)
@@ -66,7 +66,7 @@ def scratch(flange: Flange, rng: np.random.Generator, strength: float) -> Blemis
     scale = flange.radius
     around = rng.uniform(0, TURN)
     x, y = _polar(scale * rng.uniform(0.64, 0.80), around)
-    # Across the lathe marks more than along them: along them it could be one of them.
+    # Mostly across the lathe marks: a scratch along them could not be told from a mark.
     heading = around + TURN / 4 * (1 if rng.uniform() < 0.5 else -1) + rng.uniform(-0.9, 0.9)
     bend, length = scale * rng.uniform(0.7, 3.0), scale * rng.uniform(0.55, 0.85)
     width, phase = scale * rng.uniform(0.0105, 0.0145), rng.uniform(0, TURN)
@@ -126,7 +126,7 @@ _STAINS = ((0.40, 0.24, 0.11), (0.46, 0.22, 0.10), (0.26, 0.22, 0.17), (0.36, 0.
 
 
 def stain(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
-    """Return dried oil or rust: a see-through blotch with a darker rim, and its runs."""
+    """Return dried oil or rust: a translucent blotch with a darker rim."""
     scale = flange.radius
     x, y = _between_holes(flange, rng, 0.55, 0.84)
     warps = _waves(rng, 0.34 * scale), _waves(rng, 0.34 * scale), _waves(rng, 0.14 * scale)
@@ -157,7 +157,7 @@ def stain(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
 
 
 def missing_hole(flange: Flange, rng: np.random.Generator, strength: float) -> Blemish:
-    """Return a hole that was countersunk but not drilled; there is nothing to make stronger."""
+    """Return a hole that was countersunk but not drilled; `strength` has no effect."""
     del strength
     plugged = int(rng.integers(flange.holes))
     x, y = _polar(flange.bolt_circle, flange.turn + plugged * TURN / flange.holes)

@@ -1,4 +1,4 @@
-"""The flange that is rendered: its design, its surface, and the light on it.
+"""The model of the rendered flange: its design, its surface, and the light on it.
 
 Every pixel has a slope, split along (tangential) and across (radial) the lathe marks, and each lamp
 adds a lobe around the slope that mirrors it into the camera:
@@ -26,12 +26,12 @@ OUTER = 0.385
 BORE, HUB, BOLT_CIRCLE, HOLE, HOLES = 0.27, 0.50, 0.755, 0.095, 6
 CHAMFER, FILLET, COUNTERSINK = 0.030, 0.035, 0.022
 CHAMFER_SLOPE, FILLET_SLOPE, GROOVE_SLOPE = 0.42, 0.60, 0.048
-DEPTH = 0.05  # how much smaller the lower face looks to a camera this near
-SHADOW = 0.075  # how far the main lamp throws the part's shadow
+DEPTH = 0.05  # share by which the lower face looks smaller, as it is further from the camera
+SHADOW = 0.075  # length of the part's shadow from the main lamp
 
 # The light, as slopes: a mirror of this slope would show the lamp.
 WIDE, NARROW = 0.30, 0.075
-NEAR = 0.16  # how much that slope changes from one side of the picture to the other
+NEAR = 0.16  # change of that slope from one side of the picture to the other
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Setup:
-    """What was chosen for one photograph; (x, y) is the part's centre in pixels."""
+    """The choices for one photograph; (x, y) is the centre of the part in pixels."""
 
     side: int
     flange: Flange
@@ -77,16 +77,16 @@ class Setup:
 
 @dataclass(frozen=True)
 class Planes:
-    """What is known of each pixel before any light falls on it; float32 (h, w).
+    """The properties of each pixel before lighting, float32 (h, w).
 
     Attributes
     ----------
     x, y, radius, angle
-        Place relative to the part's centre, pixels and radians.
+        Position relative to the part's centre, in pixels and radians.
     groove, streak
-        The lathe marks: their slope and their colour, of unit spread.
+        Slope and colour of the lathe marks, of unit standard deviation.
     mottle, belt
-        Soft variation of unit spread; the brightness of the conveyor belt, about 1.
+        Smooth variation of unit standard deviation; brightness of the conveyor belt, about 1.
     """
 
     x: Plane
@@ -105,16 +105,16 @@ class Planes:
 
 @dataclass(frozen=True)
 class Paint:
-    """How a defect changes a part; planes (h, w) of the place that it was painted for.
+    """The change that a defect makes to a part, in planes (h, w) around the defect.
 
     Attributes
     ----------
     slope_x, slope_y : float32 (h, w)
-        Added to the surface's slope, 0 where nothing changes.
+        Added to the slope of the surface; 0 means no change.
     tint : float32 (h, w, 3)
-        Multiplies the light that the metal sends back, 1 where nothing changes.
+        Factor of the light that the metal reflects; 1 means no change.
     dull : float32 (h, w)
-        0 where the metal keeps its gloss, 1 where it has none left.
+        0 where the metal keeps its gloss, 1 where it has lost it.
     bite : float32 (h, w), optional
         Signed distance in pixels to a missing piece, positive inside it.
     plugged : int, optional
@@ -133,7 +133,7 @@ class Paint:
 class _Holes:
     """The bolt holes: signed distances, positive inside, and the direction to the nearest axis.
 
-    The seat is the top of a hole, drilled or not: the countersink is cut before it is drilled.
+    The seat is the top of a hole, also of one that was not drilled: the countersink is cut first.
     """
 
     top: Plane
@@ -144,7 +144,7 @@ class _Holes:
 
 
 def arrange(rng: np.random.Generator, side: int) -> Setup:
-    """Place a part and two lamps before the camera; a picture has `side` by `side` pixels."""
+    """Choose the position of a part and of two lamps, for a picture of `side` by `side` pixels."""
     radius = side * OUTER * rng.uniform(0.985, 1.015)
     turn, azimuth, tilt = rng.uniform(0, TURN), rng.uniform(0, TURN), rng.uniform(0.24, 0.31)
     other = azimuth + rng.uniform(1.6, 2.6) * (1 if rng.uniform() < 0.5 else -1)
@@ -208,7 +208,7 @@ def _drill(flange: Flange, planes: Planes, plugged: int | None) -> _Holes:
 
 
 def _outline(flange: Flange, radius: Plane, holes: _Holes, bite: Plane | None) -> tuple[Plane, Plane]:
-    """Coverage by the upper face, and by the upper or lower face."""
+    """Return the coverage of each pixel by the upper face, and by the upper or lower face."""
     outer = flange.radius
     upper = np.maximum(np.maximum(radius - outer, BORE * outer - radius), holes.top)
     lower = np.maximum(BORE * (1 - DEPTH) * outer - radius, holes.bottom)
@@ -219,7 +219,7 @@ def _outline(flange: Flange, radius: Plane, holes: _Holes, bite: Plane | None) -
 
 
 def _turned_slope(setup: Setup, radius: Plane) -> Plane:
-    """Slope of the turned profile: chamfers at bore, hub and rim, and the fillet at the hub's foot."""
+    """Return the slope of the turned profile: chamfers at bore, hub and rim, fillet at the hub's foot."""
     fine = 4  # samples per pixel
     outer = setup.flange.radius
     at = (np.arange(int(outer * 1.1 * fine), dtype=np.float32) + 0.5) / (fine * outer)
@@ -237,7 +237,7 @@ def _turned_slope(setup: Setup, radius: Plane) -> Plane:
 def _reflect(
     setup: Setup, planes: Planes, holes: _Holes, direction: tuple[Plane, Plane], paint: Paint | None
 ) -> list[Plane]:
-    """Light from the sky, the main lamp and the second lamp that the upper face sends to the camera."""
+    """Return the light that the upper face reflects from the sky, the main and the second lamp."""
     cos, sin = direction
     radial = _turned_slope(setup, planes.radius)
     steep = np.minimum(np.abs(radial) * 4, 1)
@@ -263,19 +263,19 @@ def _reflect(
 
 
 def _smooth(plane: Plane) -> Plane:
-    """Smoothstep: 0 below 0, 1 above 1, and flat at both."""
+    """Return the smoothstep function: 0 below 0, 1 above 1, and flat at both."""
     clipped = np.clip(plane, 0, 1)
     return clipped * clipped * (3 - 2 * clipped)
 
 
 def _falloff(setup: Setup, planes: Planes) -> Plane:
-    """One side is nearer to the lamp, and the lens darkens the corners."""
+    """Return the falloff of light: one side is nearer to the lamp, and the lens darkens the corners."""
     u, v = planes.x / setup.side, planes.y / setup.side
     return 1 + setup.falloff[0] * u + setup.falloff[1] * v - 0.28 * (u * u + v * v)
 
 
 def _hub_shadow(flange: Flange, radius: Plane, facing: Plane) -> Plane:
-    """The hub keeps light from its foot, most on the side away from the lamp."""
+    """Return the shadow of the hub around its foot, darkest on the side away from the lamp."""
     beyond = radius - HUB * flange.radius
     cast = _smooth(beyond / (flange.radius * (0.02 + 0.09 * np.maximum(-facing, 0))))
     open_sky = np.clip(beyond / (0.10 * flange.radius), 0, 1)
@@ -286,7 +286,7 @@ def _hub_shadow(flange: Flange, radius: Plane, facing: Plane) -> Plane:
 def _bore_wall(
     setup: Setup, planes: Planes, holes: _Holes, direction: tuple[Plane, Plane], facing: Plane
 ) -> Plane:
-    """The inner walls of bore and holes, lit where they face the lamp."""
+    """Return the light on the inner walls of bore and holes, brightest where they face the lamp."""
     (cos, sin), (away_x, away_y) = direction, setup.away
     lit = holes.radial * facing + holes.tangential * (sin * away_x - cos * away_y)
     in_bore = planes.radius < 0.5 * (BORE + HUB) * setup.flange.radius
@@ -295,7 +295,7 @@ def _bore_wall(
 
 
 def _belt_shadow(setup: Setup, planes: Planes) -> Plane:
-    """The belt darkens under the part's shadow, close to its rim, and inside its holes."""
+    """Return the shadow on the belt: under the part's shadow, close to its rim, inside its holes."""
     outer, shift = setup.flange.radius, SHADOW * setup.flange.radius
     x, y = planes.x - setup.away[0] * shift, planes.y - setup.away[1] * shift
     cast = 0.3 + 0.7 * _smooth((np.sqrt(x * x + y * y) - 0.97 * outer) / (0.13 * outer))

@@ -1,4 +1,4 @@
-"""Any kind of samples as RGB of 8 bits, transparency laid over a colour."""
+"""Converts samples of any kind to 8-bit RGB, and lays transparent pixels over a colour."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def to_rgb(image: ImageFile, kind: str, data: bytes, background: Colour) -> Pixe
     Parameters
     ----------
     image : ImageFile
-        Loaded; its pixels are read.
+        A picture that Pillow has loaded.
     kind : str
         The format, as `header.sniff` names it.
     data : bytes
-        The file, for PNGs whose depth Pillow cuts.
+        The file; Pillow drops the low bytes of some 16-bit PNGs, so they are decoded from it again.
     background : (red, green, blue)
         The colour behind transparent pixels.
 
@@ -57,7 +57,7 @@ def to_rgb(image: ImageFile, kind: str, data: bytes, background: Colour) -> Pixe
 
 
 def _deep_grey(image: ImageFile, background: Colour) -> Pixels:
-    """Bring one channel of up to 16 bits to RGB of 8."""
+    """Convert one channel of up to 16 bits to 8-bit RGB."""
     values = np.asarray(image)
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65535):
         raise ValueError(f"samples of {values.min()} to {values.max()} are not supported, 0 to 65535 are")
@@ -67,7 +67,7 @@ def _deep_grey(image: ImageFile, background: Colour) -> Pixels:
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
         values = full - values
     rgb = grey_to_rgb(to_eight_bits(values, full))
-    if "transparency" in image.info:  # the one value that is transparent
+    if "transparency" in image.info:  # the one transparent value
         rgb[values == image.info["transparency"]] = background
     return rgb
 

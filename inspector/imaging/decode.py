@@ -1,8 +1,8 @@
-"""Files, bytes or arrays become checked uint8 RGB.
+"""Decodes files, bytes or arrays to checked uint8 RGB.
 
-Pillow decodes, because it says exactly where a damaged file ends.  The size is known from the header
-before a pixel is decoded, so that a small file that claims a huge picture costs nothing.  Whatever is
-wrong with a picture is raised as a leaf of `ImageError`.
+Pillow decodes, because it reports exactly where a damaged file ends.  The size is read from the header before
+any pixel is decoded, so that a small file that claims a huge picture costs no memory.  A picture at fault
+raises a leaf of `ImageError`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from inspector.types import Pixels
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-# What decoders raise on damaged bytes; Pillow also trips over its own assertions then.
+# Errors of decoders on damaged bytes; Pillow also fails in its own assertions.
 _DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -65,8 +65,8 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray of uint8, shape (height, width, 3)
-        RGB, contiguous and not writable.  A large JPEG may be decoded reduced, then its sides are
-        shorter than `height` and `width`.
+        RGB, contiguous and not writable.  A large JPEG may be decoded at a reduced size, with sides shorter
+        than `height` and `width`.
     width, height : int
         The picture's own size in pixels, after EXIF rotation.
     """
@@ -86,10 +86,10 @@ def decode(
 ) -> Picture:
     """Turn a file, its bytes or an array into uint8 RGB.
 
-    Grey, palette, CMYK and YCbCr become RGB; transparency is laid over a colour; of several pages or
-    frames the first is taken; EXIF orientation is applied.  16 bits become 8 by dividing by 257 and
-    rounding, never by the picture's own minimum and maximum (colour TIFFs keep their high bytes,
-    which is within one level of that); 12-bit TIFFs are scaled by their 4095.
+    Grey, palette, CMYK and YCbCr become RGB.  Transparent pixels are laid over a colour.  Only the first of
+    several pages or frames is read.  The EXIF orientation is applied.  16 bits become 8 by dividing by 257
+    and rounding, never by the picture's own minimum and maximum; colour TIFFs keep their high bytes, which
+    differ from that by at most one level.  12-bit TIFFs are scaled by 4095.
 
     Parameters
     ----------
@@ -97,22 +97,21 @@ def decode(
         A file, the bytes of one, or an array of shape (H, W), (H, W, 1), (H, W, 3) RGB or
         (H, W, 4) RGBA of uint8, uint16 (full scale 65535) or bool.
     max_pixels, max_bytes : int
-        More than that is refused, before decoding and before reading.
+        Refuse a larger picture before decoding it, and a larger file before reading it.
     reduce_to : (height, width), optional
-        A JPEG is decoded at a half, a quarter or an eighth of its size as long as its sides stay
-        at least so long.
+        Decode a JPEG at a half, a quarter or an eighth of its size, if its sides stay at least this long.
     background : (red, green, blue)
-        What shows where a picture is transparent, 0 to 255; white without it.
+        The colour behind transparent pixels, 0 to 255; white without it.
 
     Returns
     -------
     Picture
-        Pixels and true size.
+        Pixels, and the size of the picture.
 
     Raises
     ------
     ImageError
-        The leaf that says what is wrong with the picture.
+        One of its leaves says what is wrong with the picture.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels, background)
@@ -139,17 +138,17 @@ def decode(
 
 
 def straight_rgba(data: bytes) -> Pixels | None:
-    """Read colours and transparency as a file has them, where `decode` lays the colours over white.
+    """Decode colours and transparency without laying them over a colour.
 
     Parameters
     ----------
     data : bytes
-        A file that `decode` reads.
+        An image file that `decode` accepts.
 
     Returns
     -------
     ndarray of uint8, shape (H, W, 4), or None
-        RGBA, upright, 8 bits; None where no pixel is transparent.
+        RGBA, upright, 8 bits; None if no pixel is transparent.
     """
     kind = header.sniff(data, "the picture")
     with _without_warnings() if _may_warn(kind, data) else nullcontext():
@@ -189,7 +188,7 @@ def _decode(
 
 
 def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) -> Picture:
-    """Check an array and make it RGB of 8 bits; it is not copied where it is that already."""
+    """Check an array and convert it to 8-bit RGB; an array that is 8-bit RGB is not copied."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise UnknownFormatError(
@@ -216,7 +215,7 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) ->
 
 
 def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
-    """Tell a variant that is not read from a file that is damaged."""
+    """Return the error for a decoder's exception: an unsupported variant, or a damaged file."""
     detail = printable(str(exc)) or type(exc).__name__
     if _UNSUPPORTED.search(detail):
         return UnknownFormatError(
@@ -230,9 +229,9 @@ def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
 
 
 def _plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
-    """Pick Pillow's class for a format.
+    """Return Pillow's class for a format.
 
-    `PIL.Image.open` would ask every plugin it has, and its pixel limit is a setting of the process.
+    `PIL.Image.open` would try every plugin, and its pixel limit is a setting of the whole process.
     """
     if kind == "PNG":
         from PIL.PngImagePlugin import PngImageFile
@@ -258,7 +257,7 @@ def _jpeg_class() -> Callable[[BytesIO], ImageFile]:
     from PIL.JpegImagePlugin import JpegImageFile
 
     class Jpeg(JpegImageFile):
-        """A JPEG whose EXIF block is not searched for a resolution, which warns where it is damaged."""
+        """A JPEG class that does not search EXIF for a resolution, because that warns about damaged EXIF."""
 
         def _read_dpi_from_exif(self) -> None:
             pass
@@ -272,14 +271,14 @@ def _may_warn(kind: str, data: bytes) -> bool:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Silence Pillow's remarks on odd metadata; warning filters belong to the process, hence the lock."""
+    """Silence Pillow's warnings about odd metadata; the lock is needed as filters belong to the process."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         yield
 
 
 def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
-    """Find what decoders forgive: a lost end, a wrong checksum, samples in an unexpected order."""
+    """Refuse damage that decoders accept: a lost end, a wrong checksum, samples in an unexpected order."""
     if kind == "PNG":
         header.check_png(data)
     elif kind == "JPEG":
@@ -293,11 +292,13 @@ def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
 
 
 def _orientation(image: ImageFile, kind: str) -> int:
-    return 1 if kind == "TIFF" else header.orientation(image.info.get("exif", b""))  # Pillow turns TIFFs
+    return (
+        1 if kind == "TIFF" else header.orientation(image.info.get("exif", b""))
+    )  # Pillow turns TIFFs itself
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation."""
+    """Turn pixels upright according to an EXIF orientation."""
     if orientation in (5, 7):  # mirrored along a diagonal
         pixels = cast(Pixels, cv2.transpose(pixels))
     if orientation in (3, 7):
@@ -312,7 +313,7 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _frozen(pixels: Pixels) -> Pixels:
-    """Give a contiguous view that cannot be written, so that no two readers of it can differ."""
+    """Return a contiguous view that cannot be written, so that several readers can share it."""
     view = np.ascontiguousarray(pixels).view()
     view.flags.writeable = False
     return view

@@ -1,4 +1,4 @@
-"""Pixels as the bytes of a PNG, a JPEG or an animation."""
+"""Encodes pixels as PNG, JPEG or an animation."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
 def encode_animation(
     frames: Sequence[Pixels], milliseconds: Sequence[int], kind: Literal["GIF", "PNG", "WEBP"]
 ) -> bytes:
-    """Encode uint8 frames (H, W, 3) RGB as an animation that repeats for ever.
+    """Encode uint8 frames (H, W, 3) RGB as an endless animation.
 
     Parameters
     ----------
     frames : sequence of ndarray
-        All of one size.
+        Frames of the same size.
     milliseconds : sequence of int
-        How long each is shown; neighbours that are the same become one that is shown as long as both.
+        Duration of each frame; equal neighbours become one frame with both durations.
     kind : str
-        PNG and WebP keep every pixel as it is, GIF the 256 colours that come nearest in each frame.
+        Format; PNG and WebP are lossless, GIF keeps the nearest 256 colours of each frame.
     """
     pictures = [Image.fromarray(frame) for frame in frames]
-    if kind == "GIF":  # without dithering, whose grain would move
+    if kind == "GIF":  # dithering would flicker
         pictures = [picture.quantize(256, dither=Image.Dither.NONE) for picture in pictures]
     options = {"lossless": True} if kind == "WEBP" else {}
     stream = BytesIO()

@@ -1,4 +1,4 @@
-"""Picture files on disk: found, read, and named on one line."""
+"""Lists and reads picture files, and prints their names on one line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_STEM_BYTES = 200
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken for a picture: by its suffix, and never a hidden one.
+    """Return whether a file of this name counts as a picture: by its suffix; hidden files do not count.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def is_image_name(name: str) -> bool:
 
 
 def shortened(stem: str) -> str:
-    """Cut the stem of a name, so that more can be added to it on any disk."""
+    """Shorten the stem of a file name to 200 bytes, so that a suffix fits on any disk."""
     kept = stem.encode("utf-8", "surrogateescape")[:_LONGEST_STEM_BYTES]
     return kept.decode("utf-8", "surrogateescape")
 
@@ -43,24 +43,24 @@ def shortened(stem: str) -> str:
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
     """List the pictures of a folder by their suffixes, in the order of their relative paths.
 
-    Names that begin with a dot are left out, and links to folders are not followed.
+    Names that begin with a dot are skipped, and links to folders are not followed.
 
     Parameters
     ----------
     folder : Path
-        Where to look.
+        The folder.
     recursive : bool
-        Whether to look into the folders below, too.
+        Also list the folders below.
 
     Returns
     -------
     list of Path
-        The same on every machine; empty where there is no picture.
+        In the same order on every machine; empty if there is no picture.
 
     Raises
     ------
     NoImagesError
-        There is no such folder.
+        The folder does not exist.
     DatasetError
         A folder cannot be listed.
     """
@@ -68,9 +68,9 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
         what = "is not a folder" if folder.exists() else "does not exist"
         raise NoImagesError(f"{printable(folder)} {what}", hint="name a folder that holds pictures")
     found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=_cannot_list):
+    for path, folders, names in os.walk(folder, onerror=_cannot_list):
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        found += [Path(place, name) for name in names if is_image_name(name)]
+        found += [Path(path, name) for name in names if is_image_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -87,9 +87,9 @@ def read_picture(path: Path, max_bytes: int) -> bytes:
     Raises
     ------
     UnreadableImageError
-        It is missing, a folder, a device, or may not be read.
+        The file is missing, a folder, a device, or may not be read.
     EmptyImageError, ImageTooLargeError
-        As `check_bytes`; a file that is too large is not read.
+        The file is empty or too large; it is not read.
     """
     name = printable(path)
     try:
@@ -107,7 +107,7 @@ def read_picture(path: Path, max_bytes: int) -> bytes:
 
 
 def check_bytes(size_bytes: int, name: str, max_bytes: int) -> None:
-    """Refuse a picture of no bytes, or of more than `max_bytes`.
+    """Refuse an empty picture, and one of more than `max_bytes`.
 
     Raises
     ------
@@ -126,10 +126,10 @@ def check_bytes(size_bytes: int, name: str, max_bytes: int) -> None:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""Render a path on one line, whatever its name holds.
+    r"""Return a path as one printable line.
 
-    Line breaks, control and direction marks are escaped, bytes that are not UTF-8 are shown as
-    ``\xff``; everything that can be seen, emoji included, stays as it is.
+    Line breaks, control characters and direction marks are escaped.  Bytes that are not UTF-8 are shown as
+    ``\xff``.  All printable characters, emoji included, stay.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def _printable_character(character: str) -> str:
-    if character.isprintable() or character == "\u200d":  # the joiner that composes emoji
+    if character.isprintable() or character == "\u200d":  # the joiner inside an emoji
         return character
     if "\udc80" <= character <= "\udcff":  # a byte that the file system could not decode
         return f"\\x{ord(character) - 0xDC00:02x}"

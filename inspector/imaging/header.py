@@ -1,4 +1,4 @@
-"""What an image file says of itself before it is decoded: format, size, orientation, completeness."""
+"""Reads an image file's header without decoding it: format, size, orientation, completeness."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _EXIF_ORIENTATION = 0x0112
 
 
 def sniff(data: bytes, name: str) -> str:
-    """Name the format by the first bytes; suffix and content type are only hints.
+    """Return the format by the first bytes; suffix and content type are ignored.
 
     Parameters
     ----------
     data : bytes
         The file, at least one byte.
     name : str
-        What errors call it.
+        Name of the file in messages.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def sniff(data: bytes, name: str) -> str:
     TruncatedImageError
         The file ends inside a signature.
     UnknownFormatError
-        It is something else.
+        The file has another format.
     """
     for magic, kind in _MAGIC:
         if data.startswith(magic) and (kind != "BMP" or _is_bmp(data)):
@@ -68,7 +68,7 @@ def sniff(data: bytes, name: str) -> str:
 
 
 def _is_bmp(data: bytes) -> bool:
-    """Look behind the two letters, with which a text may begin as well."""
+    """Return whether a header follows the letters `BM`, with which a text may begin as well."""
     return len(data) < 18 or struct.unpack_from("<I", data, 14)[0] in _BMP_HEADER_BYTES
 
 
@@ -106,20 +106,20 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def has_deep_colour(data: bytes) -> bool:
-    """Tell whether a PNG has more than one channel of 16 bits."""
+    """Return whether a PNG has several channels of 16 bits."""
     bits, colour_type = data[24], data[25]
     return bits == 16 and colour_type in (2, 4, 6)
 
 
 def check_png(data: bytes) -> None:
-    """Walk the chunks of a PNG up to the last, and compare the checksums of those that matter.
+    """Walk the chunks of a PNG up to the last, and compare the checksums of critical chunks.
 
     Raises
     ------
     EOFError
         The last chunk is missing.
     ValueError
-        A checksum does not match: bytes were changed.
+        A checksum does not match, so bytes were changed.
     """
     view, position = memoryview(data), 8
     while position + 12 <= len(data):
@@ -142,19 +142,19 @@ def check_jpeg(data: bytes, scan: int) -> None:
     Raises
     ------
     EOFError
-        There is none; the marker cannot be part of a scan.
+        There is no end marker; it cannot be part of a scan.
     """
     if data.find(b"\xff\xd9", scan) < 0:
         raise EOFError("the end marker is missing")
 
 
 def check_tiff(data: bytes, offsets: Sequence[int], counts: Sequence[int]) -> None:
-    """Check that the first directory of a TIFF, what it points to, its strips and tiles lie in the file.
+    """Check that a TIFF's first directory, the values of its tags, its strips and tiles lie in the file.
 
     Raises
     ------
     EOFError
-        One of them ends behind the file's last byte.
+        One of them ends after the last byte of the file.
     """
     for end in (*_tiff_ends(data), *map(sum, zip(offsets, counts, strict=False))):
         if end > len(data):
@@ -162,7 +162,7 @@ def check_tiff(data: bytes, offsets: Sequence[int], counts: Sequence[int]) -> No
 
 
 def _tiff_ends(data: bytes) -> Iterator[int]:
-    """Give where the first directory ends, then where the values of its public tags end."""
+    """Yield the end of the first directory, then the ends of the values of its public tags."""
     order, is_big = ("<" if data.startswith(b"II") else ">"), 43 in data[2:4]
     word, number = ("Q", "Q") if is_big else ("I", "H")
     word_bytes, number_bytes = struct.calcsize(f"={word}"), struct.calcsize(f"={number}")
@@ -178,7 +178,7 @@ def _tiff_ends(data: bytes) -> Iterator[int]:
 
 
 def orientation(exif: bytes) -> int:
-    """Read the orientation, 1 to 8, from an EXIF block; 1 where there is none or it is damaged.
+    """Return the orientation, 1 to 8, of an EXIF block; 1 if it is missing or damaged.
 
     References
     ----------

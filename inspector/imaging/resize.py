@@ -11,19 +11,19 @@ from inspector.types import Pixels
 
 
 def fit_to(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Stretch a picture to a model's size: by area where a side shrinks, linearly where it grows.
+    """Stretch a picture to a size; a side that shrinks is averaged by area, one that grows is interpolated.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (h, w, C)
         The picture.
     height, width : int
-        The size wanted, in pixels.
+        The new size, in pixels.
 
     Returns
     -------
     ndarray of uint8, shape (height, width, C)
-        Contiguous; the picture itself where it has this size already.
+        Contiguous; the same array if it has this size already.
     """
     smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
     if smaller != pixels.shape[1::-1]:

@@ -1,4 +1,4 @@
-"""How sharp a picture is: the variance of its Laplacian (numpy only)."""
+"""The sharpness of a picture: the variance of its Laplacian."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def sharpness(pixels: NDArray[np.uint8]) -> float:
-    """Return the variance of the 3 x 3 Laplacian of the grey picture; it rises with sharpness.
+    """Return the variance of the 3 x 3 Laplacian of the grey picture; higher is sharper.
 
     `Var(g(y−1, x) + g(y+1, x) + g(y, x−1) + g(y, x+1) − 4·g(y, x))`, over all pixels that have four
-    neighbours.  It does not tell detail from noise: both are sharp.
+    neighbours.  Noise counts as sharpness, just as detail does.
 
     Parameters
     ----------
@@ -34,6 +34,6 @@ def sharpness(pixels: NDArray[np.uint8]) -> float:
     >>> sharpness(np.full((8, 8, 3), 200, np.uint8))
     0.0
     """
-    grey = np.round(pixels @ _LUMA, 6)  # a flat picture is flat in floats, too
+    grey = np.round(pixels @ _LUMA, 6)  # so that a flat picture has exactly 0
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float(np.var(around - 4 * grey[1:-1, 1:-1]))

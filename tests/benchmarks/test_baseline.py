@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from tests.benchmarks import baseline
 from tests.benchmarks.article import article
 from tests.benchmarks.baseline import Pixels, Scorer, neighbour, residual, template

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from models.article.batches import PictureSampler
 from models.training.course import Plan
 from tests.benchmarks.baseline import Pixels

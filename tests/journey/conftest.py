@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from inspector.demo.dataset import render, write_dataset
+from inspector.demo.dataset import write_dataset
+from inspector.demo.photograph import render
 from tests.conftest import MakeOnce
 from tests.journey.program import FIT, SIDE, Fitted, run
 

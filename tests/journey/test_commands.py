@@ -8,7 +8,8 @@ from typing import Any
 
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
-from inspector.demo.dataset import KINDS, write_dataset
+from inspector.demo.dataset import write_dataset
+from inspector.demo.photograph import KINDS
 from tests.journey.program import SIDE, Fitted, complaint, listing, rows, run
 
 

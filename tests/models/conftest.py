@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from models.inspection.batches import CropSampler
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.errors import BadImagesError, InvalidReason, NoImagesError, TooFewImagesError
 from inspector.imaging.encode import encode_png
 from models.dataset import Skipped, read_folder

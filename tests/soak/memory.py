@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.imaging.encode import encode_jpeg
 from tests.soak.program import PROGRAM, demand, environment, finish, say
 

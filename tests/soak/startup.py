@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 
 from inspector.bundle.store import Store
-from inspector.demo.dataset import render, write_dataset
+from inspector.demo.dataset import write_dataset
+from inspector.demo.photograph import render
 from tests.inspector.tiny_bundle import write_picture
 from tests.soak.program import call, demand, environment, finish, say
 

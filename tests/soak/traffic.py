@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundle.store import Store
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.imaging.encode import encode_jpeg, encode_png
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon

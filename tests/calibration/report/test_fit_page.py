@@ -28,7 +28,7 @@ from inspector.bundle.records import (
     ParitySummary,
     TrainingSummary,
 )
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.errors import StorageError
 from inspector.imaging.decode import Picture, decode
 from inspector.imaging.files import printable

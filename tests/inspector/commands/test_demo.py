@@ -13,7 +13,8 @@ from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.commands import demo
 from inspector.demo import overview
-from inspector.demo.dataset import KINDS, render, write_dataset
+from inspector.demo.dataset import write_dataset
+from inspector.demo.photograph import KINDS, render
 from inspector.imaging.decode import decode
 from inspector.scoring.detector import Detector
 from tests.inspector.conftest import Command

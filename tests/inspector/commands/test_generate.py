@@ -16,7 +16,7 @@ from PIL import Image
 from inspector.bundle.folder import write_bundle
 from inspector.bundle.reference import content_digest
 from inspector.bundle.store import Store
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.imaging import montage
 from tests.inspector.conftest import Command, Ended
 from tests.inspector.tiny_bundle import SIDE, good_picture, tiny_fill, vector_fill, write_picture

@@ -15,7 +15,7 @@ from PIL import Image, ImageSequence
 
 from inspector.bundle.folder import Bundle, write_bundle
 from inspector.bundle.store import Store
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.imaging import montage
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_png

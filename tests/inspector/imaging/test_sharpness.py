@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.imaging.sharpness import sharpness
 
 

@@ -15,7 +15,7 @@ import inspector
 import models
 from inspector.bundle.folder import Bundle
 from inspector.bundle.reference import heldout_latents
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
 from inspector.scoring.detector import Detector
 

@@ -14,7 +14,8 @@ import torch
 import models
 from calibration.thresholds import make_calibration
 from inspector.bundle.folder import GRAPH, INT8_GRAPH, Bundle
-from inspector.demo.dataset import render, write_dataset
+from inspector.demo.dataset import write_dataset
+from inspector.demo.photograph import render
 from inspector.errors import GoldenMismatchError
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector

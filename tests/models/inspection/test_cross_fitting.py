@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.scoring.runtime import DetectorSession
 from models.export import onnx_graphs
 from models.inspection.build import Graphs, assemble

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from torch import nn
 
 import models
-from inspector.demo.dataset import render
+from inspector.demo.photograph import render
 from inspector.errors import UsageError
 from models.training.tensorboard import Board, due, pairs_in_rows
 from tests.models.training.conftest import events

@@ -1,4 +1,4 @@
-"""What is read comes out exactly: every format, mode and depth, arrays, resizing and encoding."""
+"""Picture files of every kind become uint8 RGB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
@@ -18,7 +17,6 @@ from inspector.errors import (
     UnknownFormatError,
 )
 from inspector.imaging.decode import decode
-from inspector.imaging.encode import encode_jpeg, encode_png
 from inspector.imaging.resize import fit_to
 from tests.inspector.image_samples import (
     GREY,
@@ -266,103 +264,3 @@ def test_path_and_bytes_agree(tmp_path: Path) -> None:
     path.write_bytes(data)
     for source in (path, str(path), data, bytearray(data)):
         np.testing.assert_array_equal(decode(source).pixels, scene())
-
-
-# --- arrays ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("array", "expected"),
-    [
-        (GREY, np.dstack([GREY] * 3)),
-        (GREY[..., np.newaxis], np.dstack([GREY] * 3)),
-        (scene(), scene()),
-        (scene()[::-1, ::-1], scene()[::-1, ::-1]),
-        (RGBA, np.rint(over_white(RGBA))),
-        (GREY > 127, np.where(np.dstack([GREY] * 3) > 127, 255, 0)),
-        (WIDE[..., 0], np.dstack([np.rint(WIDE[..., 0] / 257)] * 3)),
-        (WIDE[..., :3], np.rint(WIDE[..., :3] / 257)),
-        (WIDE[..., 0].astype(">u2"), np.dstack([np.rint(WIDE[..., 0] / 257)] * 3)),
-        (scene().transpose(1, 0, 2), scene().transpose(1, 0, 2)),
-    ],
-)
-def test_arrays(array: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
-    """Arrays of every allowed shape and type become contiguous RGB of 8 bits."""
-    picture = decode(array)
-    rounding = 1 if array.shape[2:] == (4,) else 0
-    assert np.abs(picture.pixels - expected.astype(float)).max() <= rounding
-    assert picture.pixels.flags.c_contiguous
-    assert (picture.height, picture.width) == array.shape[:2]
-
-
-def test_pixels_are_read_only() -> None:
-    """What was decoded cannot be changed, while the caller's own array stays writable."""
-    array = scene()
-    picture = decode(array)
-    with pytest.raises(ValueError, match="read-only"):
-        picture.pixels[0, 0] = 0
-    array[0, 0] = 7
-    assert array.flags.writeable
-
-
-@pytest.mark.parametrize(
-    ("array", "fragment"),
-    [
-        (np.zeros((64, 64), np.float32), "float32"),
-        (np.zeros((64, 64), np.int64), "int64"),
-        (np.zeros((3, 64, 64), np.uint8), "(3, 64, 64)"),
-        (np.zeros((1, 64, 64, 3), np.uint8), "(1, 64, 64, 3)"),
-        (np.zeros((64, 64, 2), np.uint8), "(64, 64, 2)"),
-        (np.zeros(64, np.uint8), "(64,)"),
-        (np.array("part"), "()"),
-    ],
-)
-def test_arrays_refused(array: npt.NDArray[Any], fragment: str) -> None:
-    """An array of another type or shape is refused, naming what it is and what is allowed."""
-    error = refused(array, UnknownFormatError)
-    assert fragment in error.message
-    assert "uint8" in error.message or "RGB" in error.message
-
-
-@pytest.mark.parametrize("source", [None, 3, Image.new("RGB", (64, 64)), ["part.png"]])
-def test_other_sources_refused(source: Any) -> None:
-    """What is neither a path, bytes nor an array is refused by the name of its type."""
-    assert type(source).__name__ in refused(source, UnknownFormatError).message
-
-
-# --- resizing and encoding ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [(24, 36), (96, 144), (24, 144), (96, 36), (48, 72), (48, 20)])
-def test_fit_to(size: tuple[int, int]) -> None:
-    """A picture is stretched to the size asked for, contiguous and close to what it was."""
-    fitted = fit_to(scene(), *size)
-    assert fitted.shape == (*size, 3)
-    assert fitted.flags.c_contiguous
-    assert fitted.dtype == np.uint8
-    assert np.abs(fit_to(fitted, HEIGHT, WIDTH) - scene().astype(float)).mean() < 4
-
-
-def test_fit_to_shrinks_by_area() -> None:
-    """Shrinking by two is the mean of each block of four, in both directions or in one."""
-    blocks = scene().astype(float)
-    both = blocks.reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
-    assert np.abs(fit_to(scene(), HEIGHT // 2, WIDTH // 2) - both).max() <= 0.5
-    rows = blocks.reshape(HEIGHT // 2, 2, WIDTH, 3).mean(axis=1)
-    assert np.abs(fit_to(scene(), HEIGHT // 2, WIDTH) - rows).max() <= 0.5
-
-
-def test_fit_to_same_size() -> None:
-    """A picture of the right size is handed back unchanged, a view of one is made contiguous."""
-    picture = scene()
-    assert fit_to(picture, HEIGHT, WIDTH) is picture
-    assert fit_to(picture[:, ::-1], HEIGHT, WIDTH).flags.c_contiguous
-
-
-def test_encode() -> None:
-    """PNG comes back exactly and JPEG closely, in colour and in grey."""
-    np.testing.assert_array_equal(decode(encode_png(scene())).pixels, scene())
-    np.testing.assert_array_equal(decode(encode_png(GREY)).pixels[..., 1], GREY)
-    jpeg = decode(encode_jpeg(scene(), 95)).pixels
-    assert np.abs(jpeg - scene().astype(float)).mean() < 3
-    assert len(encode_jpeg(scene(), 30)) < len(encode_jpeg(scene(), 95))
