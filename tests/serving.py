@@ -1,4 +1,4 @@
-"""A running `inspector serve`, for tests and for the long proofs."""
+"""A running `inspector serve`, for tests and soak tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import psutil
 
 
 class Daemon:
-    """A process of its own on a free port; it ends with the `with` block, and has to end well.
+    """A daemon process on a free port; the `with` block ends it, and it must exit with 0.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Daemon:
         assert self.process.stderr is not None
         self.lines = [json.loads(self.process.stderr.readline())]
         self.port = int(self.lines[0]["port"])
-        self.strange: list[str] = []  # what is no JSON; there should be nothing
+        self.strange: list[str] = []  # log lines that are not JSON; there must be none
         self.url = f"http://127.0.0.1:{self.port}"
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
         self._reader.start()
@@ -58,7 +58,7 @@ class Daemon:
         self.stop()
 
     def stop(self) -> None:
-        """Send SIGTERM, unless it has ended, and wait for the end."""
+        """Send SIGTERM if the process still runs, and wait for its end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(15) == 0
@@ -66,42 +66,42 @@ class Daemon:
         assert not self.strange, "".join(self.strange)
 
     def is_ready(self) -> bool:
-        """Whether it says so."""
+        """True if the daemon reports that it is ready."""
         return httpx.get(f"{self.url}/readyz").status_code == 200
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The log lines of one kind."""
+        """The log lines of one event."""
         return [line for line in self.lines.copy() if line["event"] == name]
 
     def metric(self, series: str) -> float:
-        """The value of one series."""
+        """The value of one metric series."""
         text = httpx.get(f"{self.url}/metrics").text
         (line,) = [line for line in text.splitlines() if line.rpartition(" ")[0] == series]
         return float(line.rpartition(" ")[2])
 
     def socket(self) -> socket.socket:
-        """A connection without HTTP."""
+        """A raw TCP connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     @property
     def facts(self) -> psutil.Process:
-        """What the machine knows of it."""
+        """The process, for psutil."""
         return psutil.Process(self.process.pid)
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time that it took so far."""
+        """Processor time of the process so far."""
         times = self.facts.cpu_times()
         return float(times.user + times.system)
 
     @property
     def megabytes(self) -> float:
-        """Resident memory."""
+        """Resident memory of the process."""
         return float(self.facts.memory_info().rss) / 1e6
 
     @property
     def peak_megabytes(self) -> float:
-        """The most resident memory that it ever had."""
+        """Peak resident memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) / 1e3
@@ -116,13 +116,13 @@ class Daemon:
 
 
 def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something to become true."""
+    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while True:
         try:
             if holds():
                 return
-        except httpx.TransportError:  # it does not listen yet
+        except httpx.TransportError:  # the daemon does not listen yet
             pass
         assert time.monotonic() < end, "it did not become true"
         time.sleep(0.05)

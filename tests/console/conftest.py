@@ -14,13 +14,13 @@ from inspector.bundle.store import Store
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.serving import Daemon
 
-expect.set_options(timeout=20_000)  # machines are busy at times
+expect.set_options(timeout=20_000)  # test machines are busy
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a screen."""
+    """Debian's Chromium, headless."""
     program = shutil.which("chromium")
     assert program, "chromium is missing; install it: make system"
     with sync_playwright() as playwright:
@@ -31,7 +31,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store with one model, which every command and daemon of the test uses."""
+    """A store with one model; every command and daemon of the test uses it."""
     monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "store"))
     store = Store(tmp_path / "store")
     store.publish("tiny", tiny_fill(training_digests=()))
@@ -47,14 +47,14 @@ def daemon(store: Store) -> Iterator[Daemon]:
 
 @dataclass
 class Visitor:
-    """Opens pages, and notes what they say and ask for."""
+    """Opens pages and records their console messages and requests."""
 
     browser: Browser
     complaints: list[str] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
 
     def open(self, url: str, *, scheme: str = "light", width: int = 1440, height: int = 1000) -> Page:
-        """A page in a profile of its own, ready for use."""
+        """Open the URL in a new browser profile."""
         context = self.browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=scheme,  # type: ignore[arg-type]  # light or dark
@@ -69,7 +69,7 @@ class Visitor:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Visitor]:
-    """A visitor whose pages are closed with the test."""
+    """A visitor; its pages are closed after the test."""
     visitor = Visitor(browser)
     yield visitor
     for context in browser.contexts:

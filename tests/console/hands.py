@@ -1,4 +1,4 @@
-"""What a person does on the console's page, and what there is to see."""
+"""Actions of an operator on the console's page, and checks of its pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def drop(page: Page, name: str, data: bytes) -> None:
 
 
 def see(page: Page, verdict: str, name: str) -> None:
-    """Wait for the verdict of one picture, and for its three views."""
+    """Wait for the verdict of one picture and for its three views."""
     expect(page.locator("#verdict-text")).to_contain_text(name)
     expect(page.locator("#verdict-word")).to_have_text(verdict)
     for view in ("picture", "heatmap", "reconstruction"):
@@ -33,11 +33,11 @@ def see(page: Page, verdict: str, name: str) -> None:
 
 
 def heat(page: Page, height: int, width: int) -> NDArray[np.float64]:
-    """How much the heatmap changes each pixel of the picture as it lies on the screen; (height, width)."""
+    """How much the heatmap changes each pixel of the picture on the screen, (height, width)."""
     shots = []
     for opacity in (0, 100):
         page.locator("#opacity").fill(str(opacity))
-        page.wait_for_timeout(300)  # it fades
+        page.wait_for_timeout(300)  # the opacity fades
         shots.append(decode(page.locator("#frame").screenshot()).pixels.astype(float))
     seen = np.abs(shots[1] - shots[0]).max(axis=2)
     frame_height, frame_width = seen.shape
@@ -49,5 +49,5 @@ def heat(page: Page, height: int, width: int) -> NDArray[np.float64]:
 
 
 def lies_over(found: NDArray[np.float64], mask: NDArray[np.bool_]) -> bool:
-    """Whether the heat is on the defect: strong inside the mask, and stronger than outside it."""
+    """True if the heat is strong inside the mask and much stronger than outside."""
     return bool(found[mask].mean() > 10 and found[mask].mean() > 4 * found[~mask].mean())

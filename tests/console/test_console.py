@@ -80,7 +80,7 @@ def test_from_a_dropped_defect_to_a_new_threshold(
 
 
 def test_two_operators(daemon: Daemon, visitor: Visitor) -> None:
-    """Both pages show each inspection at once; where operators disagree, both words stay."""
+    """Two pages show each inspection at once; if operators disagree, both judgements stay."""
     ann, bob = visitor.open(daemon.url), visitor.open(daemon.url)
     for page, name in ((ann, "Ann"), (bob, "Bob")):
         expect(page.locator("#state")).to_have_text("live")
@@ -100,7 +100,7 @@ def test_two_operators(daemon: Daemon, visitor: Visitor) -> None:
 
 
 def test_samples_and_keys(daemon: Daemon, visitor: Visitor) -> None:
-    """Samples are golden pictures, good ones first; H hides the heatmap, J and K walk the stream."""
+    """Samples are golden pictures, good ones first; H hides the heatmap, J and K move in the list."""
     page = visitor.open(daemon.url)
     for number in range(2):
         page.locator("#sample").click()
@@ -124,7 +124,7 @@ def test_samples_and_keys(daemon: Daemon, visitor: Visitor) -> None:
     ],
 )
 def test_what_is_no_picture(store: Store, visitor: Visitor, name: str, data: bytes, said: str) -> None:
-    """A clear line tells what and why, and the page goes on."""
+    """A file that is no picture is refused with its name and the reason, and the page goes on."""
     with Daemon(INSPECTOR_MAX_BYTES="2000000") as daemon:
         page = visitor.open(daemon.url)
         hands.drop(page, name, data)
@@ -135,7 +135,7 @@ def test_what_is_no_picture(store: Store, visitor: Visitor, name: str, data: byt
 
 
 def test_the_daemon_goes_and_comes_back(store: Store, visitor: Visitor) -> None:
-    """The page says so, keeps what it shows, and goes on by itself; a new daemon begins anew."""
+    """The page reports a lost daemon, keeps its content and reconnects; a new daemon starts empty."""
     with Daemon() as first:
         page = visitor.open(first.url)
         hands.drop(page, "one.png", GOOD)
@@ -153,7 +153,7 @@ def test_the_daemon_goes_and_comes_back(store: Store, visitor: Visitor) -> None:
 
 
 def test_a_daemon_with_keys(store: Store, visitor: Visitor) -> None:
-    """The page asks, says when a key is not known, and that only admin may export."""
+    """The page asks for a key, refuses an unknown one, and says that only admin may export."""
     keys = "score:0123456789abcdef-score,admin:0123456789abcdef-admin"
     with Daemon(INSPECTOR_API_KEYS=keys) as daemon:
         page = visitor.open(daemon.url)
@@ -173,7 +173,7 @@ def test_a_daemon_with_keys(store: Store, visitor: Visitor) -> None:
     ("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 )
 def test_everyone_can_use_it(daemon: Daemon, visitor: Visitor, scheme: str, width: int) -> None:
-    """axe finds nothing serious, and nothing is wider than the screen."""
+    """axe finds no serious problem, and the page is never wider than the screen."""
     page = visitor.open(daemon.url, scheme=scheme, width=width, height=844)
     hands.drop(page, "good.png", GOOD)
     hands.see(page, "pass", "good.png")
@@ -187,7 +187,7 @@ def test_everyone_can_use_it(daemon: Daemon, visitor: Visitor, scheme: str, widt
 
 
 def test_a_promoted_model_appears(daemon: Daemon, visitor: Visitor, store: Store) -> None:
-    """An open page shows the new version without being loaded again."""
+    """An open page shows a promoted version without a reload."""
     page = visitor.open(daemon.url)
     expect(page.locator("#model")).to_contain_text("tiny@1")
     store.publish("tiny", tiny_fill(threshold=30.0))

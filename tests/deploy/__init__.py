@@ -1,1 +1,1 @@
-"""What is delivered in deploy/, with the programs that will read it."""
+"""The files in deploy/, checked with the programs that read them."""

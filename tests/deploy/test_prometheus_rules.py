@@ -1,4 +1,4 @@
-"""Alerts and dashboard, as Prometheus reads them, over a daemon that really ran."""
+"""Alerts and dashboard, evaluated by a real Prometheus that scraped a real daemon."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Query = Callable[[str], list[dict[str, Any]]]
     ],
 )
 def test_promtool_agrees(words: tuple[str, ...]) -> None:
-    """The files are right, and each alert fires where it has to and nowhere else."""
+    """promtool accepts the files, and each alert fires in its test case only."""
     ended = subprocess.run(
         ["promtool", *words], cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False
     )
@@ -47,15 +47,15 @@ def test_promtool_agrees(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", [rule["alert"] for rule in RULES])
-def test_each_alert_is_proved_both_ways(name: str) -> None:
-    """Once firing, once silent."""
+def test_each_alert_is_tested_both_ways(name: str) -> None:
+    """Each alert has a test case where it fires and one where it is silent."""
     cases = [case for test in TESTS for case in test["alert_rule_test"] if case["alertname"] == name]
     assert {bool(case["exp_alerts"]) for case in cases} == {False, True}
 
 
 @pytest.fixture(scope="module")
 def query(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Query]:
-    """Ask a Prometheus that scraped a daemon while pictures of every kind came in."""
+    """A function that queries a Prometheus; it scraped a daemon that inspected pictures of every kind."""
     place = tmp_path_factory.mktemp("prometheus")
     Store(place / "store").publish("tiny", tiny_fill())
     with socket.socket() as free:
@@ -96,7 +96,7 @@ def _send(daemon: Daemon, pictures: list[bytes]) -> bool:
 @pytest.mark.system
 @pytest.mark.parametrize("text", QUERIES)
 def test_every_panel_has_data(query: Query, text: str) -> None:
-    """Each query of the dashboard gives numbers."""
+    """Each query of the dashboard returns data."""
     for variable, value in VARIABLES.items():
         text = text.replace(variable, value)
     rows = query(text)
@@ -107,7 +107,7 @@ def test_every_panel_has_data(query: Query, text: str) -> None:
 @pytest.mark.system
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_every_alert_asks_for_series_that_exist(query: Query, rule: dict[str, Any]) -> None:
-    """The series that an alert is made of are scraped from the daemon, with the labels that it asks for."""
+    """The daemon exports every series that an alert uses, with its labels."""
     selectors = re.findall(r"\b((?:inspector_\w+|process_\w+|up)(?:\{[^}]*\})?)", rule["expr"])
     assert selectors
     for selector in selectors:

@@ -1,4 +1,4 @@
-"""The systemd unit and the compose file, read by the programs that will run them."""
+"""The systemd unit and the compose file, checked with systemd and docker-compose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-LARGEST_EXPOSURE = 2.0  # of 10; systemd calls that OK
+LARGEST_EXPOSURE = 2.0  # of 10; systemd rates this OK
 
 
 def _run(*words: str | Path, **environment: str) -> str:
@@ -27,7 +27,7 @@ def _run(*words: str | Path, **environment: str) -> str:
 
 @pytest.mark.system
 def test_the_unit_is_right_and_hardened(tmp_path: Path) -> None:
-    """systemd-analyze has nothing to say against it, and rates it OK."""
+    """systemd-analyze reports no problem and rates the unit's exposure OK."""
     program = tmp_path / "inspector"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -45,7 +45,7 @@ def test_the_unit_is_right_and_hardened(tmp_path: Path) -> None:
 
 @pytest.mark.system
 def test_compose_is_right() -> None:
-    """docker-compose reads the file, and what it mounts is there."""
+    """docker-compose accepts the file, and every mounted path exists."""
     _run("docker-compose", "--file", DEPLOY / "compose.yaml", "config", "--quiet")
     text = (DEPLOY / "compose.yaml").read_text()
     for place in re.findall(r'"\./([^:"]+):', text):
@@ -53,7 +53,7 @@ def test_compose_is_right() -> None:
 
 
 def test_install_says_what_is_missing(tmp_path: Path) -> None:
-    """A wrong word is one line, and nothing is left behind."""
+    """A wrong argument gives one error line and leaves nothing behind."""
     for words, said in (
         ([tmp_path / "no.whl", tmp_path], "no.whl does not exist"),
         ([tmp_path, tmp_path, tmp_path], "exists; remove it"),

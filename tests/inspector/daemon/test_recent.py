@@ -25,8 +25,10 @@ def inspection(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
 
 
 @pytest.mark.parametrize("room", [{"max_inspections": 8}, {"max_picture_bytes": 8 * len(GOOD)}])
-def test_what_nobody_judged_keeps_a_quarter_of_the_room(inspection: Inspection, room: dict[str, int]) -> None:
-    """However much was judged, the latest pictures can be looked at; of the judged ones the oldest go."""
+def test_unjudged_inspections_keep_a_quarter_of_the_room(
+    inspection: Inspection, room: dict[str, int]
+) -> None:
+    """The latest pictures stay visible however many were judged; the oldest judged ones are removed."""
     recent = RecentInspections(**room)
     for _ in range(8):
         entry = recent.get(recent.add(inspection, GOOD))
@@ -41,8 +43,8 @@ def test_what_nobody_judged_keeps_a_quarter_of_the_room(inspection: Inspection, 
     assert kept == [3, 4, 5, 6, 7, 8, 13, 14]
 
 
-def test_an_export_is_of_one_moment(inspection: Inspection) -> None:
-    """What is said while it is packed changes nothing in it, and what is no picture has no file."""
+def test_an_export_is_a_snapshot(inspection: Inspection) -> None:
+    """Judgements during an export do not change it; a file that is no picture is not exported."""
     recent = RecentInspections()
     for data in (GOOD, b"no picture"):
         entry = recent.get(recent.add(inspection, data))

@@ -1,4 +1,4 @@
-"""Maps keep their scale, regions are those above the limit, and drawing leaves good parts alone."""
+"""Anomaly maps: scale, regions and drawing."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def order(region: Region) -> tuple[float, ...]:
 
 
 def test_region() -> None:
-    """A region has the box, the area and the peak of what exceeds the limit."""
+    """A region has the box, the area and the peak of the pixels above the limit."""
     anomaly_map = with_blob(5.0)
     anomaly_map[25, 35] = 9.2
     anomaly_map[20, 30] = 0
@@ -114,7 +114,7 @@ def test_diagonal_neighbours_are_connected() -> None:
 
 
 def test_at_most_twenty_regions() -> None:
-    """Of many regions the twenty with the highest peaks are kept, the highest first."""
+    """The twenty regions with the highest peaks are kept, highest first."""
     anomaly_map = flat(0, 200, 200)
     for index in range(36):
         row, column = divmod((index * 5) % 36, 6)
@@ -128,7 +128,7 @@ def test_at_most_twenty_regions() -> None:
     st.integers(-1, 5),
 )
 def test_regions_against_a_search(anomaly_map: AnomalyMap, limit: int) -> None:
-    """On any map the regions are those of a plain breadth-first search."""
+    """On any map a breadth-first search finds the same regions."""
     expected = [region for region in flood(anomaly_map, limit) if region.area_pixels >= 4]
     found = heatmap.find_regions(anomaly_map, limit)
     assert sorted(found, key=order) == sorted(expected, key=order)
@@ -140,7 +140,7 @@ def test_regions_against_a_search(anomaly_map: AnomalyMap, limit: int) -> None:
 
 @pytest.mark.parametrize("size", [(256, 256), (100, 300), (16, 16), (20, 300), (64, 64)])
 def test_upsample(size: tuple[int, int]) -> None:
-    """A map comes out at the size asked for, as float32, within its own range and with its mean."""
+    """A resized map has the wanted size, is float32, and keeps its range and its mean."""
     coarse = np.random.default_rng(0).random((64, 64), np.float32) + np.linspace(0, 5, 64, dtype=np.float32)
     fine = heatmap.upsample(coarse, *size)
     assert fine.shape == size
@@ -151,7 +151,7 @@ def test_upsample(size: tuple[int, int]) -> None:
 
 
 def test_upsample_keeps_places() -> None:
-    """A place of the map lies over the same part of the picture."""
+    """A resized peak lies over the same part of the picture."""
     coarse = np.zeros((16, 32), np.float32)
     coarse[3, 20] = 8
     fine = heatmap.upsample(coarse, 160, 640)
@@ -180,12 +180,12 @@ def test_a_picture_that_passed_lists_no_region() -> None:
 @pytest.mark.parametrize("value", [-4.0, 0.0, LIMIT / 2])
 @pytest.mark.parametrize("ground", [0, 128, 255])
 def test_good_part_is_untouched(value: float, ground: int) -> None:
-    """Up to half the limit not one pixel changes."""
+    """Up to half the limit no pixel changes."""
     np.testing.assert_array_equal(draw(grey(ground), flat(value)), grey(ground))
 
 
 def test_never_rescaled_by_the_picture() -> None:
-    """A value has the same colour whatever else the map holds, even if it is the map's largest."""
+    """A value has the same colour whatever the largest value of the map is."""
     alone = draw(grey(90), with_blob(4.0))
     beside = with_blob(4.0)
     beside[60:70, 80:100] = 40.0
@@ -194,7 +194,7 @@ def test_never_rescaled_by_the_picture() -> None:
 
 @pytest.mark.parametrize("ground", [0, 60, 128, 200])
 def test_hotter_is_redder(ground: int) -> None:
-    """From half the limit to the ceiling the picture turns steadily from its own grey to a red."""
+    """From half the limit to the ceiling the picture turns steadily from its own grey to red."""
     levels = np.linspace(LIMIT / 2, CEILING, 40)
     drawn = np.array([draw(grey(ground), flat(level))[0, 0] for level in levels], float)
     redness = drawn[:, 0] - drawn[:, 1]
@@ -204,7 +204,7 @@ def test_hotter_is_redder(ground: int) -> None:
 
 
 def test_ceiling() -> None:
-    """Nothing is hotter than the ceiling, not even infinity."""
+    """Values above the ceiling, even infinity, have the ceiling's colour."""
     ceiling = draw(grey(90), flat(CEILING))
     np.testing.assert_array_equal(draw(grey(90), flat(CEILING * 100)), ceiling)
     np.testing.assert_array_equal(draw(grey(90), flat(np.inf)), ceiling)
@@ -228,7 +228,7 @@ def test_outline(ground: int) -> None:
 
 
 def test_outline_of_regions_only() -> None:
-    """What exceeds the limit but is in no region is not outlined."""
+    """Pixels above the limit that belong to no region are not outlined."""
     anomaly_map = with_blob(6.0)
     anomaly_map[70, 100:103] = 6.0
     plain, outlined = draw(grey(90), anomaly_map), draw(grey(90), anomaly_map, outlined=True)
@@ -244,7 +244,7 @@ def test_region_at_the_border(region: tuple[int, int]) -> None:
 
 
 def test_the_picture_is_not_changed() -> None:
-    """Drawing leaves the caller's picture and map as they were, and takes pictures that are read-only."""
+    """Drawing changes neither the given picture nor the map, and accepts read-only pictures."""
     pixels, anomaly_map = grey(90), with_blob(8.0)
     pixels.flags.writeable = False
     drawn = draw(pixels, anomaly_map, outlined=True)
@@ -278,12 +278,12 @@ def test_regions_are_outlined_in_a_drawing_of_another_size(side: int) -> None:
 
 @pytest.mark.parametrize(("limit", "ceiling"), [(0.0, 0.0), (-2.0, -1.0), (3.0, 3.0), (3.0, 1.0)])
 def test_odd_scales(limit: float, ceiling: float) -> None:
-    """A limit at or below zero and a ceiling at or below the limit still draw what exceeds the limit."""
+    """Pixels above the limit are drawn even if the limit is not positive or the ceiling not above it."""
     drawn = heatmap.overlay(grey(90), with_blob(limit + 2, limit - 3), limit=limit, ceiling=ceiling)
     assert (drawn[25, 40] != 90).any()
     assert (drawn[0, 0] == 90).all()
 
 
 def test_not_a_number() -> None:
-    """A map that is not a number anywhere is drawn as nothing."""
+    """A map of NaN draws nothing."""
     np.testing.assert_array_equal(draw(grey(90), flat(np.nan), outlined=True), grey(90))

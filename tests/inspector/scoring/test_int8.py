@@ -1,4 +1,4 @@
-"""A graph with 8-bit convolutions: used where it computes what it did at the fit, and nowhere else."""
+"""The 8-bit graph is used only on machines where it reproduces its golden images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ONE_THREAD = Settings(threads=1)
 
 @pytest.fixture
 def both(tmp_path: Path) -> Path:
-    """A model of a test's own that has both graphs."""
+    """A fresh model with both graphs."""
     return write_bundle(tmp_path / "both", tiny_fill(int8=True)).path
 
 
 def forge(folder: Path, record: str, probe: int) -> None:
-    """Change what one golden image is expected to give, and seal the bundle again, as a forger could."""
+    """Change the expected peak of one golden image and update the manifest, as a forger could."""
     draft = Bundle.open(folder).manifest
     numbers = json.loads((folder / record).read_bytes())
     numbers["probes"][probe]["map_peak"] += 1
@@ -37,18 +37,18 @@ def forge(folder: Path, record: str, probe: int) -> None:
 
 
 def statistics(detector: Detector) -> list[float]:
-    """Raw statistics of one picture, by whichever graph the detector trusts."""
+    """Raw statistics of one picture, from the graph that the detector uses."""
     return [float(value) for value in detector.raw(good_picture(7)[np.newaxis]).statistics[0]]
 
 
 def by_graph(folder: Path, name: str) -> list[float]:
-    """The same of one graph alone."""
+    """Raw statistics of the same picture, from one graph."""
     raw = DetectorSession(folder / name, 1).run(good_picture(7)[np.newaxis])
     return [float(value) for value in raw.statistics[0]]
 
 
 def test_a_graph_that_reproduces_its_golden_image_scores(both: Path) -> None:
-    """Where the 8-bit graph gives what was recorded for it, it scores; the two graphs do differ."""
+    """An 8-bit graph that reproduces its golden images scores; its numbers differ from the 32-bit graph's."""
     detector = Detector(Bundle.open(both), ONE_THREAD)
     detector.verify()
     assert (detector.precision, detector.graph_path.name, detector.int8_problem) == ("int8", INT8_GRAPH, None)
@@ -56,7 +56,7 @@ def test_a_graph_that_reproduces_its_golden_image_scores(both: Path) -> None:
 
 
 def test_another_processor_falls_back(both: Path) -> None:
-    """Where it gives something else, the exact graph scores, is proved, and the reason is known."""
+    """If the 8-bit graph gives other numbers, the 32-bit graph is verified and scores; the reason is kept."""
     forge(both, INT8_GOLDEN, -1)
     detector = Detector(Bundle.open(both), ONE_THREAD)
     detector.verify()
@@ -66,7 +66,7 @@ def test_another_processor_falls_back(both: Path) -> None:
 
 
 def test_proving_looks_at_every_golden_image(both: Path) -> None:
-    """One image is enough to open; a proof that fails at another one falls back as well."""
+    """Opening checks one image; verifying checks all of them, and falls back if another one fails."""
     forge(both, INT8_GOLDEN, 0)
     detector = Detector(Bundle.open(both), ONE_THREAD)
     assert detector.graph_path.name == INT8_GRAPH
@@ -76,7 +76,7 @@ def test_proving_looks_at_every_golden_image(both: Path) -> None:
 
 
 def test_a_fallback_has_to_be_proved(both: Path) -> None:
-    """Where neither graph reproduces its numbers, the model is refused."""
+    """If neither graph reproduces its numbers, the model is refused."""
     forge(both, INT8_GOLDEN, -1)
     forge(both, "golden/golden.json", 1)
     with pytest.raises(GoldenMismatchError, match=r"probe-1\.png"):
@@ -84,7 +84,7 @@ def test_a_fallback_has_to_be_proved(both: Path) -> None:
 
 
 def test_a_graph_that_cannot_be_opened_falls_back(both: Path) -> None:
-    """An onnxruntime that does not know the graph's operators still scores with the exact one."""
+    """If onnxruntime cannot open the 8-bit graph, the 32-bit graph scores."""
     draft = Bundle.open(both).manifest
     (both / INT8_GRAPH).write_bytes(b"of another time")
     seal(both, draft)
@@ -95,7 +95,7 @@ def test_a_graph_that_cannot_be_opened_falls_back(both: Path) -> None:
 
 @pytest.mark.parametrize("name", [INT8_GRAPH, INT8_GOLDEN])
 def test_what_the_manifest_promises_is_there(both: Path, name: str) -> None:
-    """A bundle that says it has an 8-bit graph but lacks it, or its golden scores, is refused."""
+    """A bundle whose manifest promises an 8-bit graph is refused without the graph or its golden scores."""
     draft = Bundle.open(both).manifest
     (both / name).unlink()
     seal(both, draft)
@@ -104,7 +104,7 @@ def test_what_the_manifest_promises_is_there(both: Path, name: str) -> None:
 
 
 def test_old_models_open(tiny: Bundle, tmp_path: Path) -> None:
-    """A manifest from before there were 8-bit graphs is read, and its model computes with 32 bits."""
+    """A manifest from before 8-bit graphs is read, and its model computes with 32 bits."""
     fields = json.loads((tiny.path / MANIFEST).read_bytes())
     del fields["int8"]
     assert Manifest.model_validate(fields) == tiny.manifest
@@ -112,7 +112,7 @@ def test_old_models_open(tiny: Bundle, tmp_path: Path) -> None:
 
 
 def test_verify_says_which(command: Command, store: Store) -> None:
-    """`models verify` says that 8 bits are used, or why they are not, which is no error."""
+    """`models verify` says whether the 8-bit graph is used, and why not; that is not an error."""
     store.publish("tiny", tiny_fill(int8=True))
     ended = command("models", "verify", "tiny")
     assert ended.err == "tiny@1: 12 files unchanged, golden images reproduced with int8\n"

@@ -1,4 +1,4 @@
-"""Pictures are taken once they have settled, in exactly that state."""
+"""Arrivals are returned once they have settled, and read in exactly that state."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.privileges import unprivileged
 
 
 class Clock:
-    """A clock that stands still until a test moves it."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
 
     def monotonic(self) -> float:
-        """Return the seconds that the clock shows."""
+        """Return the seconds on the clock."""
         return self.seconds
 
 
@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_picture_settles_before_it_is_returned(tmp_path: Path, clock: Clock) -> None:
-    """Looks that lie far enough apart must have seen the same size and time; each change begins anew."""
+    """Scans far enough apart must see the same size and time; each change starts the wait again."""
     arrivals = Arrivals(tmp_path, SETTLE)
     path = write(tmp_path / "a.png", b"1")
     assert arrivals.look() == []
@@ -54,7 +54,7 @@ def test_a_picture_settles_before_it_is_returned(tmp_path: Path, clock: Clock) -
 
 
 def test_what_was_taken_is_not_returned_until_it_changes(tmp_path: Path) -> None:
-    """A taken picture comes again in another state only, or after everything was forgotten."""
+    """A taken picture is returned again only in another state, or after `forget`."""
     arrivals = Arrivals(tmp_path, 0)
     path = write(tmp_path / "a.png", b"1")
     (first,) = arrivals.look()
@@ -63,7 +63,7 @@ def test_what_was_taken_is_not_returned_until_it_changes(tmp_path: Path) -> None
     write(path, b"12")
     (second,) = arrivals.look()
     assert second.modified.size_bytes == 2
-    arrivals.take(first)  # of a state that is no longer
+    arrivals.take(first)  # a state that is gone
     assert arrivals.look() == [second]
     arrivals.take(second)
     arrivals.forget()
@@ -71,7 +71,7 @@ def test_what_was_taken_is_not_returned_until_it_changes(tmp_path: Path) -> None
 
 
 def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
-    """The rule is that of `list_images`, without what is left out and what is no file; oldest come first."""
+    """A scan finds the files of `list_images`, except left-out paths, oldest first."""
     for number, name in enumerate(("deep/er/b.JPG", "a.tiff", "results.png", "sorted/pass/c.png", "z.bmp")):
         os.utime(write(tmp_path / name, b"1"), ns=(number, number))
     for name in (".hidden.png", ".dot/d.png", "notes.txt", "folder.png/notes.txt", "half.png.part"):
@@ -89,7 +89,7 @@ def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
 
 
 def test_a_state_that_has_gone_is_not_read(tmp_path: Path) -> None:
-    """Bytes are those of the state that settled: not of a later one, nor of a pipe in its place."""
+    """Reading returns the bytes of the settled state, never those of a later state or of a pipe."""
     path = write(tmp_path / "a.png", b"123")
     (arrival,) = Arrivals(tmp_path, 0).look()
     assert arrival.read(100) == b"123"
@@ -104,7 +104,7 @@ def test_a_state_that_has_gone_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_changes_while_it_is_read(tmp_path: Path) -> None:
-    """A writer that comes in between makes it another state, and what was read is not used."""
+    """If a writer changes the file while it is read, the bytes are not used."""
     path = write(tmp_path / "a.png", b"")
     os.truncate(path, 300_000_000)
     (arrival,) = Arrivals(tmp_path, 0).look()
@@ -123,7 +123,7 @@ def test_a_picture_that_changes_while_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_below_that_may_not_be_listed(tmp_path: Path) -> None:
-    """It is a problem, and hides nothing else; the folder itself being gone is an error."""
+    """An unreadable folder below is a problem and hides no other file; a missing root is an error."""
     write(tmp_path / "in" / "shut" / "b.png", b"1")
     write(tmp_path / "in" / "a.png", b"1")
     (tmp_path / "in" / "shut").chmod(0)

@@ -1,4 +1,4 @@
-"""A folder or a disk that goes away, or fills up, and comes back loses no picture."""
+"""No picture is lost when a folder or disk disappears or fills up."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.inspector.watch.watching import (
 
 
 def test_a_folder_that_vanishes(folder: Path) -> None:
-    """Its absence is told in one line, it is never made, and all goes on when it is back."""
+    """A missing folder is reported in one line and never created; the watch goes on when it is back."""
     results, away = folder / "inspections.jsonl", folder.parent / "away"
     write(folder / "a.png", GOOD)
     with Watcher(folder) as watcher:
@@ -50,7 +50,7 @@ def test_a_folder_that_vanishes(folder: Path) -> None:
 
 @pytest.mark.system
 def test_a_share_that_is_unmounted_under_load(folder: Path) -> None:
-    """Whenever the disk under the folder goes and comes back, each picture on it has one line at the end."""
+    """The disk disappears and comes back at any moment: in the end each picture has one line."""
     disk = folder.parent / "disk"
     with other_disk(disk):
         for number in range(150):
@@ -73,7 +73,7 @@ def test_a_share_that_is_unmounted_under_load(folder: Path) -> None:
 
 
 def test_a_full_disk_under_the_results(folder: Path, mount: Mount) -> None:
-    """It is told in one line; when there is room again, every picture has its one whole line."""
+    """A full disk is reported in one line; once there is room, every picture gets its whole line."""
     disk = mount("size=64k")
     results, filler = disk / "results.jsonl", disk / "filler"
     with Watcher(folder, "--output", results) as watcher:
@@ -93,7 +93,7 @@ def test_a_full_disk_under_the_results(folder: Path, mount: Mount) -> None:
 
 
 def test_heatmaps_on_a_full_disk(folder: Path, mount: Mount) -> None:
-    """The disk is told of once, and once more when a heatmap has room again; verdicts come all the while."""
+    """A full disk for heatmaps is reported once, and once when it has room; verdicts go on."""
     disk = mount("size=64k")
     results = folder / "inspections.jsonl"
     with Watcher(folder, "--heatmaps", disk) as watcher:

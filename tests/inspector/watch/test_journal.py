@@ -18,7 +18,7 @@ from tests.inspector.watch.watching import fill, line_of, refusal, rows, told
 
 
 def arrival_of(row: WatchedImage) -> Arrival:
-    """The picture that a line is of."""
+    """The arrival that a line belongs to."""
     return Arrival(str(row.path), row.modified)
 
 
@@ -34,7 +34,7 @@ def journal(path: Path, warnings: list[str] | None = None) -> Iterator[Journal]:
 
 
 def test_a_journal_remembers(tmp_path: Path) -> None:
-    """Lines are there when `append` returns, are known to the next one, and are written once."""
+    """A line is in the file when `append` returns; the next journal knows it, and it is never repeated."""
     odd = os.fsdecode(b"/in/broken\xff.png")
     lines = [line_of("/in/a.png"), line_of("/in/a.png", "fail", 2), line_of(odd, "invalid")]
     results = tmp_path / "results.jsonl"
@@ -50,7 +50,7 @@ def test_a_journal_remembers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -1])
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, kept: int) -> None:
-    """Whatever is left of a last line without an end goes, the lines before it stay as they are."""
+    """An incomplete last line is cut off; the lines before it stay."""
     results = tmp_path / "results.jsonl"
     with journal(results) as first:
         first.append(line_of("/in/a.png"))
@@ -67,7 +67,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, kept: int) -> None:
 
 @pytest.mark.parametrize("content", [b'{"threshold": 3}', b"a\nb", b"\x89PNG\r\n\x1a\n\0\0"])
 def test_half_a_line_of_others_is_not_cut_off(tmp_path: Path, content: bytes) -> None:
-    """A file in which nothing is of a watch is somebody else's."""
+    """A file without any line of a watch is refused and left unchanged."""
     results = tmp_path / "settings.json"
     results.write_bytes(content)
     with pytest.raises(UsageError, match="half a line that inspector watch did not write"), journal(results):
@@ -76,7 +76,7 @@ def test_half_a_line_of_others_is_not_cut_off(tmp_path: Path, content: bytes) ->
 
 
 def test_lines_of_others_are_kept_and_told(tmp_path: Path) -> None:
-    """A whole line that no watch wrote stays, whatever it is, and is warned of in one line."""
+    """Whole lines that no watch wrote are kept, with one warning."""
     results = tmp_path / "results.jsonl"
     with journal(results) as first:
         first.append(line_of("/in/a.png"))
@@ -95,7 +95,7 @@ def test_lines_of_others_are_kept_and_told(tmp_path: Path) -> None:
 
 
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:
-    """While one is open, another is refused; its folder is never made, and it must be a file."""
+    """A second journal on the same file is refused, as are a missing folder and a path that is no file."""
     results = tmp_path / "results.jsonl"
     with journal(results), pytest.raises(StoreBusyError, match=r"results\.jsonl is being written to"):
         Journal(results, print).open()
@@ -109,7 +109,7 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["removed", "emptied", "renamed", "longer"])
 def test_a_journal_that_somebody_changed_is_read_anew(tmp_path: Path, change: str) -> None:
-    """Rotated, shortened or lengthened by others, it is what it says now that counts."""
+    """After the file was rotated, shortened or extended from outside, its present content counts."""
     results = tmp_path / "results.jsonl"
     with journal(results) as opened:
         opened.append(line_of("/in/a.png"))
@@ -129,12 +129,12 @@ def test_a_journal_that_somebody_changed_is_read_anew(tmp_path: Path, change: st
         else:
             opened.append(line_of("/in/a.png"))
             assert results.read_bytes() == whole
-            assert opened.refresh() is True  # told once
+            assert opened.refresh() is True  # returned once
             assert opened.refresh() is False
 
 
 def test_a_full_disk_leaves_no_half_line(mount: Mount) -> None:
-    """What does not fit leaves nothing, and is written when there is room."""
+    """On a full disk no part of a line stays; the line is written once there is room."""
     disk = mount("size=64k")
     results = disk / "results.jsonl"
     with journal(results) as opened:
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_no_half_line(mount: Mount) -> None:
         fill(filler)
         lines = (line_of(f"/in/{number}.png") for number in range(50))
 
-        def append() -> None:  # some still fit into the last block
+        def append() -> None:  # some lines still fit into the last block
             for line in lines:
                 opened.append(line)
 
@@ -157,7 +157,7 @@ def test_a_full_disk_leaves_no_half_line(mount: Mount) -> None:
 
 
 def test_printed_results_are_remembered() -> None:
-    """Within one process a printed picture is known."""
+    """A process knows which pictures it has printed."""
     lines: list[str] = []
     printout = Printout(lines.append)
     row = line_of("/in/a.png", "fail")

@@ -1,4 +1,4 @@
-"""A watch that was killed at any moment is completed by the next one."""
+"""The next watch completes the work of one that was killed at any moment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.inspector.watch.watching import (
 
 
 def test_killed_and_torn(folder: Path) -> None:
-    """After a kill in the middle of a line the next one cuts it off, and every picture has one line."""
+    """The next watch cuts off a line that a kill left incomplete, and every picture gets one line."""
     results = folder / "inspections.jsonl"
     for name in ("a.png", "b.png"):
         write(folder / name, GOOD)

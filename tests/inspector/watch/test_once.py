@@ -1,4 +1,4 @@
-"""`inspector watch --once` scores the pictures that are there, and ends."""
+"""`inspector watch --once` scores the pictures that are there and ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.privileges import unprivileged
 
 
 def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
-    """Each picture gets a line like that of `score`, and its state; a second run adds none."""
+    """Each picture gets the line of `score` with its state; a second run adds no line."""
     for name, content in (("a.png", GOOD), ("deep/b.png", BAD), ("c.jpg", GOOD[:-40]), ("d.tif", b"")):
         write(folder / name, content)
     ended = command("watch", folder, "--once", *QUICK)
@@ -52,7 +52,7 @@ def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
 
 
 def test_a_heatmap_that_cannot_be_written(command: Command, folder: Path, mount: Mount) -> None:
-    """It is told in one line; every picture has its own all the same."""
+    """A heatmap that cannot be written is reported in one line; every picture still gets its line."""
     disk = mount("size=16k")
     (disk / "filler").write_bytes(bytes(12_288))
     for name, content in (("a.png", BAD), ("b.png", GOOD)):
@@ -76,7 +76,7 @@ def test_once_ends_like_score(command: Command, folder: Path) -> None:
 
 
 def test_once_leaves_what_is_being_written(command: Command, folder: Path) -> None:
-    """A picture that grows while it looks is left for the next time, and that is said."""
+    """A picture that is still growing is left for the next run, and the watch says so."""
     stop = threading.Event()
     path = write(folder / "a.png", GOOD[:100])
 
@@ -99,7 +99,7 @@ def test_once_leaves_what_is_being_written(command: Command, folder: Path) -> No
 def test_unreadable_pictures_are_invalid(
     command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture that may not be read, or is too large to be, is invalid, and the others go on."""
+    """A picture that is unreadable or too large is invalid, and does not stop the others."""
     for name in ("a.png", "b.png", "c.png"):
         write(folder / name, GOOD)
     (folder / "a.png").chmod(0)
@@ -118,7 +118,7 @@ def test_unreadable_pictures_are_invalid(
 def test_relative_and_absolute_names_are_the_same_folder(
     command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines name pictures by absolute paths, so a watch goes on wherever it is started from."""
+    """Lines hold absolute paths, so a watch can go on from any working directory."""
     write(folder / "a.png", GOOD)
     monkeypatch.chdir(folder.parent)
     assert command("watch", "incoming", "--once", *QUICK).code == 0
@@ -138,7 +138,7 @@ def test_results_on_stdout(command: Command, folder: Path) -> None:
 
 
 def test_heatmaps_and_verdict_folders_inside_the_folder(command: Command, folder: Path) -> None:
-    """What the watch itself puts below the folder is never taken for an arrival."""
+    """Files that the watch itself writes below the folder never count as arrivals."""
     for name in ("a.png", "deep/a.png"):
         write(folder / name, BAD)
     options = (
@@ -163,7 +163,7 @@ def test_heatmaps_and_verdict_folders_inside_the_folder(command: Command, folder
 
 
 def test_verdict_folders_given_by_another_name_of_the_folder(command: Command, folder: Path) -> None:
-    """A link to the watched folder does not make the verdict folders below it arrive."""
+    """Pictures in verdict folders given through a link to the watched folder do not arrive."""
     (folder.parent / "alias").symlink_to(folder)
     write(folder / "a.png", GOOD)
     for _ in range(2):
@@ -173,7 +173,7 @@ def test_verdict_folders_given_by_another_name_of_the_folder(command: Command, f
 
 
 def test_moves_are_caught_up_with(command: Command, folder: Path, tmp_path: Path) -> None:
-    """Pictures that have lines from before are moved by the verdict of their line, without another one."""
+    """Pictures with a line from an earlier run are moved by its verdict and get no second line."""
     write(folder / "a.png", GOOD)
     write(folder / "b.png", BAD)
     assert command("watch", folder, "--once", *QUICK).code == 1
@@ -205,7 +205,7 @@ def test_what_cannot_begin_is_an_error(
     code: int,
     message: str,
 ) -> None:
-    """A wrong folder, model, place or number ends the command before anything is written."""
+    """A wrong folder, model, output or number ends the command before anything is written."""
     monkeypatch.chdir(folder.parent)
     write(folder / "a.png", GOOD)
     write(folder.parent / "file", b"")
@@ -217,7 +217,7 @@ def test_what_cannot_begin_is_an_error(
 
 
 def test_a_broken_model_is_an_error_at_the_start(command: Command, folder: Path, model: Store) -> None:
-    """Where there is no model to go on with, a damaged one ends the command, in one line and a hint."""
+    """If the only model is damaged, the command ends with one line and a hint."""
     (model.path("tiny") / "detector.onnx").write_bytes(b"damaged")
     ended = command("watch", folder)
     assert ended.code == 5

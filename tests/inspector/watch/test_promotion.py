@@ -12,7 +12,7 @@ from tests.inspector.watch.watching import GOOD, SETTLE, Watcher, rows, until, w
 
 
 def test_promotions_are_followed(folder: Path, model: Store) -> None:
-    """A new version scores what comes next; a broken one is refused in one line, and the old one goes on."""
+    """A promoted version scores the next picture; a broken one is refused in one line."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as watcher:
         write(folder / "a.png", GOOD)
@@ -47,7 +47,7 @@ def test_a_named_version_stays(folder: Path, model: Store) -> None:
 
 
 def test_pictures_wait_for_a_model(folder: Path, model: Store) -> None:
-    """Where the model is removed, that is told in one line, and pictures wait for the next one."""
+    """A removed model is reported in one line, and pictures wait for the next model."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as watcher:
         until(results.exists)

@@ -1,4 +1,4 @@
-"""A running watch gives each state of each picture one line, and ends when it is told to."""
+"""A running watch writes one line for each state of each picture, and ends on a signal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.inspector.watch.watching import (
 
 
 def test_slow_writers_and_renames(folder: Path) -> None:
-    """A picture is scored once it is whole, however slow its writer; so is an old one that is renamed in."""
+    """A picture is scored once it is whole, however slow its writer, or when an old file is moved in."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as watcher:
         with (folder / "slow.png").open("wb", buffering=0) as stream:
@@ -38,14 +38,14 @@ def test_slow_writers_and_renames(folder: Path) -> None:
         os.utime(staged, (1e9, 1e9))
         staged.rename(folder / "renamed.png")
         until(lambda: len(rows(results)) == 2)
-        write(folder / "z.png", GOOD)  # another line of one of the two would come before that of this picture
+        write(folder / "z.png", GOOD)  # a second line of either picture would come before this one's
         until(lambda: len(rows(results)) == 3)
     assert sorted(told(results)) == [("renamed.png", "pass"), ("slow.png", "fail"), ("z.png", "pass")]
     assert (watcher.said, watcher.printed) == ([], [])
 
 
 def test_each_state_has_its_line(folder: Path) -> None:
-    """A picture that is written again has another line; one that is removed early has none."""
+    """A rewritten picture gets another line; one that is removed early gets none."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as watcher:
         path = write(folder / "a.png", GOOD)
@@ -65,7 +65,7 @@ def test_each_state_has_its_line(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_when_it_is_asked_to(folder: Path, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end it with 0 after the picture at hand, whatever else is waiting."""
+    """Ctrl-C and SIGTERM end the watch with 0 after the current picture, even if others wait."""
     results = folder / "inspections.jsonl"
     content = encode_png(good_picture(1, 400, 400))
     for count in range(300):
@@ -79,7 +79,7 @@ def test_it_ends_when_it_is_asked_to(folder: Path, number: signal.Signals) -> No
 
 
 def test_a_second_watcher_is_refused(folder: Path) -> None:
-    """Two on the same results would write lines twice: the second ends with one line, the first goes on."""
+    """A second watch on the same results is refused with one line, and the first goes on."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as first:
         until(results.exists)
@@ -90,14 +90,14 @@ def test_a_second_watcher_is_refused(folder: Path) -> None:
         write(folder / "a.png", GOOD)
         until(lambda: len(rows(results)) == 1)
         first.kill()
-    with Watcher(folder) as third:  # the lock died with its process
+    with Watcher(folder) as third:  # the lock was released with its process
         write(folder / "b.png", GOOD)
         until(lambda: len(rows(results)) == 2)
     assert third.said == []
 
 
 def test_results_that_are_taken_away_begin_anew(folder: Path) -> None:
-    """Where the results were rotated, pictures that still lie in the folder have lines in the new file."""
+    """After the results were rotated, pictures still in the folder get lines in the new file."""
     results = folder / "inspections.jsonl"
     write(folder / "a.png", GOOD)
     with Watcher(folder) as watcher:
@@ -111,7 +111,7 @@ def test_results_that_are_taken_away_begin_anew(folder: Path) -> None:
 
 
 def test_it_loads_neither_server_nor_workshop(folder: Path) -> None:
-    """A station needs what scoring needs: no web server, no torch."""
+    """A watch imports neither the web server nor torch."""
     script = (
         "import sys\n"
         "from inspector.commands.main import main\n"

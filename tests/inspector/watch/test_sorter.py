@@ -1,4 +1,4 @@
-"""Pictures are moved to the folder of their verdict, and none is lost on the way."""
+"""Pictures are moved to the folder of their verdict, and none is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sorter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sorter]:
 
 
 def test_pictures_go_to_the_folder_of_their_verdict(sorter: Sorter) -> None:
-    """Names are kept, a name that is taken gets a number, and times stay what they are."""
+    """Names and times are kept; a name that is taken gets a number."""
     assert sorter.destination is not None
     write(sorter.destination / "fail" / "a.png", b"here before")
     (sorter.destination / "pass" / "a.png").symlink_to("nowhere")
@@ -99,7 +99,7 @@ def test_what_was_left_half_way_arrives_once(sorter: Sorter) -> None:
 
 
 def test_a_tray_that_cannot_be_filled_leaves_the_picture_where_it_was(tmp_path: Path, mount: Mount) -> None:
-    """On a full disk nothing of the copy is left, and the picture can be moved when there is room."""
+    """A full disk leaves no partial copy, and the picture is moved once there is room."""
     disk = mount("size=32k")
     sorter = Sorter(tmp_path / "in", disk)
     sorter.make()
@@ -115,7 +115,7 @@ def test_a_tray_that_cannot_be_filled_leaves_the_picture_where_it_was(tmp_path: 
 
 
 def test_a_missing_verdict_folder_is_not_made(sorter: Sorter) -> None:
-    """A share that is away leaves its empty folder behind, where nothing is to be put."""
+    """A missing verdict folder means an unmounted share: nothing is written in its place."""
     assert sorter.destination is not None
     (sorter.destination / "pass").rmdir()
     path = write(sorter.folder / "a.png", b"1")

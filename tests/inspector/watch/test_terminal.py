@@ -1,4 +1,4 @@
-"""What people and pipes see of a watch."""
+"""The output of a watch on terminals and in pipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.inspector.watch.watching import BAD, GOOD, QUICK, write
 
 
 def test_a_reader_that_goes_away_ends_it(folder: Path) -> None:
-    """Where nobody reads the lines any more, it ends as programs in pipes do."""
+    """When the reader of the pipe ends, the watch ends, too."""
     script = f"{sys.executable} -m inspector watch {folder} --output - {' '.join(QUICK)} | head -n 1"
     for number in range(3):
         write(folder / f"{number}.png", GOOD)
@@ -24,7 +24,7 @@ def test_a_reader_that_goes_away_ends_it(folder: Path) -> None:
 
 
 def test_a_terminal_sees_how_it_goes(folder: Path) -> None:
-    """At a terminal one line counts the verdicts, and problems stay legible above it."""
+    """On a terminal one status line counts the verdicts, and problems stay readable above it."""
     write(folder / "a [1].png", GOOD)
     write(folder / "b.png", BAD)
     results = folder / "inspections.jsonl"
@@ -36,7 +36,7 @@ def test_a_terminal_sees_how_it_goes(folder: Path) -> None:
 
 
 def test_printed_lines_are_not_mixed_with_the_status(folder: Path) -> None:
-    """Where the lines themselves appear on the terminal, nothing else does."""
+    """If the results go to the terminal, there is no status line."""
     write(folder / "a.png", GOOD)
     seen = on_terminal("watch", folder, "--once", "--output", "-", *QUICK, TERM="xterm")
     assert json.loads(seen)["verdict"] == "pass"

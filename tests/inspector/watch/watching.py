@@ -31,21 +31,21 @@ BAD = encode_png(bad_picture(102))
 
 
 def write(path: Path, content: bytes) -> Path:
-    """Write a file, and the folders that it needs."""
+    """Write a file and create its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
 
 def rows(results: Path) -> list[dict[str, Any]]:
-    """Every line of a results file, each of which must be whole."""
+    """All lines of a results file; each must be whole."""
     text = results.read_text() if results.exists() else ""
     assert not text or text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]
 
 
 def rows_so_far(results: Path) -> list[str]:
-    """Lines that are whole at the moment."""
+    """The lines that are whole at this moment."""
     return results.read_text().split("\n")[:-1] if results.exists() else []
 
 
@@ -55,23 +55,23 @@ def told(results: Path) -> list[tuple[str, str]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below, hidden ones included, by its relative path."""
+    """Content of every file below a folder, hidden ones included, by relative path."""
     return {name: (folder / name).read_bytes() for name in names(folder)}
 
 
 def names(folder: Path) -> set[str]:
-    """Relative paths of all files below, some of which may be on their way to another name."""
+    """Relative paths of all files below a folder, while files are being renamed."""
     found = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
     return {path.relative_to(folder).as_posix() for path in found if path.is_file()}
 
 
 def pictures(folder: Path) -> set[str]:
-    """Names of the pictures that lie in a folder."""
+    """Names of the pictures in a folder."""
     return {name for name in names(folder) if name.endswith(".png")}
 
 
 def fill(filler: Path) -> None:
-    """Write until a disk is full."""
+    """Fill a disk."""
     with suppress(OSError), filler.open("wb", buffering=0) as stream:
         while stream.write(b"0" * 1024):
             pass
@@ -97,7 +97,7 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
 
 
 class Watcher:
-    """A running `inspector watch`; it ends with the `with` block, by SIGTERM and with 0."""
+    """A running `inspector watch`; the `with` block ends it by SIGTERM, and it must exit with 0."""
 
     def __init__(self, *arguments: str | Path, **options: Any) -> None:
         self.process = subprocess.Popen(
@@ -126,13 +126,13 @@ class Watcher:
         self._join()
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the process, as a power cut would."""
         self.process.kill()
         self.process.wait()
         self._join()
 
     def ended(self) -> int:
-        """Wait until it has ended by itself."""
+        """Wait until the process has ended by itself."""
         code = self.process.wait(30)
         self._join()
         return code
@@ -147,7 +147,7 @@ class Watcher:
 
 
 def line_of(path: Path | str, verdict: Verdict = "pass", mtime_ns: int = 1) -> WatchedImage:
-    """A line as a watch writes it."""
+    """A line of the results."""
     example = {
         "threshold": 3.0,
         "regions": (),
@@ -160,12 +160,12 @@ def line_of(path: Path | str, verdict: Verdict = "pass", mtime_ns: int = 1) -> W
 
 
 def arrived(path: Path) -> Arrival:
-    """A file as it is now."""
+    """The arrival of a file in its present state."""
     return Arrival(str(path), Modification.of(path.stat()))
 
 
 def refusal(work: Callable[[], object]) -> str:
-    """What an `InspectorError` says."""
+    """The message of an `InspectorError`."""
     with pytest.raises(inspector.InspectorError) as caught:
         work()
     return caught.value.message
