@@ -16,6 +16,8 @@ import pytest
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_bundle, write_picture
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.system
+
 QUIET = ("--quiet", "--disable-pip-version-check")
 
 
