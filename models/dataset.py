@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from inspector.imaging.colour import WHITE, Colour
 from inspector.imaging.decode import decode
 from inspector.imaging.files import IMAGE_SUFFIXES, list_images, printable, read_picture
 from inspector.imaging.resize import fit_to
+from models.types import Progress
 
 MIN_IMAGES = 8
 THUMBNAIL = 32  # px; enough to recognise a near-duplicate, too coarse for noise to matter
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def read_folder(
     max_pixels: int = 80_000_000,
     max_bytes: int = 100_000_000,
     background: Colour = WHITE,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> PictureSet:
     """Decode every picture of a folder once, into a memory-mapped file in `cache`.
 
@@ -106,8 +104,8 @@ def read_folder(
         Larger pictures and files are skipped as damaged.
     background : (red, green, blue)
         Laid under transparent pictures.
-    report : callable, optional
-        Called as `report("reading pictures", done, total)`.
+    progress : callable, optional
+        Called as `progress("reading pictures", done, total)`.
 
     Raises
     ------
@@ -132,8 +130,8 @@ def read_folder(
             found.skipped.append(Skipped(name, error.reason))
         else:
             found.add(name, data, picture.pixels, pixels)
-        if report is not None:
-            report("reading pictures", index + 1, len(paths))
+        if progress is not None:
+            progress("reading pictures", index + 1, len(paths))
     pixels.flush()
     _check(folder, len(found.names), found.skipped, strict)
     return PictureSet(

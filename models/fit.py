@@ -204,7 +204,7 @@ class _Run:
             max_pixels=self.settings.max_pixels,
             max_bytes=self.settings.max_bytes,
             background=options.background,
-            report=self.progress,
+            progress=self.progress,
         )
         for file in known.skipped:
             self.note(f"left out: {printable(file.name)} ({file.reason})")

@@ -1,24 +1,24 @@
-"""Changes of light and camera that leave a part as good as it was."""
+"""Changes of light and focus that leave a good part good."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from models.defects import Floats, Rng
+from models.types import Floats, Rng
 
-UNEVEN_SHARE = 0.5  # of the pictures get light that differs over the picture
+UNEVEN_SHARE = 0.5  # of the pictures get uneven light
 
 
 def relit(rng: Rng, picture: Floats, strength: float) -> Floats:
-    """Change contrast, gamma and, in every second picture, the light over the picture.
+    """Change contrast and gamma, and make the light of every second picture uneven.
 
     Parameters
     ----------
     picture : float32 (H, W, 3) in 0 to 1
     strength : float
-        1 changes contrast by up to a factor of 1.4, gamma by up to 1.35, light over the picture by 15 % (one
-        standard deviation).
+        1 changes the contrast by a factor of up to 1.4, gamma by up to 1.35, and the light by 15 % (one
+        standard deviation) over the picture.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def relit(rng: Rng, picture: Floats, strength: float) -> Floats:
 
 
 def refocused(rng: Rng, picture: Floats) -> Floats:
-    """Blur some pictures slightly, and give some the noise of a sensor; float32 (H, W, 3)."""
+    """Blur some pictures slightly, and add sensor noise to some; float32 (H, W, 3)."""
     if rng.random() < 0.25:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.8))), np.float32)
     if rng.random() < 0.35:

@@ -20,9 +20,9 @@ from models.export.bundle_writer import Learned, Pictures
 from models.split import cross_fitting_groups, valid_flips
 from models.training import loop
 from models.training.course import Plan
-from models.training.loop import Progress
 from models.training.pace import kept_threads
 from models.training.tensorboard import Board
+from models.types import Progress
 
 MATCHED = ("mmd", "gan")  # regularizers of latents; those of a VAE start near the prior anyway
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.article.batches import PictureSampler
 from models.article.learner import BETAS, LEARNING_RATE, ArticleLearner
+from models.types import Progress
 
 STEPS, ENOUGH = 200, 0.1  # the authors' implementation's
 WHITENED = 500  # pictures, whose features are whitened
@@ -25,7 +26,7 @@ FLAT = 1e-4  # directions with a smaller share of the largest spread are roundin
 def warm_start(
     learner: ArticleLearner,
     sampler: PictureSampler,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[float]:
     """Bring the encoder's latents to the prior's mean and covariance; return the loss of each step.
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.defects import Floats, Rng, corrupt
+from models.defects import corrupt
 from models.lighting import refocused, relit
+from models.types import Floats, Rng
 
 LIGHT_STRENGTH = 0.6  # of the changes in light that a good part must survive
 GAIN_LIMITS = (0.4, 2.5)  # a picture is never brightened or darkened by more than this

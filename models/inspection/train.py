@@ -19,8 +19,9 @@ from models.inspection.network import InspectionNetwork
 from models.pretrained.weights import PRETRAINED_WIDTH, load_head, load_trunk
 from models.training import loop
 from models.training.course import Course, Plan
-from models.training.loop import Progress, Watch
+from models.training.loop import Watch
 from models.training.schedule import warm_up_cosine
+from models.types import Progress
 
 WARM_UP_STEPS = 50
 EMA_DECAY = 0.99

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.defects import Floats, Rng, corrupt
+from models.defects import corrupt
 from models.lighting import relit
 from models.pretrained.scenes import Scene
+from models.types import Floats, Rng
 
 PICTURES = 4  # of each scene
 SIDE = 128  # px

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.defects import Floats, Rng
 from models.pretrained.textures import Texture
+from models.types import Floats, Rng
 
 CANVAS = 176  # px; crops of 128 px are cut from it
 PART_SHARE = 0.6  # of the scenes; the others are plain surfaces

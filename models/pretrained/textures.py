@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.defects import Floats, Rng
+from models.types import Floats, Rng
 
 GREY_SHARE = 0.5  # of the textures; the others are coloured
 

@@ -23,10 +23,10 @@ from models.training import pace
 from models.training.checkpoint import load_checkpoint, save_checkpoint
 from models.training.course import Course, Plan
 from models.training.learner import Learner
+from models.types import Progress
 
 CHECKPOINT_SECONDS = 20.0
 
-Progress = Callable[[str, int, int], None]
 Draw = Callable[[int], Any]
 Watch = Callable[[int, int, dict[str, float]], None]
 

@@ -43,7 +43,7 @@ PARTS = {
     "no MMD": Part({"regularizer": "none"}),
     "MMD weight 10": Part(constants={"models.fit.MMD_WEIGHT": 10.0}),
     "no prior, no MMD": Part({"pretrained": False, "regularizer": "none"}),
-    "no corruption": Part(constants={"models.defects.CORRUPTED_SHARE": 0.0}),
+    "no corruption": Part(constants={"models.defects.corruption.CORRUPTED_SHARE": 0.0}),
     "no gain": Part(
         constants={
             "models.inspection.batches.GAIN_LIMITS": (1.0, 1.0),

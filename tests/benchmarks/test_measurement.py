@@ -12,7 +12,7 @@ import pytest
 import models
 from calibration.conformal import beta_binomial_interval
 from inspector.errors import DatasetError
-from models import defects
+from models.defects import corruption
 from tests.benchmarks.measurement import code, measure, measured
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Stored, timing_place
@@ -94,20 +94,20 @@ def test_constants_are_changed_for_the_time_of_a_fit(
     request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fit sees the other value, which the constant loses again, even where the fit fails."""
-    before = defects.CORRUPTED_SHARE
+    before = corruption.CORRUPTED_SHARE
     seen = []
 
     def fit(*_arguments: object, **_options: object) -> Path:
-        seen.append(defects.CORRUPTED_SHARE)
+        seen.append(corruption.CORRUPTED_SHARE)
         raise DatasetError("no picture", hint="none")
 
     monkeypatch.setattr(models, "fit", fit)
-    changed = replace(request_, constants={"models.defects.CORRUPTED_SHARE": 0.0})
+    changed = replace(request_, constants={"models.defects.corruption.CORRUPTED_SHARE": 0.0})
     assert changed.asked("code") != request_.asked("code")
     with pytest.raises(DatasetError):
         measure(changed, tmp_path)
     assert seen == [0.0]
-    assert before == defects.CORRUPTED_SHARE
-    same = replace(request_, constants={"models.defects.CORRUPTED_SHARE": before})
+    assert before == corruption.CORRUPTED_SHARE
+    same = replace(request_, constants={"models.defects.corruption.CORRUPTED_SHARE": before})
     with pytest.raises(AssertionError, match=r"is 0\.8 already"):
         measure(same, tmp_path / "again")

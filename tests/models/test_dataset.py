@@ -29,7 +29,7 @@ def test_reading_a_folder(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     cache = tmp_path / "cache"
     cache.mkdir()
-    found = read_folder(folder, cache, 96, report=lambda *a: seen.append(a))
+    found = read_folder(folder, cache, 96, progress=lambda *a: seen.append(a))
     assert found.names == tuple(f"{i:03}.png" for i in range(9))
     assert found.pixels.shape == (9, 96, 96, 3)
     assert isinstance(found.pixels, np.memmap)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.defects import Floats
 from models.lighting import refocused, relit
+from models.types import Floats
 
 
 def picture(seed: int = 0) -> Floats:
