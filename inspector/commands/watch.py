@@ -7,15 +7,16 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from inspector.commands import exits
 from inspector.commands.options import ModelOption, ThreadsOption
+from inspector.errors import UsageError
 
 if TYPE_CHECKING:
     from inspector.errors import InspectorError
@@ -79,6 +80,14 @@ def watch(
             help="Look for new pictures and for a new model every so many seconds.",
         ),
     ] = 0.5,
+    format_: Annotated[
+        Literal["table", "jsonl"] | None,
+        typer.Option(
+            "--format",
+            help="Form of the output with --output -; a file has JSON lines.  "
+            "[default: table on a terminal, jsonl in a pipe]",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Score each picture that appears in a folder, until SIGTERM or Ctrl-C.
@@ -87,21 +96,22 @@ def watch(
     there.  A model that is promoted meanwhile takes over.  With --once the exit code is that of score.
     """
     with _asked_to_stop() as stop:
+        if format_ == "table" and output != STDOUT:
+            raise UsageError("--format table belongs to --output -", hint="a file has JSON lines")
         sorter, arrivals = _places(folder, output, move, heatmaps, settle)
         registry = _registry(model, threads)
-        with _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk:
+        with (
+            _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk,
+            _results(arrivals.folder, output, format_) as results,
+        ):
             from inspector.watch.loop import Watch
 
-            results = _results(arrivals.folder, output)
             maps = None if heatmaps is None else heatmaps.absolute()
             watching = Watch(arrivals, results, sorter, _follow(registry, interval), talk, maps)
-            try:
-                if not once:
-                    watching.run(interval, stop)
-                elif left := watching.once(settle, stop):
-                    _say(f"{left} still being written; left for the next run")
-            finally:
-                results.close()
+            if not once:
+                watching.run(interval, stop)
+            elif left := watching.once(settle, stop):
+                _say(f"{left} still being written; left for the next run")
     if once:
         raise typer.Exit(exits.verdict_code(watching.verdicts))
 
@@ -132,7 +142,6 @@ def _places(
 ) -> tuple[Sorter, Arrivals]:
     """Make the folders that results go to, and exclude them from the watch."""
     from inspector.bundle.atomic import storage_errors
-    from inspector.errors import UsageError
     from inspector.imaging.files import printable
     from inspector.watch.arrivals import Arrivals
     from inspector.watch.sorter import Sorter
@@ -192,15 +201,20 @@ def _follow(registry: ModelRegistry, seconds: float) -> Callable[[], Detector]:
     return current
 
 
-def _results(folder: Path, output: Path | None) -> Journal | Printout:
-    from inspector.commands.output import print_line
+@contextmanager
+def _results(folder: Path, output: Path | None, asked: str | None) -> Iterator[Journal | Printout]:
+    """Open the results: a file of JSON lines, or stdout."""
+    from inspector.commands.output import choose_format, writer
     from inspector.watch.journal import Journal, Printout
 
     if output == STDOUT:
-        return Printout(print_line)
+        with writer(choose_format(asked, piped="jsonl"), ()) as write:
+            yield Printout(write)
+        return
     journal = Journal((output or folder / RESULTS).absolute(), _say)
     journal.open()
-    return journal
+    with closing(journal):
+        yield journal
 
 
 # --- messages on stderr ----------------------------------------------------------------------

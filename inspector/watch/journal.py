@@ -40,10 +40,10 @@ class Printout:
     Parameters
     ----------
     write : callable
-        Writes one line; the line comes without its line break.
+        Writes one result.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[WatchedImage], None]) -> None:
         self._write = write
         self._done: dict[bytes, Verdict] = {}
 
@@ -53,7 +53,7 @@ class Printout:
 
     def append(self, row: WatchedImage) -> None:
         """Write the line of a picture."""
-        self._write(row.to_json())
+        self._write(row)
         self._done[_arrival(row).key] = row.verdict
 
     def refresh(self) -> bool:

@@ -18,6 +18,7 @@ import typer.main
 from inspector.commands.main import app
 from inspector.commands.output import pairs, print_result
 from tests.inspector.commands.conftest import Plant
+from tests.inspector.commands.refusal import refused
 from tests.inspector.conftest import Command
 from tests.journey.program import undocumented
 
@@ -60,14 +61,14 @@ def test_every_verb_that_prints_a_result_has_the_option() -> None:
     """All verbs take `--format`, but for those that print no result."""
     without = {name for name, command in leaves(typer.main.get_command(app)) if not formats(command)}
     changing = {f"models {verb}" for verb in ("promote", "rollback", "remove", "export", "import")}
-    assert without == {"serve", "watch"} | changing
+    assert without == {"serve"} | changing
 
 
 def test_the_option_is_the_same_everywhere() -> None:
     """Table and JSON come first, and the help says which one is printed without the option."""
     for name, command in leaves(typer.main.get_command(app)):
         if formats(command):
-            assert formats(command)[:2] == ["table", "json"], name
+            assert formats(command)[:2] == ["table", "jsonl" if name == "watch" else "json"], name
             assert "table on a terminal" in option_of(command).help, name
 
 
@@ -119,6 +120,20 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:  # Linux says so when the other side is closed
         return b""
+
+
+def test_a_watch_prints_json_lines_or_a_table(command: Command, plant: Plant, tmp_path: Path) -> None:
+    """With `--output -` the results go to stdout in the form of `score`; a file has JSON lines alone."""
+    ended = command("watch", plant.good, "--once", "--settle", "0", "--output", "-")
+    assert ended.code == 0, ended.err
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert [row["model"]["name"] for row in rows] == ["tiny"] * 12
+    assert "modified" in rows[0]
+    words = ("watch", plant.good, "--once", "--settle", "0", "--format", "table")
+    header, *lines = command(*words, "--output", "-").out.splitlines()
+    assert header.split()[0] == "verdict"
+    assert [line.split()[0] for line in lines] == ["pass"] * 12
+    refused(command(*words, "--output", tmp_path / "a.jsonl"), 2, "--format table belongs to --output -")
 
 
 def test_a_terminal_gets_a_table(plant: Plant) -> None:
