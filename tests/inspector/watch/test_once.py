@@ -92,7 +92,7 @@ def test_once_leaves_what_is_being_written(command: Command, folder: Path) -> No
     finally:
         stop.set()
         growing.join()
-    assert (ended.code, ended.err) == (0, "1 still being written and left for the next time\n")
+    assert (ended.code, ended.err) == (0, "1 still being written; left for the next run\n")
     assert rows(folder / "inspections.jsonl") == []
 
 
