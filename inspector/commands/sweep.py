@@ -15,7 +15,7 @@ import typer
 from inspector.bundle.atomic import TEMPORARY, storage_errors, write_bytes
 from inspector.commands.options import FormatOption, seconds
 from inspector.commands.output import pairs, print_result
-from inspector.commands.progress import shown_progress
+from inspector.commands.progress import Progress, shown_progress
 from inspector.errors import UsageError
 from inspector.imaging.files import list_images, printable
 
@@ -30,6 +30,7 @@ _OURS = re.compile(rf"\.?d\d+-w\d+-l[\d.e+-]+(\.work)?|{re.escape(TEMPORARY)}[0-
 RESULTS, CHART = "sweep.json", "sweep.svg"
 MOST_FITS = 200
 
+Combination = tuple[float, float, float]  # latent dimensions, width, weight of the regularizer
 Trial = Any  # `calibration.sweep.Trial`, which only the extras can import
 
 
@@ -162,12 +163,36 @@ def sweep(
     )
 
 
-def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], output: Path) -> list[Trial]:
+def _fit_all(request: _Request, grid: Sequence[Combination], output: Path) -> list[Trial]:
     """Run the fits that are missing, and return the outcomes of all in the order of the grid."""
     from inspector import extras
 
+    known = _check(request, grid, output)
+    if not known:
+        _keep(request, output, known)  # from here on the folder belongs to this request
+    with shown_progress() as progress:
+        for number, combination in enumerate(grid, 1):
+            name = _name(combination)
+            if name not in known:
+                path = output / name
+                if not path.exists():
+                    _fit(request, combination, path, _numbered(progress, f"{number}/{len(grid)} {name}"))
+                known[name] = _outcome(path, request.test)
+                _keep(request, output, known)
+    trial = extras.sweep().Trial
+    return [
+        trial(int(dims), int(width), float(weight), str(output / name), **known[name])
+        for dims, width, weight in grid
+        for name in [_name((dims, width, weight))]
+    ]
+
+
+def _check(request: _Request, grid: Sequence[Combination], output: Path) -> dict[str, dict[str, Any]]:
+    """Refuse a bad request before the first fit; return the outcomes of an earlier run of it."""
+    from inspector import extras
+
     models = extras.models()
-    for latent_dim, width, weight in grid:  # refuse a bad combination before the first fit
+    for latent_dim, width, weight in grid:
         models.options.choose(
             preset="article",
             latent_dim=latent_dim,
@@ -175,48 +200,45 @@ def _fit_all(request: _Request, grid: Sequence[tuple[float, float, float]], outp
             regularizer_weight=weight,
             device=request.device,
         )
-    comparison = extras.sweep()
+    extras.sweep()  # names a missing package before the first fit, not after the last
     known = _known(request, output)
-    if request.test is not None:  # refuse a bad folder before the first fit
+    if request.test is not None:
         extras.labelled().labelled_pictures(request.test)
     list_images(request.normal_dir)  # refuses a folder that does not exist
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    if not known:
-        _keep(request, output, known)  # from here on the folder belongs to this request
-    with shown_progress() as progress:
-        for number, (latent_dim, width, weight) in enumerate(grid, 1):
-            name = f"d{latent_dim}-w{width}-l{weight:g}"
-            if name in known:
-                continue
+    return known
 
-            def report(stage: str, done: int, total: int, fit: str = f"{number}/{len(grid)} {name}") -> None:
-                progress(f"{fit}: {stage}", done, total)
 
-            path = output / name
-            if not path.exists():
-                models.fit(
-                    request.normal_dir,
-                    name=name,
-                    output=path,
-                    preset="article",
-                    latent_dim=latent_dim,
-                    width=width,
-                    regularizer_weight=weight,
-                    time_budget_seconds=request.time_budget_seconds,
-                    steps=request.steps,
-                    seed=request.seed,
-                    device=request.device,
-                    resume=True,
-                    progress=report,
-                )
-            known[name] = _outcome(path, request.test)
-            _keep(request, output, known)
-    return [
-        comparison.Trial(int(d), int(w), float(weight), str(output / name), **known[name])
-        for d, w, weight in grid
-        for name in [f"d{d}-w{w}-l{weight:g}"]
-    ]
+def _fit(request: _Request, combination: Combination, path: Path, progress: Progress) -> None:
+    from inspector import extras
+
+    latent_dim, width, weight = combination
+    extras.models().fit(
+        request.normal_dir,
+        name=path.name,
+        output=path,
+        preset="article",
+        latent_dim=latent_dim,
+        width=width,
+        regularizer_weight=weight,
+        time_budget_seconds=request.time_budget_seconds,
+        steps=request.steps,
+        seed=request.seed,
+        device=request.device,
+        resume=True,
+        progress=progress,
+    )
+
+
+def _name(combination: Combination) -> str:
+    latent_dim, width, weight = combination
+    return f"d{latent_dim}-w{width}-l{weight:g}"
+
+
+def _numbered(progress: Progress, fit: str) -> Progress:
+    """Return a progress function that names the fit before each stage."""
+    return lambda stage, done, total: progress(f"{fit}: {stage}", done, total)
 
 
 def _outcome(path: Path, test: Path | None) -> dict[str, Any]:

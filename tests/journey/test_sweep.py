@@ -37,7 +37,7 @@ def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_p
     assert (tmp_path / "out" / "sweep.svg").read_text().startswith("<svg")
     again = run(*words, "--format", "table", store=store, cwd=tmp_path)
     assert again.stdout.splitlines()[0].split()[:3] == ["dims", "width", "lambda"]
-    assert f"recommended: --latent-dim {first['recommended']['latent_dim']} --width 8" in again.stdout
+    assert f"recommended  --latent-dim {first['recommended']['latent_dim']} --width 8" in again.stdout
     kept = {path: (tmp_path / "out" / path).stat().st_mtime_ns for path in made if path != "sweep.svg"}
     assert kept == {path: when for path, when in made.items() if path != "sweep.svg"}
     other = run("sweep", parts / "train" / "good", *TINY, store=store, cwd=tmp_path, code=2)
