@@ -23,7 +23,7 @@ def parts(tmp_path: Path) -> Path:
 
 
 def test_a_fit_of_few_pictures_into_a_folder(parts: Path, store: Path, tmp_path: Path) -> None:
-    """`--output` writes a bundle outside the store; the table has figures and the nearest promise."""
+    """`--output` writes a bundle outside the store; the table has figures and a promise."""
     target = tmp_path / "drawn"
     words = ("fit", parts, "--output", target, *ARTICLE, "--background", "#102030", "--format", "table")
     shown = dict(line.split(maxsplit=1) for line in run(*words, store=store).stdout.splitlines())
@@ -36,7 +36,7 @@ def test_a_fit_of_few_pictures_into_a_folder(parts: Path, store: Path, tmp_path:
     assert re.fullmatch(match, shown["prior"])
     assert re.fullmatch(r"-?\d+\.\d+", shown["threshold"])
     assert shown["promise"].startswith("At most 20 % ")
-    assert "nearest" in shown["promise"]
+    assert "4 held-out pictures cannot promise less" in shown["promise"]
     calibration = Bundle.open(target).calibration
     assert not calibration.promise_kept
     assert f"needs {calibration.images_missing} more" in shown["promise"]
