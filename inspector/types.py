@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 Pixels = NDArray[np.uint8]
 """A picture (H, W, 3), RGB, where nothing else is said."""
 
+Mask = NDArray[np.bool_]
+"""A mask (H, W)."""
+
 Verdict = Literal["pass", "review", "fail", "invalid"]
 
 

@@ -169,7 +169,7 @@ class Store:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def publish(self, name: str, fill: Fill, *, lock_seconds: float = PUBLISH_LOCK_SECONDS) -> Bundle:
+    def publish(self, name: str, fill: Fill) -> Bundle:
         """Add the next version of a name, promote it, and make the name the current one.
 
         Parameters
@@ -179,8 +179,6 @@ class Store:
         fill : callable
             As for `folder.write_bundle`; name and version of the manifest that it returns are replaced.  It
             runs while this name is locked, so train before the call and only export in `fill`.
-        lock_seconds : float
-            Time to wait for another writer.
 
         Returns
         -------
@@ -191,7 +189,7 @@ class Store:
         def named(folder: Path, version: int) -> Manifest:
             return fill(folder).model_copy(update={"name": name, "version": version})
 
-        with self._locked(name, lock_seconds):
+        with self._locked(name, PUBLISH_LOCK_SECONDS):
             version = max(self.versions(name), default=0) + 1
             target = self._folder(name) / "versions" / str(version)
             published = folder.write_bundle(target, lambda folder: named(folder, version))

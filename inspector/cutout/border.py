@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
-"""bool (H, W)."""
+from inspector.types import Mask
 
 Plane = npt.NDArray[np.float32]
 """float32 (H, W) or (H, W, C)."""

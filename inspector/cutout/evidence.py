@@ -13,9 +13,9 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector.cutout.border import Mask, Plane, sides
+from inspector.cutout.border import Plane, sides
 from inspector.imaging.colour import Colour
-from inspector.types import Pixels
+from inspector.types import Mask, Pixels
 
 BORDER = 0.04  # width of the border, as a share of the shorter side
 PLAIN, DETAILED = 30.0, 90.0  # median gradient of a border; noise alone gives 20, a blurred scene 100

@@ -8,9 +8,9 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector.cutout.border import Mask, Plane
+from inspector.cutout.border import Plane
 from inspector.errors import UsageError
-from inspector.types import Pixels
+from inspector.types import Mask, Pixels
 
 SMALLEST_PART = 0.02  # share of the largest part's area; a smaller part is dropped
 RADIUS, EPSILON = 3, 1e-4  # guided filter: pixels of the mask, squared intensity

@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from inspector.cutout import matte, segmentation
-from inspector.cutout.border import Mask
 from inspector.cutout.matte import MatteOptions
 from inspector.cutout.segmentation import SegmentationOptions
 from inspector.imaging.colour import Colour, lay_over
 from inspector.imaging.decode import decode, straight_rgba
 from inspector.imaging.header import MAX_PIXELS
 from inspector.imaging.resize import fit_to
-from inspector.types import Pixels
+from inspector.types import Mask, Pixels
 
 WORK_SIDE_PIXELS = 400  # longest side of the reduced picture in which the object is searched
 LEAST_SIDE_PIXELS = 8  # shortest side of the reduced picture, for a border with four sides

@@ -32,11 +32,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.cutout.border import Mask, Plane, border, sides
+from inspector.cutout.border import Plane, border, sides
 from inspector.cutout.evidence import further_evidence
 from inspector.errors import UsageError
 from inspector.imaging.colour import Colour
-from inspector.types import Pixels
+from inspector.types import Mask, Pixels
 
 BORDER = 0.06  # width of the border, as a share of the shorter side
 BINS = 16  # of a histogram, per channel

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from inspector.bundle.atomic import storage_errors, write_bytes
-from inspector.demo.photograph import KINDS, Mask
+from inspector.demo.photograph import KINDS
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
-from inspector.types import Pixels
+from inspector.types import Mask, Pixels
 
 SHOWN_GOOD, SHOWN_PER_KIND = 2, 4
 GAP_PIXELS = 6

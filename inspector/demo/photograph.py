@@ -16,9 +16,7 @@ import numpy.typing as npt
 from inspector.demo.defect import MAKERS, Blemish
 from inspector.demo.flange import TURN, Paint, Plane, Planes, Setup, arrange, illuminate
 from inspector.errors import UsageError
-from inspector.types import Pixels
-
-Mask = npt.NDArray[np.bool_]
+from inspector.types import Mask, Pixels
 
 KINDS: tuple[str, ...] = tuple(MAKERS)
 

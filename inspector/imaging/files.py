@@ -40,17 +40,16 @@ def shortened(stem: str) -> str:
     return kept.decode("utf-8", "surrogateescape")
 
 
-def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
-    """List the pictures of a folder by their suffixes, in the order of their relative paths.
+def list_images(folder: Path) -> list[Path]:
+    """List the pictures in a folder, and in the folders below it, in the order of their relative paths.
 
-    Names that begin with a dot are skipped, and links to folders are not followed.
+    Pictures are recognised by suffix.  Names that begin with a dot are skipped, and links to folders are not
+    followed.
 
     Parameters
     ----------
     folder : Path
         The folder.
-    recursive : bool
-        Also list the folders below.
 
     Returns
     -------
@@ -69,7 +68,7 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
         raise NoImagesError(f"{printable(folder)} {what}", hint="name a folder that holds pictures")
     found: list[Path] = []
     for path, folders, names in os.walk(folder, onerror=_cannot_list):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(path, name) for name in names if is_image_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 

@@ -18,12 +18,11 @@ import cv2
 import numpy as np
 
 from inspector.cutout import matte
-from inspector.cutout.border import Mask
 from inspector.cutout.picture import Options, object_mask
 from inspector.cutout.segmentation import one_thread
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
-from inspector.types import Pixels
+from inspector.types import Mask, Pixels
 from tests.soak.program import demand, finish, say
 
 OVERLAP = 0.90  # mean intersection over union, at least

@@ -14,14 +14,14 @@ from inspector.concurrency import WINDOW, cores, in_order
 
 
 def take(results: Iterator[int], into: list[int]) -> None:
-    """Keep results one by one, so that those before an error are there."""
+    """Collect results one by one, so that those before an error are kept."""
     for result in results:
         into.append(result)  # noqa: PERF402 - see above
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_results_come_in_order(threads: int) -> None:
-    """However long each job takes, results come in the order of the items."""
+    """Results come in the order of the items, whatever the duration of each job."""
 
     def job(number: int) -> int:
         time.sleep(0.003 if number % 3 == 0 else 0)
@@ -31,13 +31,13 @@ def test_results_come_in_order(threads: int) -> None:
 
 
 def test_jobs_run_at_once() -> None:
-    """As many jobs run side by side as there are threads: each waits for the others here."""
+    """As many jobs run at the same time as there are threads; each job waits for the others here."""
     meeting = threading.Barrier(3, timeout=30)
     assert sorted(in_order(lambda _: meeting.wait(), range(3), 3)) == [0, 1, 2]
 
 
 def test_one_thread_is_our_own() -> None:
-    """With one thread jobs run where their results are taken, and none is begun ahead."""
+    """With one thread each job runs when its result is taken, and none runs ahead."""
     begun: list[int] = []
 
     def job(number: int) -> threading.Thread:
@@ -50,7 +50,7 @@ def test_one_thread_is_our_own() -> None:
 
 
 def test_the_window_is_bounded() -> None:
-    """Of endless items only a window is taken, by the thread that takes the results."""
+    """Only a window of endless items is taken, in the thread that takes the results."""
     taken: list[threading.Thread] = []
 
     def items() -> Iterator[int]:
@@ -66,7 +66,7 @@ def test_the_window_is_bounded() -> None:
 
 
 def test_an_error_keeps_its_place() -> None:
-    """What a job raises comes after all results before it, even when a later job ended first."""
+    """The error of a job comes after all earlier results, even if a later job ended first."""
 
     def job(number: int) -> int:
         time.sleep(0.05 if number == 3 else 0)
@@ -79,7 +79,7 @@ def test_an_error_keeps_its_place() -> None:
 
 
 def test_closing_drops_what_has_not_begun() -> None:
-    """Nothing runs any more when the iterator is closed, and no thread is left."""
+    """After closing, no job runs and no thread is left."""
     before = threading.active_count()
     begun: list[int] = []
 
@@ -97,5 +97,5 @@ def test_closing_drops_what_has_not_begun() -> None:
 
 
 def test_there_is_a_core() -> None:
-    """The number of cores is one that can be computed with."""
+    """The number of cores is at least 1."""
     assert cores() >= 1

@@ -23,7 +23,7 @@ from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, wr
 
 
 def by_hand(x: np.ndarray, y: np.ndarray) -> float:
-    """The same statistic with loops, from its definition."""
+    """Compute the statistic with loops, from its definition."""
     pooled = np.concatenate([x, y])
     distances = np.square(pooled[:, None] - pooled[None]).sum(2)
     c = np.median([distances[i, j] for i in range(len(pooled)) for j in range(i)])
@@ -40,14 +40,14 @@ def by_hand(x: np.ndarray, y: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("n", "m", "shift"), [(7, 5, 0.0), (4, 9, 0.7), (2, 2, 3.0)])
 def test_statistic_is_the_definition(n: int, m: int, shift: float) -> None:
-    """Equal to a loop over pairs, whatever the sizes, and far from the origin too."""
+    """The statistic equals a loop over pairs for all sizes, and far from the origin."""
     rng = np.random.default_rng(n)
     x, y = rng.normal(size=(n, 3)) + 1000, rng.normal(size=(m, 3)) + 1000 + shift
     assert mmd_test(x, y).statistic == pytest.approx(by_hand(x, y), abs=1e-9)
 
 
 def test_p_value_is_that_of_all_permutations() -> None:
-    """With few rows every split can be tried; the sampled p-value lies close to the exact one."""
+    """With few rows every split can be computed; the sampled p-value is close to the exact one."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 2)), rng.normal(size=(3, 2)) + 1
     pooled, seen = np.concatenate([x, y]), by_hand(x, y)
@@ -61,7 +61,7 @@ def test_p_value_is_that_of_all_permutations() -> None:
 
 
 def test_false_alarms_are_as_rare_as_promised() -> None:
-    """400 tests of two samples of one distribution: p <= u about as often as u, not more."""
+    """For two samples of one distribution, the share of p-values below u is about u, and not more."""
     rng = np.random.default_rng(1)
     values = np.array(
         [
@@ -75,7 +75,7 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
 
 @pytest.mark.parametrize("change", ["mean", "spread", "shape"])
 def test_sees_what_changed(change: str) -> None:
-    """Another mean, another spread, and clusters with the same mean and spread."""
+    """A different mean, a different spread, and clusters with the same mean and spread are found."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(150, 2)), rng.normal(size=(150, 2))
     if change == "mean":
@@ -88,7 +88,7 @@ def test_sees_what_changed(change: str) -> None:
 
 
 def test_same_seed_same_answer() -> None:
-    """Chunks and seeds: the same call gives the same p-value, and identical rows give the largest."""
+    """The same call gives the same p-value in any chunks, and identical rows give the largest."""
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 2))
     assert mmd_test(x, y, seed=5) == mmd_test(x, y, seed=5)
@@ -113,7 +113,7 @@ def test_refuses_what_is_no_sample(x: np.ndarray, y: np.ndarray, said: str) -> N
 
 
 def test_fewest() -> None:
-    """As many pictures as give at least 200 ways to split; none are enough against one normal."""
+    """The smallest number gives at least 200 splits; against one normal no number suffices."""
     assert fewest(19) == 2  # 21 choose 2 is 210
     assert fewest(5) == 5  # 10 choose 5 is 252, 9 choose 4 is 126
     assert fewest(1) is None
@@ -124,7 +124,7 @@ def test_fewest() -> None:
 
 @pytest.fixture
 def days(tmp_path: Path) -> Path:
-    """Pictures like the normals, pictures under a brighter lamp, and something that is no picture."""
+    """Write pictures like the normals, brighter pictures, and a file that is no picture."""
     for seed in range(30):
         write_picture(tmp_path / "days/monday" / f"{seed}.png", good_picture(500 + seed))
         bright = np.clip(good_picture(700 + seed).astype(int) + 25, 0, 255).astype(np.uint8)
@@ -134,7 +134,7 @@ def days(tmp_path: Path) -> Path:
 
 
 def test_latents_are_those_of_single_pictures(tmp_path: Path, days: Path) -> None:
-    """Batches change nothing; what cannot be read is counted."""
+    """Batches do not change the latents; unreadable files are counted."""
     detector = Detector(tiny_bundle(tmp_path / "m"))
     paths = sorted((days / "monday").iterdir())
     rows, invalid = latents(detector, paths)
@@ -145,7 +145,7 @@ def test_latents_are_those_of_single_pictures(tmp_path: Path, days: Path) -> Non
 
 
 def test_too_few_pictures(tmp_path: Path) -> None:
-    """A number that could never count as drift is refused, with the number that could."""
+    """A number of pictures that can never show drift is refused, with the number that can."""
     detector = Detector(tiny_bundle(tmp_path / "m"))
     with pytest.raises(TooFewImagesError, match="at least 2 pictures are needed"):
         compare(detector.bundle, np.zeros((1, 3)))
@@ -178,7 +178,7 @@ def _drifted(bundle: Bundle, days: Path) -> dict[str, bool]:
 
 
 def test_command(command: Command, store: Store, days: Path) -> None:
-    """Prints the figures as JSON, or as a table; drift is a finding and no error."""
+    """The command prints JSON or a table; drift is not an error."""
     store.publish("tiny", tiny_fill())
     quiet = command("drift", days / "monday", "--model", "tiny")
     assert (quiet.code, quiet.err) == (0, "")
@@ -202,7 +202,7 @@ def test_command(command: Command, store: Store, days: Path) -> None:
 
 
 def test_command_on_what_is_no_folder_of_pictures(command: Command, store: Store, tmp_path: Path) -> None:
-    """One line and one hint, before the model is opened."""
+    """A folder without pictures gives one line and one hint, before the model is opened."""
     (tmp_path / "empty").mkdir()
     for name, said in (("empty", "holds no picture"), ("missing", "is not a folder")):
         ended = command("drift", tmp_path / name, "--model", "tiny")

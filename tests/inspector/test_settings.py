@@ -21,7 +21,7 @@ def test_nothing_set_means_the_defaults() -> None:
 
 
 def test_every_field_has_a_variable() -> None:
-    """Each setting is read from its own variable; others are none of our business."""
+    """Each setting is read from its own variable; other variables are ignored."""
     settings = Settings.from_environment(
         {
             "INSPECTOR_STORE": "~/models",
@@ -56,7 +56,7 @@ def test_an_empty_variable_is_not_set() -> None:
     ],
 )
 def test_a_bad_value_is_named(variable: str, value: str) -> None:
-    """The message names the variable, its value and what is allowed; the hint says how to go on."""
+    """The message names the variable, its value and what is allowed; the hint says what to do."""
     with pytest.raises(UsageError) as caught:
         Settings.from_environment({variable: value})
     assert variable in caught.value.message
@@ -73,7 +73,7 @@ def test_settings_do_not_change() -> None:
 
 
 def test_debugging_never_fails() -> None:
-    """Asking for tracebacks works, and a broken environment cannot hide the error that is on its way."""
+    """`INSPECTOR_DEBUG` is read, and an invalid environment does not raise a second error."""
     assert is_debugging({"INSPECTOR_DEBUG": "true"})
     assert not is_debugging({})
     assert not is_debugging({"INSPECTOR_THREADS": "x", "INSPECTOR_DEBUG": "1"})

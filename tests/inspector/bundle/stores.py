@@ -43,12 +43,12 @@ def process(code: str, store: Store) -> subprocess.Popen[str]:
 
 
 def fill_up(disk: Path) -> None:
-    """Leave no space on a disk."""
+    """Fill a disk up."""
     with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(bytes(4096))
 
 
 def temporaries(store: Store) -> list[Path]:
-    """What writers have left."""
+    """List the temporary files of writers."""
     return list(store.root.rglob(f"{atomic.TEMPORARY}*"))

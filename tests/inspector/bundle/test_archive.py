@@ -20,7 +20,7 @@ Change = Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]
 
 
 def forge(source: Path, target: Path, change: Change) -> Path:
-    """Write `source` again, with each member handed to `change`, which adds what it likes."""
+    """Write `source` again; `change` gets each member and adds what it returns."""
     with tarfile.open(source) as old, tarfile.open(target, "w") as new:
         for member in old.getmembers():
             stream = old.extractfile(member)
@@ -46,7 +46,7 @@ def packed(tiny: Bundle, tmp_path: Path) -> Path:
 
 
 def unpacked(file: Path, tmp_path: Path) -> Path:
-    """Unpack into a new folder inside of an empty one, so that an escape would be seen."""
+    """Unpack into a new folder inside an empty one, so that a file outside would be seen."""
     folder = tmp_path / "cage" / "folder"
     folder.mkdir(parents=True)
     archive.unpack(file, folder)
@@ -54,13 +54,13 @@ def unpacked(file: Path, tmp_path: Path) -> Path:
 
 
 def test_there_and_back(tiny: Bundle, packed: Path, tmp_path: Path) -> None:
-    """What is unpacked is the bundle that was packed, byte for byte."""
+    """The unpacked bundle equals the packed one, byte for byte."""
     assert archive.read_manifest(packed) == tiny.manifest
     assert Bundle.open(unpacked(packed, tmp_path)).digest == tiny.digest
 
 
 def test_the_same_model_makes_the_same_file(tiny: Bundle, packed: Path, tmp_path: Path) -> None:
-    """Neither time nor user goes into the file."""
+    """The file holds neither time nor user."""
     archive.pack(tiny, tmp_path / "again.inspector")
     assert (tmp_path / "again.inspector").read_bytes() == packed.read_bytes()
 
@@ -84,7 +84,7 @@ def test_the_same_model_makes_the_same_file(tiny: Bundle, packed: Path, tmp_path
 def test_only_what_the_manifest_lists_is_unpacked(
     packed: Path, tmp_path: Path, name: str, kind: bytes, link: str
 ) -> None:
-    """Names that lead outside, links, devices, doubles and unlisted files are refused; nothing is written."""
+    """Names that lead outside, links, devices, duplicates and unlisted files are refused before writing."""
 
     def change(new: tarfile.TarFile, member: tarfile.TarInfo, content: bytes) -> None:
         add(new, member.name, content)
@@ -99,7 +99,7 @@ def test_only_what_the_manifest_lists_is_unpacked(
 
 
 def test_a_link_instead_of_a_file_is_refused(packed: Path, tmp_path: Path) -> None:
-    """A listed name that is a link is no file, whatever the link points to."""
+    """A link under a listed name is refused, whatever it points to."""
 
     def change(new: tarfile.TarFile, member: tarfile.TarInfo, content: bytes) -> None:
         if member.name == "report.html":
@@ -112,7 +112,7 @@ def test_a_link_instead_of_a_file_is_refused(packed: Path, tmp_path: Path) -> No
 
 
 def test_sizes_are_those_of_the_manifest(packed: Path, tmp_path: Path) -> None:
-    """A file larger than the manifest says is refused before it is written."""
+    """A member larger than its size in the manifest is refused before it is written."""
 
     def change(new: tarfile.TarFile, member: tarfile.TarInfo, content: bytes) -> None:
         add(new, member.name, content + b"\0" * (member.name == "encoder.onnx"))
@@ -122,7 +122,7 @@ def test_sizes_are_those_of_the_manifest(packed: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_manifest_it_is_no_model(packed: Path, tmp_path: Path) -> None:
-    """A tar of something else is named as such; so is one whose manifest is a link."""
+    """A tar without a manifest is named, and so is a tar whose manifest is a link."""
 
     def drop(new: tarfile.TarFile, member: tarfile.TarInfo, content: bytes) -> None:
         if member.name != "manifest.json":
@@ -161,7 +161,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_damage_is_always_an_error_of_ours(
     data: st.DataObject, packed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """However an exported file is cut or changed, it is unpacked and verified, or refused by name."""
+    """A file that is cut or changed anywhere is either unpacked and verified, or refused by name."""
     folder = tmp_path_factory.mktemp("fuzz")
     content = bytearray(packed.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

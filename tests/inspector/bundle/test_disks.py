@@ -19,7 +19,7 @@ from tests.privileges import unprivileged
 
 
 def test_a_full_disk_keeps_the_old_version(mount: Mount) -> None:
-    """Publishing on a full disk raises one line, and the model that was there still opens."""
+    """Publishing on a full disk raises one line, and the older model still opens."""
     store = Store(mount("size=1m") / "store")
     publish(store)
     fill_up(store.root.parent)
@@ -31,7 +31,7 @@ def test_a_full_disk_keeps_the_old_version(mount: Mount) -> None:
 
 
 def test_a_read_only_store_can_be_read(mount: Mount) -> None:
-    """Where nothing can be written, models open; each writing method raises one line."""
+    """On a read-only disk models open, and each writing method raises one line."""
     store = Store(mount("size=1m") / "store")
     publish(store, versions=2)
     mount("ro,size=1m")
@@ -48,7 +48,7 @@ def test_a_read_only_store_can_be_read(mount: Mount) -> None:
 
 
 def test_a_store_of_somebody_else(store: Store) -> None:
-    """An unprivileged process that may not read the store is told so in one line, whatever it asks."""
+    """A process that may not read the store gets one line for each method."""
     publish(store)
     store.root.chmod(0)
     try:
@@ -60,7 +60,7 @@ def test_a_store_of_somebody_else(store: Store) -> None:
 
 
 def test_what_cannot_be_linked_is_copied(tmp_path: Path, mount: Mount) -> None:
-    """Between two disks a file is copied, since it cannot be shared."""
+    """Between two disks a file is copied, because it cannot be linked."""
     disk = mount("size=1m")
     (tmp_path / "a").write_bytes(b"graph")
     atomic.link_or_copy(tmp_path / "a", disk / "b")

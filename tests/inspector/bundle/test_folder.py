@@ -43,7 +43,7 @@ def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def edit_calibration(bundle: Path, **fields: object) -> None:
-    """Change calibration numbers, and the manifest so that the digests are right again."""
+    """Change calibration numbers and seal the bundle again, so that the digests are right."""
     path = bundle / "calibration.json"
     edit_json(path, lambda calibration: calibration.update(fields))
     entry = {"sha256": file_sha256(path), "size_bytes": path.stat().st_size}
@@ -54,7 +54,7 @@ def edit_calibration(bundle: Path, **fields: object) -> None:
 
 
 def test_what_was_written_is_read(tiny: Bundle) -> None:
-    """A written bundle lists every file but the manifest, and is known by the manifest's digest."""
+    """A written bundle lists every file but the manifest; its digest is that of the manifest."""
     opened = Bundle.open(tiny.path)
     present = {path.relative_to(tiny.path).as_posix() for path in tiny.path.rglob("*") if path.is_file()}
     assert set(opened.manifest.files) == present - {"manifest.json"}
@@ -73,7 +73,7 @@ def test_a_copy_is_the_same_model(tiny: Bundle, own: Path) -> None:
 
 @pytest.mark.parametrize("name", [*REQUIRED, "golden/probe-0.png"])
 def test_one_changed_byte_is_found(own: Path, name: str) -> None:
-    """A byte changed in any file, its size kept, is found by its digest."""
+    """A changed byte in any file is found by the digest, even if the size is the same."""
     content = bytearray((own / name).read_bytes())
     content[len(content) // 2] ^= 1
     (own / name).write_bytes(content)
@@ -82,7 +82,7 @@ def test_one_changed_byte_is_found(own: Path, name: str) -> None:
 
 
 def test_without_verification_only_sizes_count(own: Path) -> None:
-    """`verify=False` skips the digests, and still sees a file that became longer."""
+    """`verify=False` skips the digests, but still finds a file that became longer."""
     report = own / "report.html"
     report.write_bytes(report.read_bytes()[::-1])
     Bundle.open(own, verify=False)
@@ -93,14 +93,14 @@ def test_without_verification_only_sizes_count(own: Path) -> None:
 
 @pytest.mark.parametrize("name", [*REQUIRED, "golden/probe-0.png", "manifest.json"])
 def test_a_missing_file_is_named(own: Path, name: str) -> None:
-    """Whatever is missing is named."""
+    """Each missing file is named."""
     (own / name).unlink()
     with pytest.raises(MissingFileError, match=name):
         Bundle.open(own)
 
 
 def test_a_required_file_that_is_not_listed_is_missing(own: Path) -> None:
-    """A manifest that does not list a graph describes no model, whether the file lies there or not."""
+    """A manifest that does not list a graph is refused, whether the file exists or not."""
     edit_json(own / "manifest.json", lambda manifest: manifest["files"].pop("decoder.onnx"))
     with pytest.raises(ForbiddenFileError, match=r"decoder\.onnx"):
         Bundle.open(own)
@@ -111,7 +111,7 @@ def test_a_required_file_that_is_not_listed_is_missing(own: Path) -> None:
 
 @pytest.mark.parametrize("version", [1, 0, "2", None, 99])
 def test_another_schema_version_is_named(own: Path, version: object) -> None:
-    """Another version is refused by its number, even where nothing else of it is understood."""
+    """Another schema version is refused by its number, even if the other fields are unknown."""
     (own / "manifest.json").write_text(json.dumps({"schema_version": version, "novelty": True}))
     with pytest.raises(SchemaVersionError, match=f"{version!r}.* reads 2") as caught:
         Bundle.open(own)
@@ -131,7 +131,7 @@ def test_another_schema_version_is_named(own: Path, version: object) -> None:
     ],
 )
 def test_a_damaged_manifest_is_one_line(own: Path, content: bytes) -> None:
-    """Whatever a manifest holds instead, the error is a `BundleError` of one line."""
+    """A manifest with any other content raises a `BundleError` of one line."""
     (own / "manifest.json").write_bytes(content)
     with pytest.raises(BundleError) as caught:
         Bundle.open(own)
@@ -140,7 +140,7 @@ def test_a_damaged_manifest_is_one_line(own: Path, content: bytes) -> None:
 
 
 def test_a_huge_manifest_is_not_parsed(own: Path) -> None:
-    """A manifest of more than a few megabytes is none."""
+    """A manifest of more than a few megabytes is refused."""
     with (own / "manifest.json").open("wb") as stream:
         stream.truncate(LARGEST_MANIFEST_BYTES + 1)
     with pytest.raises(BundleError, match="larger"):
@@ -148,7 +148,7 @@ def test_a_huge_manifest_is_not_parsed(own: Path) -> None:
 
 
 class Evil:
-    """What a pickle could do."""
+    """Write a file, as unpickling this object would."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
         """Make a folder as soon as somebody unpickles it."""
@@ -157,7 +157,7 @@ class Evil:
 
 @pytest.mark.parametrize("name", ["weights.pkl", "golden/hook.py", "extra.json", ".hidden"])
 def test_a_file_that_is_not_listed_is_forbidden(own: Path, name: str) -> None:
-    """A pickle, or anything else that the manifest does not know, makes the model unusable."""
+    """A pickle, or any other file that the manifest does not list, makes the model unusable."""
     (own / name).write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ForbiddenFileError, match=name):
         Bundle.open(own)
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_listed_is_forbidden(own: Path, name: str) -> None:
     "name", ["../outside.json", "/etc/passwd", "golden/../../x.png", "weights.pkl", "a\\b.json", "run.py", ""]
 )
 def test_a_listed_name_must_be_plain(own: Path, name: str) -> None:
-    """A manifest that points outside, or lists what could run, is refused before anything is read."""
+    """A manifest that lists a path outside or a program is refused before any file is read."""
     entry = {"sha256": "0" * 64, "size_bytes": 1}
     edit_json(own / "manifest.json", lambda manifest: manifest["files"].update({name: entry}))
     with pytest.raises(ForbiddenFileError):
@@ -177,7 +177,7 @@ def test_a_listed_name_must_be_plain(own: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["report.html", "manifest.json", "golden"])
 def test_links_are_forbidden(own: Path, tmp_path: Path, name: str) -> None:
-    """A link is refused even where it leads to the right bytes: they could be changed elsewhere."""
+    """A link is refused even if it points to the right bytes, because they could be changed elsewhere."""
     (own / name).rename(tmp_path / "elsewhere")
     (own / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ForbiddenFileError, match="link"):
@@ -185,7 +185,7 @@ def test_links_are_forbidden(own: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_a_pipe_is_forbidden(own: Path) -> None:
-    """What is neither file nor folder is refused without being opened, which could wait for ever."""
+    """A pipe is refused without being opened, because opening it could block for ever."""
     os.mkfifo(own / "golden" / "probe-9.png")
     with pytest.raises(ForbiddenFileError, match="probe-9"):
         Bundle.open(own)
@@ -206,14 +206,14 @@ def test_a_pipe_is_forbidden(own: Path) -> None:
     ],
 )
 def test_calibration_must_fit_the_graph(own: Path, fields: dict[str, object], what: str) -> None:
-    """Numbers that do not fit the columns, or make no sense, are refused although the digests are right."""
+    """Numbers that do not fit the columns, or are out of range, are refused despite right digests."""
     edit_calibration(own, **fields)
     with pytest.raises(BundleError, match=what):
         Bundle.open(own)
 
 
 def test_plain_names() -> None:
-    """Names are relative, of few letters, and end in what a bundle holds."""
+    """Names are relative, of plain letters, and have an allowed suffix."""
     assert is_plain_name("golden/probe-0.png")
     assert not is_plain_name("golden/./probe.png")
     assert not is_plain_name("golden//probe.png")
@@ -226,7 +226,7 @@ def test_plain_names() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), KeyboardInterrupt(), SystemExit(1)])
 def test_nothing_is_left_behind(tmp_path: Path, error: BaseException) -> None:
-    """Whatever stops the writing, neither a bundle nor a temporary folder is left."""
+    """If writing stops for any reason, neither a bundle nor a temporary folder is left."""
 
     def fill(folder: Path) -> Manifest:
         tiny_fill()(folder)
@@ -238,7 +238,7 @@ def test_nothing_is_left_behind(tmp_path: Path, error: BaseException) -> None:
 
 
 def test_an_incomplete_bundle_is_never_put_in_place(tmp_path: Path) -> None:
-    """A writer that forgets a file is told so, and nothing appears."""
+    """A writer that omits a file gets an error, and no bundle appears."""
 
     def fill(folder: Path) -> Manifest:
         manifest = tiny_fill()(folder)
@@ -251,7 +251,7 @@ def test_an_incomplete_bundle_is_never_put_in_place(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(own: Path, tmp_path: Path) -> None:
-    """A target with something in it is refused before the work; an empty folder is filled."""
+    """A target that is not empty is refused before the work; an empty folder is filled."""
     for target in (own, own / "report.html"):
         with pytest.raises(UsageError, match="already exists"):
             write_bundle(target, tiny_fill())
@@ -263,7 +263,7 @@ def test_nothing_is_overwritten(own: Path, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line(mount: Mount) -> None:
-    """On a disk without space the error says how much is free, and the disk is as before."""
+    """On a full disk the error says how much is free, and no file is left."""
     disk = mount("size=16k")
     with pytest.raises(StorageError, match=r"no space left.*MB free") as caught:
         write_bundle(disk / "models" / "bundle", tiny_fill())

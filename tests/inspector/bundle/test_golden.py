@@ -62,7 +62,7 @@ def test_the_map_counts_too(own: Path) -> None:
 
 
 def test_rounding_is_forgiven(own: Path) -> None:
-    """Differences within the tolerance, as between two processors, are none."""
+    """Differences within the tolerance, as between two processors, are accepted."""
 
     def change(record: dict[str, Any]) -> None:
         for probe in record["probes"]:
@@ -72,7 +72,7 @@ def test_rounding_is_forgiven(own: Path) -> None:
 
 
 def test_nothing_near_zero_is_exact(own: Path) -> None:
-    """Around zero the training pictures' spread is the yardstick, not the number itself."""
+    """Near zero the tolerance is relative to the training pictures' spread, not to the number."""
 
     def change(record: dict[str, Any]) -> None:
         for probe in record["probes"]:
@@ -82,7 +82,7 @@ def test_nothing_near_zero_is_exact(own: Path) -> None:
 
 
 def test_not_a_number_is_a_mismatch(own: Path) -> None:
-    """A graph that returns NaN here is not mistaken for one that agrees."""
+    """A graph that returns NaN is a mismatch."""
 
     def change(record: dict[str, Any]) -> None:
         record["probes"][0]["statistics"][0] = float("nan")
@@ -110,7 +110,7 @@ def test_as_many_statistics_as_columns(own: Path) -> None:
     ],
 )
 def test_a_useless_record_is_refused(own: Path, change: Change, what: str) -> None:
-    """Without probes, or with one outside of the bundle, the record is an error."""
+    """A record without probes, or with a probe outside the bundle, is an error."""
     with pytest.raises(BundleError, match=what):
         edited(own, change).verify()
 
@@ -120,7 +120,7 @@ def test_a_useless_record_is_refused(own: Path, change: Change, what: str) -> No
     [(b"no picture", "cannot be decoded"), (encode_png(good_picture(0, SIDE, SIDE * 2)), "128 x 64 pixels")],
 )
 def test_a_picture_must_be_one_of_the_models_size(own: Path, content: bytes, what: str) -> None:
-    """A probe that cannot be read, or of another size, is named."""
+    """A probe that cannot be read, or has another size, is named."""
     draft = Bundle.open(own).manifest
     (own / "golden" / "probe-0.png").write_bytes(content)
     seal(own, draft)

@@ -26,7 +26,7 @@ def export(store: Store, reference: str, output: Path) -> Bundle:
 
 
 def test_export_and_import(store: Store, tmp_path: Path) -> None:
-    """A model that travels keeps name, version and digest, and becomes current where it arrives."""
+    """An imported model keeps name, version and digest, and becomes the current model."""
     publish(store, versions=3)
     sent = export(store, "tiles@2", tmp_path / "usb" / "tiles.inspector")
     there = Store(tmp_path / "line-pc")
@@ -41,7 +41,7 @@ def test_export_and_import(store: Store, tmp_path: Path) -> None:
 
 
 def test_import_never_replaces_a_version(store: Store, tmp_path: Path) -> None:
-    """Where the number is taken by another model, the imported one becomes the next version."""
+    """If another model has its version number, the imported model becomes the next version."""
     publish(store, versions=2)
     other = Store(tmp_path / "other")
     other.publish("tiles", tiny_fill(threshold=99.0))
@@ -54,7 +54,7 @@ def test_import_never_replaces_a_version(store: Store, tmp_path: Path) -> None:
 
 
 def test_import_beside_a_damaged_version(store: Store, tmp_path: Path) -> None:
-    """It is brought once more, as the next version; damage to another one does not keep it out."""
+    """A model whose stored version is damaged is imported again, as the next version."""
     publish(store, versions=2)
     export(store, "tiles@2", tmp_path / "tiles.inspector")
     (store.path("tiles", 1) / "detector.onnx").write_bytes(b"")
@@ -69,7 +69,7 @@ def test_import_beside_a_damaged_version(store: Store, tmp_path: Path) -> None:
 
 
 def test_import_verifies_first(store: Store, tmp_path: Path) -> None:
-    """A model that this computer cannot reproduce is not imported, and the error names the file."""
+    """A model that fails verification is not imported, and the error names the file."""
     other = Store(tmp_path / "other")
     publish(other)
     file = tmp_path / "tiles.inspector"

@@ -20,7 +20,7 @@ from tests.inspector.bundle.stores import publish
 
 
 def test_promote_and_roll_back(store: Store) -> None:
-    """An older version can be promoted, which makes its name current; rolling back goes one down."""
+    """Promoting an older version makes its name current; rolling back promotes the version before."""
     publish(store, "tiles", versions=3)
     publish(store, "gears")
     assert store.promote("tiles", 2, verify=verify_bundle).manifest.version == 2
@@ -35,7 +35,7 @@ def test_promote_and_roll_back(store: Store) -> None:
 
 
 def test_promote_verifies_first(store: Store) -> None:
-    """A version whose golden images do not come out, or with a changed byte, is not promoted."""
+    """A version that does not reproduce its golden images, or has a changed byte, is not promoted."""
     publish(store, versions=2)
 
     def refuse(bundle: Bundle) -> None:
@@ -51,7 +51,7 @@ def test_promote_verifies_first(store: Store) -> None:
 
 
 def test_remove_keeps_what_counts(store: Store) -> None:
-    """The promoted version stays unless forced; then the next lower one takes its place."""
+    """The promoted version is removed only by force; then the next lower version is promoted."""
     publish(store, versions=3)
     store.promote("tiles", 2, verify=verify_bundle)
     with pytest.raises(StoreError, match="promoted"):
@@ -69,7 +69,7 @@ def test_remove_keeps_what_counts(store: Store) -> None:
 
 
 def test_a_name_that_is_fitted_goes_only_after_the_fit(store: Store) -> None:
-    """Its checkpoint would go, too; one version of several may go meanwhile."""
+    """A name is not removed during a fit, because its checkpoint would be lost; a single version may be."""
     publish(store, versions=2)
     work = store.workspace("tiles")
     work.mkdir()
@@ -83,7 +83,7 @@ def test_a_name_that_is_fitted_goes_only_after_the_fit(store: Store) -> None:
 
 
 def test_removing_the_current_model_asks_for_another(store: Store) -> None:
-    """Without a current model, the hint names those that are left; a new fit starts at version 1."""
+    """Without a current model, the hint names the models that are left; a new fit starts at version 1."""
     publish(store, "tiles", versions=2)
     publish(store, "gears")
     assert store.remove("gears") == [1]
@@ -95,7 +95,7 @@ def test_removing_the_current_model_asks_for_another(store: Store) -> None:
 
 
 def test_a_lost_pointer_means_the_newest(store: Store) -> None:
-    """A writer that dies between the bundle and its pointer leaves a model that can be used."""
+    """A writer that is killed between bundle and pointer leaves a usable model."""
     publish(store, versions=2)
     (store.root / "tiles" / "promoted").unlink()
     assert store.promoted("tiles") == 2

@@ -23,7 +23,7 @@ from tests.inspector.tiny_bundle import tiny_fill
 
 
 def test_older_names_are_read(tmp_path: Path) -> None:
-    """A bundle with `landmarks` and `landmark_digests` gives them under their present names."""
+    """Arrays named `landmarks` and `landmark_digests` are returned under their present names."""
     bank = np.arange(6, dtype=np.float32).reshape(3, 2)
 
     def older(folder: Path) -> Manifest:
@@ -46,7 +46,7 @@ def test_older_names_are_read(tmp_path: Path) -> None:
 
 
 def test_digests_may_be_missing(tmp_path: Path) -> None:
-    """A bundle without digests says so for the training pictures, and has none in its memory bank."""
+    """A bundle without digests returns None for the training pictures and nothing for the memory bank."""
     bundle = write_bundle(tmp_path / "m", tiny_fill())
     assert training_digests(bundle) is None
     assert memory_bank_digests(bundle) == frozenset()
@@ -74,7 +74,7 @@ def test_latents_of_another_kind_are_refused(tmp_path: Path, arrays: dict[str, n
 
 
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
-    """A file that is no archive of arrays is named."""
+    """A file that is not an archive of arrays is named."""
     draft = write_bundle(tmp_path / "m", tiny_fill()).manifest
     (tmp_path / "m" / REFERENCE).write_bytes(b"PK not really")
     seal(tmp_path / "m", draft)

@@ -39,7 +39,7 @@ def test_any_name_becomes_one_that_the_store_takes(name: str, expected: str) -> 
 
 @pytest.mark.parametrize("name", ["", "...", "日本", "current", "CURRENT"])
 def test_a_name_without_letters_is_refused(name: str) -> None:
-    """Where nothing is left, or the store uses the name itself, another one is asked for."""
+    """A name without letters, and a name that the store uses itself, are refused."""
     with pytest.raises(UsageError, match="cannot name a model"):
         slug(name)
 
@@ -53,7 +53,7 @@ def test_nothing_is_published_under_a_wrong_name(store: Store, name: str) -> Non
 
 
 def test_an_empty_store_is_no_error(store: Store) -> None:
-    """Reading a store that does not exist finds nothing and makes nothing."""
+    """Reading a store that does not exist finds nothing and creates nothing."""
     assert store.names() == []
     assert store.versions("tiles") == []
     assert store.current() is None
@@ -78,7 +78,7 @@ def test_published_is_promoted_and_current(store: Store) -> None:
 
 
 def test_references(store: Store, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing, a name, a version and a path each lead to a bundle; a name in the store goes first."""
+    """None, a name, a version and a path each resolve to a bundle; a name takes precedence over a path."""
     publish(store, "tiles", versions=2)
     versions = store.root / "tiles" / "versions"
     assert store.resolve() == store.resolve("tiles") == store.resolve("tiles@2") == versions / "2"
@@ -95,7 +95,7 @@ def test_references(store: Store, own: Path, monkeypatch: pytest.MonkeyPatch) ->
     "reference", ["gears", "tiles@7", "tiles@0", "tiles@x", "./nothing", "@1", "a" * 5000]
 )
 def test_what_is_not_there_is_named_with_what_is(store: Store, reference: str) -> None:
-    """The error names the reference, and the hint what there is."""
+    """The error names the reference, and the hint lists the names in the store."""
     publish(store, "tiles", versions=2)
     with pytest.raises(StoreError) as caught:
         store.resolve(reference)
@@ -105,7 +105,7 @@ def test_what_is_not_there_is_named_with_what_is(store: Store, reference: str) -
 
 
 def test_a_data_folder_is_not_a_model(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of pictures that has the name asked for is not mistaken for a model."""
+    """A folder of pictures with the name of a model is not taken for a model."""
     (tmp_path / "tiles").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelNotFoundError, match="'tiles'"):
@@ -113,7 +113,7 @@ def test_a_data_folder_is_not_a_model(store: Store, tmp_path: Path, monkeypatch:
 
 
 def test_parse_knows_names_only(store: Store) -> None:
-    """Commands that change a model take names, and not paths."""
+    """Commands that change a model accept names, but no paths."""
     publish(store)
     assert store.parse("tiles") == ("tiles", None)
     assert store.parse("tiles@1") == ("tiles", 1)
@@ -122,7 +122,7 @@ def test_parse_knows_names_only(store: Store) -> None:
 
 
 def test_a_store_can_be_moved(store: Store, tmp_path: Path) -> None:
-    """Pointers are relative, so the store works at another place."""
+    """Pointers are relative, so a moved store works."""
     publish(store, versions=2)
     moved = Store(tmp_path / "elsewhere" / "models")
     moved.root.parent.mkdir()
@@ -131,7 +131,7 @@ def test_a_store_can_be_moved(store: Store, tmp_path: Path) -> None:
 
 
 def test_graphs_can_be_shared(store: Store) -> None:
-    """A version that links the graphs of another one opens, and outlives it."""
+    """A version that shares the graphs of another version opens, also after the other is removed."""
     publish(store)
     first = store.resolve()
 
@@ -149,7 +149,7 @@ def test_graphs_can_be_shared(store: Store) -> None:
 
 
 def test_the_workspace_is_no_model(store: Store) -> None:
-    """A fit that is going on has a folder, and is not listed."""
+    """The folder of an unfinished fit is not listed as a model."""
     store.workspace("tiles").mkdir(parents=True)
     assert store.names() == []
     assert store.current() is None

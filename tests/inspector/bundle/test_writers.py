@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from inspector.bundle import atomic
+from inspector.bundle import store as stores_module
 from inspector.bundle.folder import Bundle
 from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
@@ -20,7 +21,7 @@ from tests.inspector.tiny_bundle import tiny_fill
 
 
 def test_two_processes_publish_at_once(store: Store) -> None:
-    """Versions published at the same time by several processes are all there, each complete."""
+    """Versions that two processes publish at the same time are all complete."""
     code = "for _ in range(3): print(store.publish('tiles', tiny_fill()).manifest.version)"
     writers = [process(code, store) for _ in range(2)]
     said = [writer.communicate(timeout=60) for writer in writers]
@@ -33,9 +34,10 @@ def test_two_processes_publish_at_once(store: Store) -> None:
     assert not temporaries(store)
 
 
-def test_a_busy_store_is_one_line(store: Store) -> None:
-    """While another process writes, readers go on and a writer is told after its time."""
+def test_a_busy_store_is_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process writes, readers continue, and a second writer gets an error after a timeout."""
     publish(store)
+    monkeypatch.setattr(stores_module, "PUBLISH_LOCK_SECONDS", 0.1)
     hold = """
         def fill(folder):
             print("filling", flush=True)
@@ -47,7 +49,8 @@ def test_a_busy_store_is_one_line(store: Store) -> None:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "filling\n"
         with pytest.raises(StoreBusyError, match="another process"):
-            store.publish("tiles", tiny_fill(), lock_seconds=0.1)
+            store.publish("tiles", tiny_fill())
+        monkeypatch.undo()
         assert Bundle.open(store.resolve()).manifest.version == 1
     finally:
         writer.kill()

@@ -25,7 +25,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_the_data_set_has_the_layout_that_evaluate_reads(tmp_path: Path) -> None:
-    """Good parts to train and test on, defective ones by kind, and a mask for each of these."""
+    """There are good parts to train and test on, defective parts by kind, and a mask for each defect."""
     write_dataset(tmp_path / "set", train=3, good=2, per_kind=2, size=64)
     expected = {f"train/good/{number:03d}.png" for number in range(3)}
     expected |= {f"test/good/{number:03d}.png" for number in range(2)}
@@ -39,7 +39,7 @@ def test_the_data_set_has_the_layout_that_evaluate_reads(tmp_path: Path) -> None
 
 
 def test_files_hold_what_was_rendered(tmp_path: Path) -> None:
-    """Pictures come back pixel by pixel in RGB, masks as 0 and 255."""
+    """Files hold the rendered pixels in RGB, and masks as 0 and 255."""
     write_dataset(tmp_path, train=1, good=0, per_kind=1, size=96, seed=5)
     first = render(5 * dataset.SEED_STRIDE, size=96)
     pixels = decode(tmp_path / "train/good/000.png").pixels
@@ -51,7 +51,7 @@ def test_files_hold_what_was_rendered(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
-    """Two data sets of one seed are equal byte by byte; another seed shares no picture with them."""
+    """Data sets of the same seed are equal byte by byte; data sets of different seeds share no picture."""
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_dataset(tmp_path / name, train=2, good=1, per_kind=1, size=48, seed=seed)
     first, again, other = (digests(tmp_path / name) for name in "abc")
@@ -61,7 +61,7 @@ def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
 
 
 def test_rendering_again_leaves_no_picture_of_before(tmp_path: Path) -> None:
-    """A smaller set over a larger one leaves only the smaller one, and files beside it stay."""
+    """A smaller data set replaces a larger one; other files in the folder stay."""
     write_dataset(tmp_path, train=3, good=1, per_kind=1, size=48)
     (tmp_path / "mine.txt").write_text("keep me", encoding="utf-8")
     write_dataset(tmp_path, train=1, good=1, per_kind=0, size=48)
@@ -81,7 +81,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_progress_counts_every_picture(tmp_path: Path) -> None:
-    """The callback is told how far the writing is, up to the last picture."""
+    """The callback counts every picture."""
     told: list[tuple[int, int]] = []
     write_dataset(
         tmp_path,
@@ -103,7 +103,7 @@ def test_a_count_below_zero_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_in_the_way_is_a_storage_error(tmp_path: Path) -> None:
-    """A folder that cannot be made is one error that names it."""
+    """An error names the folder that cannot be made."""
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
     with pytest.raises(StorageError, match="taken"):
         write_dataset(tmp_path / "taken" / "set", train=1, good=0, per_kind=0, size=32)

@@ -20,7 +20,7 @@ SEEDS = range(6)
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
 def test_a_seed_gives_the_same_bytes_in_another_process(kind: str | None) -> None:
-    """A render is a function of its arguments alone, whatever was rendered before."""
+    """A render depends on its arguments only, not on earlier renders."""
     program = (
         "from hashlib import sha256; from inspector.demo.photograph import render\n"
         f"part = render(11, kind={kind!r}, size=160)\n"
@@ -49,7 +49,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [128, 320])
 def test_the_mask_is_exactly_where_the_picture_differs(kind: str, size: int) -> None:
-    """Outside the mask nothing differs from the good part; inside every pixel visibly does."""
+    """Outside the mask no pixel differs from the good part; inside, every pixel visibly differs."""
     for seed in SEEDS:
         bad, good = render(seed, kind=kind, size=size), render(seed, size=size)
         change = np.abs(bad.picture.astype(int) - good.picture).max(axis=2)
@@ -60,7 +60,7 @@ def test_the_mask_is_exactly_where_the_picture_differs(kind: str, size: int) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_painting_only_around_the_defect_misses_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exposing the whole picture anew gives the same part as exposing only the defect's surroundings."""
+    """Exposing the whole picture gives the same pixels as exposing only the area of the defect."""
     near = [render(seed, kind=kind) for seed in SEEDS]
     monkeypatch.setattr(photograph, "_span", lambda _centre, _reach, side: slice(0, side))
     for seed, part in zip(SEEDS, near, strict=True):
@@ -92,7 +92,7 @@ def test_each_defect_is_evident_but_not_absurd(kind: str, largest: int) -> None:
 
 
 def test_a_missing_hole_is_bright_where_holes_are_dark() -> None:
-    """Where a hole was not drilled there is metal in place of the dark belt."""
+    """A hole that was not drilled shows metal instead of the dark belt."""
     bad, good = render(4, kind="missing_hole"), render(4)
     assert bad.picture[bad.mask].mean() > good.picture[bad.mask].mean() + 30
 
@@ -128,7 +128,7 @@ def test_seeds_are_independent() -> None:
 
 @pytest.mark.parametrize("size", [32, 64, 97, 200, 512])
 def test_any_size_shows_the_same_scene(size: int) -> None:
-    """A picture has the size asked for, and shows the part of its seed at that size."""
+    """A picture has the given size, and shows the same part at every size."""
     part = render(8, kind="stain", size=size)
     assert part.picture.shape == (size, size, 3)
     assert part.picture.dtype == np.uint8
@@ -161,7 +161,7 @@ def test_edges_are_smooth() -> None:
     ],
 )
 def test_a_bad_argument_is_named(arguments: dict[str, str | int], named: str) -> None:
-    """A value that is not allowed is an error that names it and what is allowed."""
+    """An error names the value that is not allowed, and the allowed values."""
     with pytest.raises(UsageError, match=named) as caught:
         render(0, **arguments)  # type: ignore[arg-type]  # wrong on purpose
     assert "allowed" in caught.value.message
@@ -169,6 +169,6 @@ def test_a_bad_argument_is_named(arguments: dict[str, str | int], named: str) ->
 
 
 def test_a_negative_seed_is_named() -> None:
-    """A seed below 0 is an error that names it."""
+    """An error names a seed below 0."""
     with pytest.raises(UsageError, match="-1"):
         render(-1)

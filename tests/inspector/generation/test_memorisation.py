@@ -1,4 +1,4 @@
-"""What is a copy of a training picture, and what is not."""
+"""Which generated pictures count as memorised training pictures."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def memorised(samples: Sequence[Pixels], training: Sequence[Pixels]) -> list[boo
 
 
 def test_distances_are_root_mean_squares() -> None:
-    """They equal scipy's Euclidean distance divided by the root of the number of values."""
+    """Distances equal scipy's Euclidean distance divided by the root of the number of values."""
     left, right = scenes(1, 37), scenes(2, 21)
     rows = [np.stack(side).reshape(len(side), -1).astype(float) for side in (left, right)]
     assert np.allclose(distances(left, right), cdist(*rows) / np.sqrt(rows[0].shape[1]), rtol=1e-12)
 
 
 def test_the_same_picture_has_distance_0() -> None:
-    """It is 0 exactly, not nearly: sums of whole numbers lose nothing."""
+    """The distance of a picture to itself is exactly 0."""
     pictures = scenes(1, 20)
     assert (np.diag(distances(pictures, pictures)) == 0).all()
 
@@ -54,8 +54,8 @@ def test_the_nearest_picture_is_found_in_every_block() -> None:
     assert not found.distance.any()
 
 
-def test_training_pictures_and_their_noisy_copies_are_copies() -> None:
-    """What is a training picture, or one with noise far below what sets them apart, is a copy."""
+def test_training_pictures_are_memorised_also_with_noise() -> None:
+    """A training picture, also with a little noise, counts as memorised."""
     training = scenes(1, 60)
     noise = np.random.default_rng(5).integers(-6, 7, (10, 32, 32, 3))
     noisy = list(np.clip(np.stack(training[:10]) + noise, 0, 255).astype(np.uint8))
@@ -63,8 +63,8 @@ def test_training_pictures_and_their_noisy_copies_are_copies() -> None:
     assert all(memorised(noisy, training))
 
 
-def test_new_pictures_of_the_same_kind_are_rarely_copies() -> None:
-    """Of fresh pictures no larger share counts as copies than the limits promise."""
+def test_new_pictures_are_rarely_memorised() -> None:
+    """At most the promised share of new pictures counts as memorised."""
     training = scenes(1, 99)
     found = compare(scenes(2, 400), training)
     assert found.limits is not None
@@ -73,8 +73,8 @@ def test_new_pictures_of_the_same_kind_are_rarely_copies() -> None:
     assert found.memorised.mean() <= 0.05 + 0.03  # three standard errors
 
 
-def test_a_blur_is_near_to_all_and_a_copy_of_none() -> None:
-    """The mean of the training pictures is nearer to one than they are to each other, and no copy."""
+def test_a_blurred_picture_is_not_memorised() -> None:
+    """The mean of the training pictures is near to each of them, but not memorised."""
     training = scenes(1, 60)
     mean = np.mean(training, axis=0).round().astype(np.uint8)
     found = compare([mean], training)
@@ -83,13 +83,13 @@ def test_a_blur_is_near_to_all_and_a_copy_of_none() -> None:
     assert memorised([mean], training) == [False]
 
 
-def test_something_else_is_no_copy() -> None:
+def test_another_picture_is_not_memorised() -> None:
     """A black picture is far from everything."""
     assert memorised([np.zeros((32, 32, 3), np.uint8)], scenes(1, 30)) == [False]
 
 
-def test_pictures_that_are_there_twice_count_once() -> None:
-    """A double has no distance to its other self that would make the limits 0."""
+def test_identical_training_pictures_count_once() -> None:
+    """Identical training pictures do not make the limits 0."""
     training = scenes(1, 30)
     once, twice = compare(training[:5], training), compare(training[:5], training + training)
     assert once.limits is not None
@@ -99,8 +99,8 @@ def test_pictures_that_are_there_twice_count_once() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_without_another_picture_there_is_no_limit(count: int) -> None:
-    """One training picture, or the same one several times, gives distances and no verdict."""
+def test_one_training_picture_gives_no_limits(count: int) -> None:
+    """A single training picture, also if it is listed several times, gives distances but no limits."""
     (picture,) = scenes(1, 1)
     found = compare([picture, *scenes(2, 1)], [picture] * count)
     assert found.limits is None

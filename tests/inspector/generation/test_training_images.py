@@ -25,12 +25,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(found: training_images.TrainingPictures) -> list[str]:
-    """Of the files found."""
+    """Return the names of the files."""
     return [path.name for path in found.files]
 
 
 def test_only_what_was_learned_is_found(folder: Path, tmp_path: Path) -> None:
-    """Of a folder those pictures count whose content the model knows, under whatever name, once each."""
+    """Pictures are found by their content under any name, and identical ones once."""
     digests = [content_digest(folder / f"{seed}.png") for seed in (1, 2, 5)]
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=[*digests, 7]))
     (folder / "2.png").rename(folder / "renamed.png")
@@ -41,7 +41,7 @@ def test_only_what_was_learned_is_found(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("digests", [None, [1, 2]])
 def test_where_nothing_is_known_all_count(folder: Path, tmp_path: Path, digests: list[int] | None) -> None:
-    """A folder without a known picture is taken whole, and said not to be recognised."""
+    """If no digest matches, all pictures of the folder are returned as not recognised."""
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=digests))
     found = training_images.find(bundle, folder)
     assert len(found.files) == 6
@@ -49,7 +49,7 @@ def test_where_nothing_is_known_all_count(folder: Path, tmp_path: Path, digests:
 
 
 def test_the_recorded_folder(folder: Path, tmp_path: Path) -> None:
-    """A model finds the folder of its fit, and nothing where that is gone or holds something else."""
+    """The folder of the fit is found; if it is gone, or holds other pictures, the result is None."""
     digests = [content_digest(folder / "1.png")]
     bundle = write_bundle(tmp_path / "model", tiny_fill(training_digests=digests, folder=folder))
     found = training_images.find_recorded(bundle)
@@ -62,7 +62,7 @@ def test_the_recorded_folder(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_recorded_no_folder(tmp_path: Path) -> None:
-    """It finds nothing by itself."""
+    """A model that recorded no folder finds none."""
     assert training_images.find_recorded(write_bundle(tmp_path / "model", tiny_fill())) is None
 
 

@@ -48,7 +48,7 @@ def test_arrays(array: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
 
 
 def test_pixels_are_read_only() -> None:
-    """What was decoded cannot be changed, while the caller's own array stays writable."""
+    """Decoded pixels cannot be written, while the caller's array stays writable."""
     array = scene()
     picture = decode(array)
     with pytest.raises(ValueError, match="read-only"):
@@ -78,5 +78,5 @@ def test_arrays_refused(array: npt.NDArray[Any], fragment: str) -> None:
 
 @pytest.mark.parametrize("source", [None, 3, Image.new("RGB", (64, 64)), ["part.png"]])
 def test_other_sources_refused(source: Any) -> None:
-    """What is neither a path, bytes nor an array is refused by the name of its type."""
+    """A source that is neither a path, bytes nor an array is refused by the name of its type."""
     assert type(source).__name__ in refused(source, UnknownFormatError).message

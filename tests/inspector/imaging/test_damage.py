@@ -62,7 +62,7 @@ def test_text_file_named_png(tmp_path: Path) -> None:
     ],
 )
 def test_other_formats(data: bytes, fragment: str) -> None:
-    """Another kind of file is refused, by its name where it is known."""
+    """A file of another format is refused, and its format is named if it is known."""
     assert fragment in refused(data, UnknownFormatError).message
 
 
@@ -76,7 +76,7 @@ def test_empty_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", CUT)
 def test_cut_anywhere(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """A file cut at any place is refused; no part of it is ever shown as the picture."""
+    """A file that is cut off anywhere is refused."""
     data = CUT[kind]
     places = {*range(1, min(len(data), 200)), *range(1, len(data), 1 + len(data) // 150)}
     for place in sorted(places | set(range(max(1, len(data) - 60), len(data)))):
@@ -97,7 +97,7 @@ def test_cut_file_names_itself(tmp_path: Path) -> None:
 
 
 def test_jpeg_padded_with_zeros() -> None:
-    """A JPEG whose end was never written over the reserved zeros is refused."""
+    """A JPEG that ends in zeros instead of data is refused."""
     data = encoded(scene(), "JPEG")
     refused(data[: len(data) // 2] + bytes(len(data)), TruncatedImageError)
 
@@ -119,7 +119,7 @@ def test_png_with_a_changed_byte() -> None:
     ],
 )
 def test_variants_that_are_not_read(data: bytes, fragment: str) -> None:
-    """A sound file of a variant that is not read is not called damaged."""
+    """An unsupported variant of a format is refused as such, not as damaged."""
     assert fragment in refused(data, UnknownFormatError).message
 
 
@@ -140,7 +140,7 @@ def test_bomb(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "lossless WEBP", "extended WEBP", "BMP", "TIFF"])
 def test_pixel_limit_of_every_format(kind: str) -> None:
-    """Every format is held to the pixel limit before it is decoded; the limit itself is allowed."""
+    """The pixel limit is checked before decoding, in every format; the limit itself is allowed."""
     options = {"lossless": True} if kind == "lossless WEBP" else {}
     data = encoded(RGBA if kind == "extended WEBP" else scene(), kind.rsplit(maxsplit=1)[-1], **options)
     assert f"{WIDTH} x {HEIGHT}" in refused(data, ImageTooLargeError, max_pixels=WIDTH * HEIGHT - 1).message
@@ -156,7 +156,7 @@ def test_webp_canvas_is_not_reserved() -> None:
 
 
 def test_pillows_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Pillow's limit for the process is the lower one, the picture is called too large."""
+    """If Pillow's own limit is lower, the picture is called too large."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     refused(encoded(scene(), "TIFF"), ImageTooLargeError)
     assert decode(encoded(scene(), "PNG")).width == WIDTH
@@ -178,7 +178,7 @@ LITTLE_MEMORY = """
 
 
 def test_out_of_memory(tmp_path: Path) -> None:
-    """Where memory does not suffice, the picture is called too large, not damaged."""
+    """If memory runs out, the picture is called too large, not damaged."""
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     small.write_bytes(bomb_png(64, 64))
     large.write_bytes(bomb_png(20_000, 20_000))
@@ -194,7 +194,7 @@ def test_out_of_memory(tmp_path: Path) -> None:
 
 
 def test_byte_limit(tmp_path: Path) -> None:
-    """A file over the byte limit is refused by its size, unread; the limit itself is allowed."""
+    """A file over the byte limit is refused without being read; the limit itself is allowed."""
     path = tmp_path / "large.png"
     with path.open("wb") as file:
         file.truncate(10**12)
@@ -221,7 +221,7 @@ def test_too_small(height: int, width: int) -> None:
     st.sampled_from([0.02, 0.2, 1.0]),
 )
 def test_random_damage(data: bytes, flips: list[tuple[float, int]], cut: float, reach: float) -> None:
-    """Whatever is changed and cut, a picture comes out or an `ImageError`, and no warning."""
+    """Changed and cut bytes give a picture or an `ImageError`, and no warning."""
     changed = bytearray(data)
     for place, value in flips:
         changed[int(place * reach * (len(changed) - 1))] = value

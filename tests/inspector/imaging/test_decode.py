@@ -72,7 +72,7 @@ def test_one_bit(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
 def test_palette(kind: str) -> None:
-    """A palette is looked up."""
+    """A palette becomes its colours."""
     palette = Image.fromarray(scene()).quantize(17)
     np.testing.assert_array_equal(decode(encoded(palette, kind)).pixels, palette.convert("RGB"))
 
@@ -128,7 +128,7 @@ def test_deep_grey_tiff(order: Literal["<", ">"], photometric: int) -> None:
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
 def test_compressed_deep_grey_tiff(compression: str | None) -> None:
-    """Compression does not change what a 16 bit TIFF says."""
+    """Compression does not change the pixels of a 16 bit TIFF."""
     pixels = decode(encoded(Image.fromarray(WIDE[..., 0]), "TIFF", compression=compression)).pixels
     np.testing.assert_array_equal(pixels[..., 0], np.rint(WIDE[..., 0] / 257))
 
@@ -229,7 +229,7 @@ def test_orientation(kind: str, orientation: int) -> None:
     "block", [b"Exif\0\0", b"Exif\0\0II", b"Exif\0\0II*\0\xff\xff\xff\xff", exif(9), exif(6)[:18]]
 )
 def test_damaged_exif(block: bytes) -> None:
-    """A damaged or absurd orientation leaves the picture as it is, without a word on stderr."""
+    """A damaged or invalid orientation is ignored, without output on stderr."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture = decode(encoded(scene(), "JPEG", exif=block))
@@ -241,7 +241,7 @@ def test_damaged_exif(block: bytes) -> None:
     [((90, 160), (90, 160)), ((91, 160), (180, 320)), ((360, 640), (360, 640)), ((9999, 9999), (720, 1280))],
 )
 def test_reduced(reduce_to: tuple[int, int], shape: tuple[int, int]) -> None:
-    """A large JPEG is decoded at the smallest scale that is not below the size asked for."""
+    """A large JPEG is decoded at the smallest scale that is not below the given size."""
     data = encoded(scene(720, 1280), "JPEG")
     picture = decode(data, reduce_to=reduce_to)
     assert picture.pixels.shape[:2] == shape
@@ -251,7 +251,7 @@ def test_reduced(reduce_to: tuple[int, int], shape: tuple[int, int]) -> None:
 
 
 def test_reduced_and_rotated() -> None:
-    """The size asked for, and the true size, are those of the picture held upright."""
+    """The given size and the true size are those of the upright picture."""
     picture = decode(encoded(scene(720, 1280), "JPEG", exif=exif(6)), reduce_to=(160, 90))
     assert picture.pixels.shape[:2] == (160, 90)
     assert (picture.height, picture.width) == (1280, 720)

@@ -11,7 +11,7 @@ from tests.inspector.tiny_bundle import good_picture
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 10, 16, 17])
 def test_every_picture_lies_where_it_belongs(count: int) -> None:
-    """Rows are filled from left to right, pixels stay what they are, and all else is the ground."""
+    """Rows are filled from left to right; pixels stay the same, and the rest is the ground."""
     pictures = [good_picture(seed, 40, 64) for seed in range(count)]
     columns, between = montage.columns_for(count), montage.gap(40, 64)
     laid = montage.lay_out(pictures, columns)
@@ -26,7 +26,7 @@ def test_every_picture_lies_where_it_belongs(count: int) -> None:
 
 
 def test_it_is_about_as_wide_as_high() -> None:
-    """A square number makes a square; there is never an empty row, nor more columns than pictures."""
+    """A square number of pictures gives a square; there is no empty row, and no empty column."""
     for count in range(1, 200):
         columns = montage.columns_for(count)
         assert columns**2 >= count > columns * (-(-count // columns) - 1)
@@ -35,7 +35,7 @@ def test_it_is_about_as_wide_as_high() -> None:
 
 
 def test_a_stack_is_one_above_the_other() -> None:
-    """Both pictures are in it as they are, the first one above."""
+    """Both pictures keep their pixels; the first one is above."""
     upper, lower = good_picture(1), good_picture(2)
     stacked = montage.stack(upper, lower)
     assert (stacked[:64] == upper).all()

@@ -15,7 +15,7 @@ from tests.inspector.image_samples import (
 
 @pytest.mark.parametrize("size", [(24, 36), (96, 144), (24, 144), (96, 36), (48, 72), (48, 20)])
 def test_fit_to(size: tuple[int, int]) -> None:
-    """A picture is stretched to the size asked for, contiguous and close to what it was."""
+    """A picture is stretched to the given size; the result is contiguous and similar."""
     fitted = fit_to(scene(), *size)
     assert fitted.shape == (*size, 3)
     assert fitted.flags.c_contiguous
@@ -33,7 +33,7 @@ def test_fit_to_shrinks_by_area() -> None:
 
 
 def test_fit_to_same_size() -> None:
-    """A picture of the right size is handed back unchanged, a view of one is made contiguous."""
+    """A picture of the right size is returned as it is; a view is made contiguous."""
     picture = scene()
     assert fit_to(picture, HEIGHT, WIDTH) is picture
     assert fit_to(picture[:, ::-1], HEIGHT, WIDTH).flags.c_contiguous
