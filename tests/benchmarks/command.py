@@ -1,61 +1,64 @@
-"""What the commands that measure share: a fit that fails ends no others, and an error is one line."""
+"""The command line that the benchmarks share: arguments, requests, and exit codes."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from inspector.commands import exits
-from inspector.errors import InspectorError
-from tests.benchmarks.measurement import Measurement, code, measure, measured
-from tests.benchmarks.request import Request
-from tests.benchmarks.result import Stored
+from inspector.commands.options import seconds
+from inspector.errors import InspectorError, UsageError
+from models.inspection.options import InspectionOptions
+from tests.benchmarks.provenance import ROOT
+from tests.benchmarks.request import Effort, Request, sets
+
+RESULTS = ROOT / "docs" / "results"
 
 
-def measured_each(
-    asked: Sequence[Request],
-    results: Path,
-    show: Callable[[Stored], str],
-    *,
-    again: bool = False,
-    by: Callable[[Request], Measurement] = lambda _: measure,
-) -> tuple[list[Stored], int]:
-    """Measure each request, unless it was before, and print its row.
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Return a parser of the arguments that all measurements of sets take."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="a folder of sets: train/good, test/good, test/KIND")
+    parser.add_argument("--sets", nargs="*", default=[], metavar="NAME", help="measure only these sets")
+    parser.add_argument("--preset", choices=tuple(InspectionOptions.PRESET_SECONDS), default="standard")
+    parser.add_argument("--budget", metavar="TIME", help="such as 90s or 5m, instead of a preset")
+    parser.add_argument("--steps", type=int, metavar="N", help="train exactly N steps")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="default: 1 with --steps, else chosen by timing"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="a folder (default: docs/results)")
+    parser.add_argument("--again", action="store_true", help="measure again, even if a result is up to date")
+    return parser
 
-    Parameters
-    ----------
-    asked : sequence of Request
-    results : Path
-        The folder of their results.
-    show : callable
-        Writes a result as a row.
-    again : bool
-        Measure also what is there and up to date.
-    by : callable, optional
-        What measures a request.
 
-    Returns
-    -------
-    found : list of Stored
-    failed : int
-        Number of requests that could not be measured.
+def requests(options: argparse.Namespace) -> list[Request]:
+    """Return the requests of a command line: every set with the first seed, then with the next seed.
+
+    With `--steps`, one thread is the default: a number of threads that is chosen by timing would change the
+    last digits of the outcome.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no set with one of the names.
     """
-    found, failed, now = [], 0, code()
-    for request in asked:
-        try:
-            stored = measured(request, now, results, again=again, by=by(request))
-        except InspectorError as error:
-            failed += 1
-            print(f"{request.folder.name}: error: {error.message}", flush=True)
-            continue
-        found.append(stored)
-        print(show(stored), flush=True)
-    return found, failed
+    budget = None if options.budget is None else seconds(options.budget)
+    effort = Effort(options.preset, budget, options.steps)
+    threads = options.threads if options.threads is not None else int(options.steps is not None)
+    found = sets(options.data, options.sets)
+    if not found:
+        named = f" of the names {', '.join(options.sets)}" if options.sets else ""
+        raise UsageError(f"no set{named} in {options.data}", hint="a set has train/good and test/good")
+    return [Request(folder, effort, seed, threads) for seed in options.seeds for folder in found]
 
 
-def ended(body: Callable[[], int]) -> int:
-    """Run a command, and return its exit code: that of `inspector` where an error or Ctrl-C ends it."""
+def exit_code(body: Callable[[], int]) -> int:
+    """Run a command and return its exit code; an error or Ctrl-C gives the exit code of `inspector`."""
     try:
         return body()
     except InspectorError as error:

@@ -1,4 +1,4 @@
-"""Rendered parts as a set, and one fit of them that the tests of this folder share."""
+"""A set of rendered parts, and one fit of it that the tests of this folder share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pytest
 
 from inspector.demo.dataset import write_dataset
 from models.article import warm_start
-from tests.benchmarks import article, detection
+from tests.benchmarks import baseline, detection
+from tests.benchmarks.command import requests
 from tests.benchmarks.measurement import code, measured
-from tests.benchmarks.request import Effort, Request, requests
+from tests.benchmarks.request import Effort, Request
 from tests.benchmarks.result import Stored
 from tests.conftest import MakeOnce
 
@@ -37,7 +38,7 @@ def request_(data: Path) -> Request:
 
 
 def small_requests(options: argparse.Namespace) -> list[Request]:
-    """What the command line asks for, with small networks."""
+    """The requests of a command line, with small networks."""
     return [replace(one, changes=SMALL) for one in requests(options)]
 
 
@@ -52,7 +53,7 @@ def detection_table(data: Path, results: Path) -> str:
 
 @pytest.fixture(scope="session")
 def results(data: Path, make_once: MakeOnce) -> Path:
-    """A folder with the result of that fit, and with what the command printed; nobody may change it."""
+    """The result of that fit and the printed table, in a folder that tests must not change."""
     return make_once(
         "results", lambda folder: (folder / "printed.txt").write_text(detection_table(data, folder))
     )
@@ -68,6 +69,6 @@ def stored(request_: Request, results: Path) -> Stored:
 def _narrow() -> Iterator[None]:
     """Give the article's network few channels and a short warm start; no test depends on either."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(article, "WIDTH", 16)
+        patch.setattr(baseline, "ARTICLE_WIDTH", 16)
         patch.setattr(warm_start, "STEPS", 5)
         yield

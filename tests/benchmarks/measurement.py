@@ -1,4 +1,4 @@
-"""One fit and its evaluation, unless the same was measured before."""
+"""Fits and their evaluations, each measured once for the same pictures, code and options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,21 +15,22 @@ from unittest import mock
 
 import inspector
 import models
+from calibration import evaluation
 from calibration.conformal import beta_binomial_interval
-from calibration.evaluation import measure as evaluate
 from inspector.bundle.records import Calibration
 from inspector.commands.progress import shown_progress
-from tests.benchmarks import machine, source
+from inspector.errors import InspectorError
+from tests.benchmarks import provenance
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Content, Stored, load, write
 
-Measurement = Callable[[Request, Path], tuple[Content, Content]]  # given a store: result, timing
+Measurement = Callable[[Request, Path], tuple[Content, Content]]  # (request, empty store) to (result, timing)
 
-LEVEL = 0.99  # of the interval in which a kept promise leaves the false rejects
+LEVEL = 0.99  # of the interval that holds the false rejects of a kept promise
 
 
 class Code(NamedTuple):
-    """The code that is measured, looked at once: it may be edited while a measurement runs."""
+    """The measured code, read once at the start: files may be edited while a measurement runs."""
 
     digest: str
     commit: dict[str, Any]
@@ -38,7 +39,48 @@ class Code(NamedTuple):
 
 def code() -> Code:
     """Return the code as it is now."""
-    return Code(source.digest(), source.commit(), source.packages())
+    return Code(provenance.digest(), provenance.commit(), provenance.packages())
+
+
+def measure_all(
+    asked: Sequence[Request],
+    results: Path,
+    show: Callable[[Stored], str],
+    *,
+    again: bool = False,
+    by: Callable[[Request], Measurement] | None = None,
+) -> tuple[list[Stored], int]:
+    """Measure each request that has no up-to-date result, and print a row for each.
+
+    Parameters
+    ----------
+    asked : sequence of Request
+    results : Path
+        The folder of all results.
+    show : callable
+        Writes a result as a row.
+    again : bool
+        Measure also requests with an up-to-date result.
+    by : callable, optional
+        Returns the function that measures a request; `measure` by default.
+
+    Returns
+    -------
+    found : list of Stored
+    failed : int
+        Number of requests that could not be measured.
+    """
+    found, failed, now = [], 0, code()
+    for request in asked:
+        try:
+            stored = measured(request, now, results, again=again, by=by(request) if by else measure)
+        except InspectorError as error:
+            failed += 1
+            print(f"{request.folder.name}: error: {error.message}", flush=True)
+            continue
+        found.append(stored)
+        print(show(stored), flush=True)
+    return found, failed
 
 
 def measured(
@@ -49,7 +91,7 @@ def measured(
     again: bool = False,
     by: Measurement | None = None,
 ) -> Stored:
-    """Return a stored result of the same request, or measure and store it.
+    """Return the stored result of the request if it is up to date; else measure and store it.
 
     Parameters
     ----------
@@ -59,9 +101,9 @@ def measured(
     results : Path
         The folder of all results.
     again : bool
-        Measure in any case.
+        Measure even if a result is up to date.
     by : callable, optional
-        Measures instead of `measure`.
+        The function that measures; `measure` by default.
 
     Returns
     -------
@@ -91,9 +133,9 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
     Returns
     -------
     result : dict
-        The figures of `inspector evaluate`, and what the fit learned from: the same each time.
+        The figures of `inspector evaluate`, and the numbers of pictures: the same each time.
     timing : dict
-        What it took, when and where.
+        Durations, date and machine: different each time.
     """
     started = time.monotonic()
     with _threads(request.threads), _replaced(request.constants), shown_progress() as progress:
@@ -107,7 +149,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         )
     fit_seconds = time.monotonic() - started
     detector = inspector.open_model(path, threads=1)
-    figures = evaluate(detector, request.folder / "test").figures()
+    figures = evaluation.measure(detector, request.folder / "test").figures()
     training, int8 = detector.manifest.training, detector.manifest.int8
     timing = {
         "fit_seconds": fit_seconds,
@@ -117,7 +159,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         "one_thread_from": training.one_thread_from,
         "rounded": int8.convolutions if int8 is not None and int8.shipped else 0,  # if it pays here
         "parity": detector.manifest.parity.largest_relative_difference,  # in the last digits of a float32
-        "machine": machine.describe(),
+        "machine": provenance.machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     del figures["model"]  # its digest covers the date
@@ -136,7 +178,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
 
 
 def _false_rejects(figures: Content, good: int, calibration: Calibration) -> Content:
-    """Good test pictures that were rejected, and how many a kept promise leaves at most."""
+    """Count the good test pictures that were rejected, and the most that a kept promise allows."""
     promised = calibration.promised_false_reject_rate
     limits = beta_binomial_interval(len(calibration.heldout_scores), good, promised, LEVEL)
     return {
@@ -160,7 +202,7 @@ def _replaced(constants: dict[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Let a fit see a number of threads in its environment."""
+    """Set the number of threads in the environment of a fit."""
     before = os.environ.get("INSPECTOR_THREADS")
     os.environ["INSPECTOR_THREADS"] = str(count)
     try:

@@ -12,75 +12,85 @@ from typing import NamedTuple
 
 from inspector.bundle.atomic import write_bytes
 from models.article.networks import SIDE
-from tests.benchmarks.article import MMD_WEIGHT, STEPS, WIDTH
-from tests.benchmarks.baseline import COMPONENTS, THUMBNAIL
-from tests.benchmarks.penalties import READING as READING_OF_SCORES
-from tests.benchmarks.penalties import table
+from tests.benchmarks.autoencoders import LATENT_DIM, WIDTH, table
+from tests.benchmarks.autoencoders import READING as READING_OF_SCORES
+from tests.benchmarks.baseline import (
+    ARTICLE_STEPS,
+    ARTICLE_WEIGHT,
+    ARTICLE_WIDTH,
+    PRINCIPAL_COMPONENTS,
+    THUMBNAIL,
+)
 from tests.benchmarks.result import ARTICLE, BASELINES, Content, load_all, read
 from tests.benchmarks.section import changes, chart, section
-from tests.benchmarks.summary import efforts, parts, summarised
+from tests.benchmarks.summary import efforts, summarised, variants
 
 CHARTS = "images"  # beside the page
 
 INTRODUCTION = """# Benchmarks
 
-How well models that were fitted with the defaults tell good pictures from defective ones, on sets of
-pictures in the layout of MVTec AD. Nothing is chosen for a set: no option, no threshold. Labels are for
-measuring only.
+How well do models that were fitted with the default options tell good pictures from defective ones?
+This page answers on sets of pictures in the MVTec AD layout. No option and no threshold is chosen for
+a set, and labels are used for measuring only.
 
-`make bench-report` writes this page from the files in `docs/results`, which `make bench DATA=FOLDER` writes.
+`make bench DATA=FOLDER` measures and writes result files to `docs/results`. `make bench-report` writes
+this page from these files. The figures are explained [at the end](#how-to-read-the-figures).
 """
-QUESTION = """## The article's question: do its auto-encoders find defects?
+QUESTION = f"""## The article's question: do its auto-encoders find defects?
 
-The same networks at 64 px with one code for each picture, 64 dimensions, 64 channels and the same time on one
-thread, see [the article's preset](guides/article.md).
+All methods use the networks of [the article's preset](guides/article.md) at {SIDE} px, with
+{LATENT_DIM} latent dimensions, {WIDTH} channels, the same training time and one thread.
 
 ```
-python -m tests.benchmarks.penalties DATA --sets tiles screw cubes --budget 60s --seeds 0 1 2
+python -m tests.benchmarks.autoencoders DATA --sets tiles screw cubes --budget 60s --seeds 0 1 2
 ```
 
 """
 EMPTY = """
-No results are stored yet: `make bench DATA=FOLDER` fits and evaluates every set of a folder, and stores them.
+No results are stored yet. `make bench DATA=FOLDER` fits and evaluates every set of a folder and stores
+the results.
 """
-READING = f"""## What the figures are
+READING = f"""## How to read the figures
 
-- **Image AUROC** is the chance that a defective picture scores over a good one; 0.5 is guessing. **Pixel
-  AUROC** is the same for places of the anomaly map. **AUPRO** is the share of each defect's area that is
-  found, up to a false-positive rate of 0.3. All are means over seeds, with the smallest and the largest in
-  brackets, and in the chart as a line.
-- **False rejects** are good test pictures that were rejected. Where the promise is kept, they are not more
-  than *at most* in 99.5 of 100 cases: held-out and test pictures are both draws, so their number is
-  beta-binomial.
-- **ms per picture** is the time from file to verdict and map, with one thread.
+- **Image AUROC** is the probability that a defective picture scores higher than a good one: 1 is
+  perfect, 0.5 is guessing. **Pixel AUROC** is the same probability for pixels of the anomaly map.
+  **AUPRO** is the share of each defect's area that the map covers, averaged over false-positive rates
+  up to 0.3; 1 is perfect. All are means over seeds. The smallest and the largest value stand in
+  brackets, and as a line in the charts.
+- **False rejects** are good test pictures that were rejected. If the promise is kept, their number is
+  *at most* the given one in 99.5 of 100 cases. The number is beta-binomially distributed, because the
+  held-out pictures and the test pictures are both random draws.
+- **ms per picture** is the time from the file to verdict and anomaly map, with one thread.
 
 The baselines learn from the same good pictures:
 
-- **template**: distance of each pixel from the mean picture, in units of its spread.
-- **PCA residual**: what {COMPONENTS} principal components of {THUMBNAIL} px thumbnails leave unexplained.
-- **nearest neighbour**: distance to the most similar training picture, as {THUMBNAIL} px thumbnails.
-- **article**: the Wasserstein auto-encoder of the article that the project starts from, at {SIDE} px, with
-  one code vector, λ = {MMD_WEIGHT:g}, {WIDTH} channels where it has 1024, and {STEPS} steps; the score is
-  the squared error.
+- **template**: the distance of each pixel from the mean picture, in units of the pixel's spread.
+- **PCA residual**: the part of a {THUMBNAIL} px thumbnail that {PRINCIPAL_COMPONENTS} principal
+  components do not explain.
+- **nearest neighbour**: the distance to the most similar training picture, as {THUMBNAIL} px thumbnails.
+- **article**: the Wasserstein auto-encoder of the article that the project started from, at {SIDE} px,
+  with one latent vector for a picture, λ = {ARTICLE_WEIGHT:g}, {ARTICLE_WIDTH} channels where the
+  article has 1024, and {ARTICLE_STEPS} training steps. The score is the squared error of the
+  reconstruction.
 
-The first three see all pictures brought to one median brightness.
+The first three baselines see all pictures at the same median brightness.
 """
 
 
 class Report(NamedTuple):
-    """The page, and the charts that it shows by their paths relative to it."""
+    """The text of the page, and its charts by their paths relative to the page."""
 
     page: str
     charts: dict[str, str]
 
 
 def report(results: Path) -> Report:
-    """Make the page and its charts from a folder of results.
+    """Write the page and its charts from a folder of results.
 
     Parameters
     ----------
     results : Path
-        What `tests.benchmarks.detection` and `.ablation` wrote; it may be missing.
+        The files that the measurements wrote; the folder may be missing.
     """
     found = load_all(results)
     if not found:
@@ -93,7 +103,7 @@ def report(results: Path) -> Report:
             path = f"{CHARTS}/benchmarks-{effort}.svg"
             charts[path] = chart(effort, sets, figures)
             blocks.append(section(effort, sets, figures, path))
-        changed = {part: summarised(found, effort, part) for part in parts(found, effort)}
+        changed = {name: summarised(found, effort, name) for name in variants(found, effort)}
         if changed:
             blocks.append(changes(effort, sets, changed))
     if article := load_all(results / ARTICLE):

@@ -1,26 +1,20 @@
-"""What is asked of a measurement: sets of pictures, how much training, seeds, and changed options."""
+"""The request of one measurement: a set of pictures, the amount of training, a seed, changed options."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.options import seconds
-from inspector.errors import UsageError
-from models.inspection.options import InspectionOptions
 from tests.benchmarks.result import Content, place, rounded
-from tests.benchmarks.source import ROOT
 
-RECIPE = 1  # of a result file; another number makes all of them out of date
-RESULTS = ROOT / "docs" / "results"
+RECIPE = 1  # raise this number to make all stored results out of date
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a fit may learn: a preset, a time budget or a number of steps, the last one given."""
+    """The amount of training: a number of steps if given, else a time budget if given, else a preset."""
 
     preset: str = "standard"
     budget_seconds: float | None = None
@@ -28,7 +22,7 @@ class Effort:
 
     @property
     def name(self) -> str:
-        """Name of its folder of results.
+        """The name of the folder of its results.
 
         Examples
         --------
@@ -40,7 +34,7 @@ class Effort:
         return self.preset if self.budget_seconds is None else f"budget-{self.budget_seconds:g}s"
 
     def options(self) -> dict[str, Any]:
-        """Return it as options of `models.fit`."""
+        """Return the amount as options of `models.fit`."""
         if self.steps is not None:
             return {"steps": self.steps}
         if self.budget_seconds is not None:
@@ -55,24 +49,24 @@ class Request:
     Attributes
     ----------
     folder : Path
-        A set: `train/good`, `test/good`, other folders of defects, perhaps `ground_truth`.
+        A set with `train/good`, `test/good`, folders of defects beside it, and possibly `ground_truth`.
     effort : Effort
     seed : int
     threads : int
         For the training; 0 lets the fit choose by timing.
-    part : str or None
-        Name of what is changed from the defaults.
+    variant : str or None
+        Name of the change from the defaults; None without a change.
     changes : dict
-        The options of `models.fit` that it changes.
+        Options of `models.fit` that differ from the defaults.
     constants : dict
-        What it changes beyond options, for the time of the fit: `module.NAME` to another value.
+        Constants of modules that differ during the fit: `module.NAME` to a value.
     """
 
     folder: Path
     effort: Effort = field(default_factory=Effort)
     seed: int = 0
     threads: int = 1
-    part: str | None = None
+    variant: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
 
@@ -81,11 +75,11 @@ class Request:
         return self.effort.options() | self.changes
 
     def place(self, results: Path) -> Path:
-        """Return where its result lies."""
-        return place(results, self.effort.name, self.folder.name, self.seed, self.part)
+        """Return the path of its result file."""
+        return place(results, self.effort.name, self.folder.name, self.seed, self.variant)
 
     def asked(self, source_digest: str) -> Content:
-        """Return all that decides the outcome: a result that was asked for the same is still right."""
+        """Return everything that decides the outcome; a stored result with equal content is up to date."""
         asked: Content = rounded(
             {
                 "recipe": RECIPE,
@@ -95,7 +89,7 @@ class Request:
                 "effort": self.effort.name,
                 "seed": self.seed,
                 "threads": self.threads,
-                "part": self.part,
+                "variant": self.variant,
                 "options": self.options(),
             }
             | ({"constants": self.constants} if self.constants else {})
@@ -104,7 +98,7 @@ class Request:
 
 
 def pictures_digest(folder: Path) -> str:
-    """Return one short hexadecimal word for the names and bytes of a set's files."""
+    """Return a short hexadecimal digest of the names and bytes of a set's files."""
     found = hashlib.sha256()
     for name in ("train", "test", "ground_truth"):
         for path in sorted((folder / name).rglob("*")):
@@ -115,47 +109,7 @@ def pictures_digest(folder: Path) -> str:
 
 
 def sets(data: Path, names: list[str]) -> list[Path]:
-    """Return the sets in a folder, or those of the given names."""
+    """Return the sets in a folder: all of them, or those of the given names."""
     found = [path.parent.parent for path in sorted(data.glob("*/train/good"))]
     complete = [folder for folder in found if (folder / "test" / "good").is_dir()]
     return [folder for folder in complete if not names or folder.name in names]
-
-
-def arguments(description: str) -> argparse.ArgumentParser:
-    """Return what all measurements of sets take on the command line."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="a folder of sets: train/good, test/good, test/KIND")
-    parser.add_argument("--sets", nargs="*", default=[], metavar="NAME", help="only these")
-    parser.add_argument("--preset", choices=tuple(InspectionOptions.PRESET_SECONDS), default="standard")
-    parser.add_argument("--budget", metavar="TIME", help="such as 90s or 5m, instead of a preset")
-    parser.add_argument("--steps", type=int, metavar="N", help="train so many steps, whatever time they take")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="without it one with --steps, else by timing"
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="a folder (default: docs/results)")
-    parser.add_argument("--again", action="store_true", help="measure also what is there and up to date")
-    return parser
-
-
-def requests(options: argparse.Namespace) -> list[Request]:
-    """Return what the command line asks for: every set with the first seed, then with the next one.
-
-    Threads that are chosen by timing change the last digits of a training; a number of steps is asked
-    for where the outcome is to be the same again.
-
-    Raises
-    ------
-    UsageError
-        If there is no set to measure.
-    """
-    budget = None if options.budget is None else seconds(options.budget)
-    effort = Effort(options.preset, budget, options.steps)
-    threads = options.threads if options.threads is not None else int(options.steps is not None)
-    found = sets(options.data, options.sets)
-    if not found:
-        named = f" of the names {', '.join(options.sets)}" if options.sets else ""
-        raise UsageError(f"no set{named} in {options.data}", hint="a set has train/good and test/good")
-    return [Request(folder, effort, seed, threads) for seed in options.seeds for folder in found]

@@ -1,7 +1,8 @@
-"""Result files: JSON with sorted keys and rounded numbers, and where each of them lies.
+"""Result files: JSON with sorted keys and rounded numbers.
 
-`RESULTS/EFFORT/SET-SEED.json` holds what the same request finds again, byte for byte;
-`SET-SEED.timing.json` beside it what differs from run to run.
+`RESULTS/EFFORT/SET-SEED.json` holds the figures; measuring the same request again gives the same bytes.
+`SET-SEED.timing.json` beside it holds durations, date and machine, which differ from run to run.  A variant's
+files are in the folder `RESULTS/EFFORT/VARIANT`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 from inspector.bundle.atomic import write_bytes
 from inspector.bundle.store import slug
 
-DIGITS = 4  # significant ones: further ones are noise of the machine
+DIGITS = 4  # significant digits; further digits are noise of the machine
 BASELINES = "baselines"  # the folder beside those of the efforts
-ARTICLE = "article"  # likewise, with the efforts of the article's auto-encoders in it
+ARTICLE = "article"  # the folder of the article's auto-encoders, with a folder for each effort
 
 Content = dict[str, Any]
 
@@ -29,38 +30,38 @@ class Stored:
     timing: Content
 
 
-def place(results: Path, effort: str, name: str, seed: int, part: str | None = None) -> Path:
-    """Return where the result of one fit lies.
+def place(results: Path, effort: str, name: str, seed: int, variant: str | None = None) -> Path:
+    """Return the path of the result of one fit.
 
     Parameters
     ----------
     results : Path
         The folder of all results.
     effort : str
-        How much training, such as `standard`.
+        The amount of training, such as `standard`.
     name : str
-        Of the set.
+        Name of the set.
     seed : int
-        Of the fit.
-    part : str, optional
-        What was changed from the defaults.
+        Seed of the fit.
+    variant : str, optional
+        Name of the change from the defaults.
 
     Examples
     --------
     >>> place(Path("results"), "quick", "tiles", 0, "no MMD").as_posix()
     'results/quick/no-mmd/tiles-0.json'
     """
-    folder = results / effort if part is None else results / effort / slug(part)
+    folder = results / effort if variant is None else results / effort / slug(variant)
     return folder / f"{name}-{seed}.json"
 
 
 def timing_place(path: Path) -> Path:
-    """Return where the timing of a result lies."""
+    """Return the path of the timing of a result."""
     return path.with_suffix(".timing.json")
 
 
 def read(path: Path) -> Content | None:
-    """Return what a file holds; None where there is none."""
+    """Return the content of a file; None if the file does not exist."""
     if not path.exists():
         return None
     content: Content = json.loads(path.read_text(encoding="utf-8"))
@@ -68,20 +69,20 @@ def read(path: Path) -> Content | None:
 
 
 def write(path: Path, result: Content, timing: Content) -> None:
-    """Write a result and its timing; the result last, so that whoever finds it finds both."""
+    """Write a timing and then its result, so that a reader who finds the result finds both."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(timing_place(path), _encoded(timing))
     write_bytes(path, _encoded(result))
 
 
 def load(path: Path) -> Stored | None:
-    """Return a result and its timing; None where there is none."""
+    """Return a result and its timing; None if there is no result."""
     result = read(path)
     return None if result is None else Stored(result, read(timing_place(path)) or {})
 
 
 def load_all(results: Path) -> list[Stored]:
-    """Return every stored fit, with and without changed options, in the order of the files' names."""
+    """Return every stored fit, with and without changed options, sorted by path."""
     apart = {BASELINES, ARTICLE}
     found = [
         load(path)

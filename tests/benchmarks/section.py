@@ -1,4 +1,4 @@
-"""The part of the page that is about one effort: tables of what its fits reached, and at what price."""
+"""The section of the page about one effort: tables of its results, and how to reproduce them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from calibration.report.charts import MarkRow, mark_chart
 from models.inspection.options import InspectionOptions
-from tests.benchmarks.comparison import NAMES
+from tests.benchmarks.ablation import VARIANTS
+from tests.benchmarks.baseline_figures import NAMES
 from tests.benchmarks.result import Content, Stored
 from tests.benchmarks.summary import (
     SetSummary,
@@ -22,14 +23,20 @@ from tests.benchmarks.table import difference, number
 
 COMMIT_LETTERS = 7
 DETECTOR = "inspector (line: range over seeds)"
-BEST = "Image AUROC, the best of each set in bold."
-WORTH = """Image AUROC with one or two parts changed, its mean, that of two scores alone, and AUPRO: means
-over seeds, and the last four over sets, with the difference from the defaults."""
-WORTH_ALONE = ("latent_mmd", "head")
+BEST = "Image AUROC. The best detector of each set is in bold."
+PROMISE = """The model promises a rate of false rejects. *False rejects* counts the good test pictures
+that were rejected, one number for each seed. *At most* is the largest count that is compatible with
+the promise."""
+COMPONENTS = "Image AUROC of each component alone."
+ABLATION = """Each row changes one or two things and leaves the rest at the defaults. The figures are
+the image AUROC of each set, its mean, the mean image AUROC of two components alone, and the mean AUPRO,
+all as means over seeds. The difference from the defaults stands behind each figure."""
+REMOVED = "These rows are history, because the product no longer contains what they change: {}."
+ABLATION_COMPONENTS = ("latent_mmd", "head")
 SHOWN_PACKAGES = ("torch", "onnxruntime", "numpy")
 
 
-def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content], chart: str) -> str:
+def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content], chart_path: str) -> str:
     """Return the Markdown of one effort.
 
     Parameters
@@ -37,48 +44,56 @@ def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]
     effort : str
         A preset, `budget-…` or `steps-…`.
     sets : sequence of SetSummary
-        What was measured with it.
+        The fits with this effort.
     figures : dict
-        Of the baselines, by set and name; empty where they were not measured.
-    chart : str
+        Figures of the baselines, by set and name; empty where they were not measured.
+    chart_path : str
         Path of the chart, relative to the page.
     """
     alt = f"Image AUROC of each set: inspector, {', '.join(NAMES)}"
     blocks = [
-        f"## {effort}: {_meaning(effort)}\n\n![{alt}]({chart})\n",
+        f"## {effort}: {_meaning(effort)}\n\n![{alt}]({chart_path})\n",
         _detection(sets),
-        f"### Beside the baselines\n\n{BEST}\n\n{_comparison(sets, figures)}",
+        f"### Compared with the baselines\n\n{BEST}\n\n{_comparison(sets, figures)}",
         _pixels(sets, figures),
-        f"### The promise\n\nGood pictures rejected and bad ones missed, for each seed.\n\n{_promise(sets)}",
-        f"### The scores apart\n\nImage AUROC of each score alone.\n\n{_components(sets)}",
+        f"### The promise\n\n{PROMISE}\n\n{_promise(sets)}",
+        f"### Components\n\n{COMPONENTS}\n\n{_components(sets)}",
         f"### Time\n\n{_time(sets)}",
-        f"### How to make it again\n\n{_origin(effort, sets)}",
+        f"### Reproduce\n\n{_origin(effort, sets)}",
     ]
     return "\n".join(block for block in blocks if block)
 
 
 def changes(effort: str, defaults: Sequence[SetSummary], changed: dict[str, list[SetSummary]]) -> str:
-    """Return the Markdown of what each part is worth: figures without it, and the differences.
+    """Return the Markdown of the ablation: figures of each variant, and differences from the defaults.
 
-    Beside the image AUROC of each set stand means over the sets: of that, of scores alone, and of AUPRO.
+    Variants that `tests.benchmarks.ablation` no longer measures are marked as history.
     """
     names = sorted({one.name for summaries in changed.values() for one in summaries})
-    before = _worth(defaults, names)
+    before = _ablation_row(defaults, names)
     rows = [["defaults", *map(number, before)]]
-    for part, summaries in changed.items():
-        found = zip(_worth(summaries, names), before, strict=True)
-        rows.append([part, *(f"{number(value)} {difference(value, old)}".rstrip() for value, old in found)])
-    header = ["", *names, "mean", *(f"{name} alone" for name in WORTH_ALONE), "AUPRO"]
-    title = f"### {effort}: what each part is worth"
+    for variant, summaries in changed.items():
+        found = zip(_ablation_row(summaries, names), before, strict=True)
+        rows.append(
+            [variant, *(f"{number(value)} {difference(value, old)}".rstrip() for value, old in found)]
+        )
+    header = ["", *names, "mean", *(f"{name} alone" for name in ABLATION_COMPONENTS), "AUPRO"]
+    title = f"### Ablation, {effort}"
     fits = [stored for summaries in changed.values() for one in summaries for stored in one.fits]
     return (
-        f"{title}\n\n{WORTH}\n\n{_table(header, rows)}\n"
-        f"```\n{_command_of_changes(effort, names, fits)}\n```\n\n- Code: {_several(map(_commit, fits))}\n"
+        f"{title}\n\n{ABLATION}\n\n{_table(header, rows)}\n{_removed(changed)}"
+        f"```\n{_ablation_command(effort, names, fits)}\n```\n\n- Code: {_several(map(_commit, fits))}\n"
     )
 
 
-def _worth(summaries: Sequence[SetSummary], names: Sequence[str]) -> list[float | None]:
-    """Image AUROC of each set, and means over the sets; None where one is missing."""
+def _removed(changed: dict[str, list[SetSummary]]) -> str:
+    """Name the variants whose subject is no longer part of the product."""
+    removed = [name for name in changed if name not in VARIANTS]
+    return f"{REMOVED.format('; '.join(f'*{name}*' for name in removed))}\n\n" if removed else ""
+
+
+def _ablation_row(summaries: Sequence[SetSummary], names: Sequence[str]) -> list[float | None]:
+    """Return the image AUROC of each set and the means over the sets; None where a set is missing."""
     by_name = {one.name: one for one in summaries}
     sets = [by_name.get(name) for name in names]
 
@@ -86,7 +101,7 @@ def _worth(summaries: Sequence[SetSummary], names: Sequence[str]) -> list[float 
         return [middle(one.spread(figure)) if one else None for one in sets]
 
     aurocs = of_each(image_auroc)
-    alone = (mean_of_all(of_each(component_auroc(name))) for name in WORTH_ALONE)
+    alone = (mean_of_all(of_each(component_auroc(name))) for name in ABLATION_COMPONENTS)
     return [*aurocs, mean_of_all(aurocs), *alone, mean_of_all(of_each(pixel_figure("aupro")))]
 
 
@@ -154,7 +169,7 @@ def _comparison(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
 
 
 def _pixels(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
-    """Pixel AUROC and AUPRO beside those of the baselines; nothing where no set has masks."""
+    """Compare pixel AUROC and AUPRO with the baselines; an empty text where no set has masks."""
     rows = []
     for one in sets:
         own = [middle(one.spread(pixel_figure(name))) for name in ("auroc", "aupro")]
@@ -163,7 +178,11 @@ def _pixels(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
         beside = [figures[one.name].get(name, {}).get("pixel") or {} for name in NAMES]
         cells = [own, *([pixel.get("auroc"), pixel.get("aupro")] for pixel in beside)]
         rows.append([one.name, *(" / ".join(map(number, cell)) if any(cell) else "-" for cell in cells)])
-    return "Pixel AUROC / AUPRO.\n\n" + _table(["set", "inspector", *NAMES], rows) if rows else ""
+    return (
+        "Pixel AUROC / AUPRO of the sets with masks.\n\n" + _table(["set", "inspector", *NAMES], rows)
+        if rows
+        else ""
+    )
 
 
 def _promise(sets: Sequence[SetSummary]) -> str:
@@ -179,7 +198,9 @@ def _promise(sets: Sequence[SetSummary]) -> str:
         ]
         missed = ", ".join(f"{100 * stored.result['image']['miss_rate']:.0f} %" for stored in one.fits)
         rows.append([one.name, *cells, "yes" if kept else "**no**", missed])
-    return _table(["set", "promised", "false rejects", "good pictures", "at most", "kept", "missed"], rows)
+    return _table(
+        ["set", "promised", "false rejects", "good pictures", "at most", "kept", "defects missed"], rows
+    )
 
 
 def _components(sets: Sequence[SetSummary]) -> str:
@@ -201,7 +222,7 @@ def _time(sets: Sequence[SetSummary]) -> str:
             "-" if each is None else f"{each:.1f}",
         ]
         rows.append([one.name, *cells])
-    return _table(["set", "trained on", "steps", "threads", "fit", "ms per picture"], rows)
+    return _table(["set", "training pictures", "steps", "threads", "fit", "ms per picture"], rows)
 
 
 def _origin(effort: str, sets: Sequence[SetSummary]) -> str:
@@ -214,7 +235,7 @@ def _origin(effort: str, sets: Sequence[SetSummary]) -> str:
     )
 
 
-def _command_of_changes(effort: str, names: Sequence[str], fits: Sequence[Stored]) -> str:
+def _ablation_command(effort: str, names: Sequence[str], fits: Sequence[Stored]) -> str:
     kind, _, amount = effort.partition("-")
     choice = f"--preset {effort}" if effort in InspectionOptions.PRESET_SECONDS else f"--{kind} {amount}"
     sets, seeds = " ".join(names), " ".join(map(str, _seeds(fits)))
@@ -235,7 +256,7 @@ def _command(effort: str, sets: Sequence[SetSummary]) -> str:
 
 def _commit(stored: Stored) -> str:
     commit = stored.result["commit"]
-    known = "of no commit" if commit["id"] is None else f"`{commit['id'][:COMMIT_LETTERS]}`"
+    known = "no commit" if commit["id"] is None else f"`{commit['id'][:COMMIT_LETTERS]}`"
     return f"{known} with changes" if commit["dirty"] else known
 
 
@@ -254,7 +275,7 @@ def _packages(stored: Stored) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: the first column on the left, figures on the right."""
+    """Write a Markdown table: the first column on the left, figures on the right."""
     lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
 
@@ -270,5 +291,5 @@ def _spread(spread: Spread | None) -> str:
 
 
 def _several(words: Iterable[str]) -> str:
-    """Each different word once, in the order in which they come."""
+    """Join the different words, each once, in their order."""
     return ", ".join(dict.fromkeys(words))

@@ -1,9 +1,9 @@
-"""How sharp the article's auto-encoders copy and generate, after the same number of steps.
+"""How sharp the article's auto-encoders reconstruct and generate, after the same number of steps.
 
     python -m tests.benchmarks.sharpness PICTURES --steps 400 --seeds 0 1 2
 
-The article and the paper that it follows say that a WAE's pictures are sharper than a VAE's.  Copies are of
-held-out pictures; sharpness is the variance of the Laplacian, in squared grey levels.
+The article and the paper that it follows say that a WAE's pictures are sharper than a VAE's.  Reconstructions
+are those of held-out pictures.  Sharpness is the variance of the Laplacian, in squared grey levels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from statistics import fmean
 import inspector
 import models
 from inspector.commands.progress import shown_progress
-from tests.benchmarks.command import ended
-from tests.benchmarks.penalties import LATENT_DIM, REGULARIZERS, WIDTH
+from tests.benchmarks.autoencoders import LATENT_DIM, REGULARIZERS, WIDTH
+from tests.benchmarks.command import exit_code
 
 COLUMNS = {
     "copies": "copy_sharpness_mean",
@@ -29,7 +29,7 @@ COLUMNS = {
 
 
 def measure(folder: Path, regularizer: str, steps: int, seed: int, width: int) -> dict[str, float]:
-    """Fit once, and return the figures that the model keeps of its training."""
+    """Fit once, and return the figures in the model's training summary."""
     with tempfile.TemporaryDirectory() as store, shown_progress() as progress:
         path = models.fit(
             folder,
@@ -47,7 +47,7 @@ def measure(folder: Path, regularizer: str, steps: int, seed: int, width: int) -
 
 
 def table(found: dict[str, list[dict[str, float]]]) -> str:
-    """Write the mean over seeds, and each seed's value, in Markdown."""
+    """Write the mean over seeds, and each seed's value, as a Markdown table."""
     lines = [f"| | {' | '.join(COLUMNS)} |", "| :-- |" + " --: |" * len(COLUMNS)]
     for name, fits in found.items():
         columns = [[one[column] for one in fits] for column in COLUMNS.values()]
@@ -79,7 +79,7 @@ def main(words: list[str] | None = None) -> int:
         print(table(found))
         return 0
 
-    return ended(body)
+    return exit_code(body)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stored results put together: over the seeds of a set, and over sets."""
+"""Stored results summarised: over the seeds of a set, and over sets."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class SetSummary:
-    """All fits of one set with one effort and one choice of options, by rising seed."""
+    """All fits of one set with one effort and one variant, by rising seed."""
 
     name: str
     fits: tuple[Stored, ...]
 
     def spread(self, figure: Callable[[Content], float | None]) -> Spread | None:
-        """Return the spread of what `figure` reads from a result; None where a result lacks it."""
+        """Return the spread of a figure over the fits; None where a result lacks the figure."""
         values = [figure(stored.result) for stored in self.fits]
         numbers = [value for value in values if value is not None]
         if not numbers or len(numbers) < len(values):
@@ -35,52 +35,52 @@ class SetSummary:
         return Spread(fmean(numbers), min(numbers), max(numbers))
 
     def duration(self, name: str) -> float | None:
-        """Return the mean of a number from the timings; None where one lacks it."""
+        """Return the mean of a number of the timings; None where a timing lacks the number."""
         values = [stored.timing.get(name) for stored in self.fits]
         numbers = [value for value in values if value is not None]
         return fmean(numbers) if numbers and len(numbers) == len(values) else None
 
 
 def image_auroc(result: Content) -> float | None:
-    """How well pictures are told apart."""
+    """Return the image AUROC of a result."""
     value: float | None = result["image"]["auroc"]
     return value
 
 
 def pixel_figure(name: str) -> Callable[[Content], float | None]:
-    """How well places are told apart: `auroc` or `aupro`."""
+    """Return a function that reads a pixel figure, `auroc` or `aupro`, from a result."""
     return lambda result: (result["pixel"] or {}).get(name)
 
 
 def component_auroc(name: str) -> Callable[[Content], float | None]:
-    """How well one of the scores alone tells pictures apart."""
+    """Return a function that reads the image AUROC of one component from a result."""
     return lambda result: result["components"].get(name, {}).get("auroc")
 
 
 def component_names(sets: Sequence[SetSummary]) -> list[str]:
-    """Every score that one of the fits has, in the order of the alphabet."""
+    """Return the components that any of the fits has, sorted by name."""
     return sorted({name for one in sets for stored in one.fits for name in stored.result["components"]})
 
 
 def efforts(found: Iterable[Stored]) -> list[str]:
-    """Return the efforts that were measured: presets as they rise, then the others."""
+    """Return the measured efforts: presets by rising time, then the others by name."""
     names = {stored.result["request"]["effort"] for stored in found}
     presets = [name for name in InspectionOptions.PRESET_SECONDS if name in names]
     return presets + sorted(names - set(presets))
 
 
-def parts(found: Iterable[Stored], effort: str) -> list[str]:
-    """Return what was changed from the defaults, each in a measurement of its own."""
+def variants(found: Iterable[Stored], effort: str) -> list[str]:
+    """Return the names of the variants that were measured with an effort, sorted."""
     requests = [stored.result["request"] for stored in found]
-    return sorted({one["part"] for one in requests if one["effort"] == effort and one["part"]})
+    return sorted({one["variant"] for one in requests if one["effort"] == effort and one["variant"]})
 
 
-def summarised(found: Iterable[Stored], effort: str, part: str | None = None) -> list[SetSummary]:
-    """Return the sets that were measured with an effort, by name."""
+def summarised(found: Iterable[Stored], effort: str, variant: str | None = None) -> list[SetSummary]:
+    """Return a summary of each set that was measured with an effort, sorted by name."""
     groups: dict[str, list[Stored]] = {}
     for stored in found:
         request = stored.result["request"]
-        if (request["effort"], request["part"]) == (effort, part):
+        if (request["effort"], request["variant"]) == (effort, variant):
             groups.setdefault(request["set"], []).append(stored)
     by_seed = {
         name: sorted(fits, key=lambda stored: int(stored.result["request"]["seed"]))
@@ -90,12 +90,12 @@ def summarised(found: Iterable[Stored], effort: str, part: str | None = None) ->
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of those that are there; None without any."""
+    """Return the mean of the values that are not None; None without any."""
     numbers = [value for value in values if value is not None]
     return fmean(numbers) if numbers else None
 
 
 def mean_of_all(values: Iterable[float | None]) -> float | None:
-    """Return the mean; None where one is missing."""
+    """Return the mean; None if one of the values is None."""
     numbers = list(values)
     return None if None in numbers else mean(numbers)

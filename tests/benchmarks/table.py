@@ -1,4 +1,4 @@
-"""The tables that measurements print while they run."""
+"""The tables that the measurements print while they run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.benchmarks.result import Content, Stored
 WIDTH = 12  # characters of a set's name
 HEADER = (
     f"{'set':<{WIDTH}} seed AUROC    interval  change pixel AUPRO  rejects at most missed "
-    f"{'steps':>6} {'fit':>6} {'ms':>5}  scores apart"
+    f"{'steps':>6} {'fit':>6} {'ms':>5}  components alone"
 )
 
 
@@ -25,7 +25,7 @@ def number(value: float | None) -> str:
 
 
 def difference(value: float | None, before: float | None) -> str:
-    """Write by how much a figure rose or fell; nothing where one is missing.
+    """Write the change of a figure; an empty text where one of the figures is missing.
 
     Examples
     --------
@@ -40,25 +40,25 @@ def difference(value: float | None, before: float | None) -> str:
 
 
 def row(stored: Stored) -> str:
-    """One fit on one line; the change is against the result that it replaced."""
+    """Write one fit as one line; the change is that from the replaced result."""
     result, timing = stored.result, stored.timing
     image, pixel, rejects = result["image"], result["pixel"] or {}, result["false_rejects"]
     interval = "-".join(number(end) for end in image["auroc_interval"] or ())
     before = timing.get("previous", {}).get("auroc")
     counted = f"{rejects['count']}/{rejects['of']}"
-    apart = ", ".join(f"{name} {number(part['auroc'])}" for name, part in result["components"].items())
-    changed = f"{result['request']['part']}: " if result["request"]["part"] else ""
+    alone = ", ".join(f"{name} {number(one['auroc'])}" for name, one in result["components"].items())
+    changed = f"{result['request']['variant']}: " if result["request"]["variant"] else ""
     return (
         f"{result['request']['set']:<{WIDTH}} {result['request']['seed']:>4} {number(image['auroc']):>5} "
         f"{interval:>11} {difference(image['auroc'], before):>7} "
         f"{number(pixel.get('auroc')):>5} {number(pixel.get('aupro')):>5} {counted:>8} "
         f"{rejects['at_most']:>7} {number(image['miss_rate']):>6} {result['steps']:>6} "
-        f"{timing['fit_seconds']:>4.0f} s {timing['milliseconds_per_image']:>5.1f}  {changed}{apart}"
+        f"{timing['fit_seconds']:>4.0f} s {timing['milliseconds_per_image']:>5.1f}  {changed}{alone}"
     )
 
 
 def comparison(names: Sequence[str], means: dict[str, float | None], figures: dict[str, Content]) -> str:
-    """The detector's mean over the seeds of each set beside the baselines."""
+    """Write the detector's mean over the seeds of each set beside the baselines' figures."""
     lines = [f"{'set':<{WIDTH}} {'inspector':>17} " + " ".join(f"{name:>17}" for name in names)]
     for name, mean in means.items():
         beside = [number(figures[name][baseline]["auroc"]) for baseline in names]

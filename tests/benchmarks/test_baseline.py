@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from inspector.demo.photograph import render
+from inspector.types import Pixels
 from tests.benchmarks import baseline
-from tests.benchmarks.article import article
-from tests.benchmarks.baseline import Pixels, Scorer, neighbour, residual, template
+from tests.benchmarks.baseline import Scorer, article, neighbour, residual, template
 
 SIDE = 64
 DEFECT = slice(20, 36)

@@ -1,4 +1,4 @@
-"""A measurement is the same each time, and is not made twice."""
+"""A measurement gives the same result each time, and is not repeated."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def own(results: Path, tmp_path: Path) -> Path:
 
 
 def test_a_fit_made_again_gives_the_same_bytes(request_: Request, results: Path, own: Path) -> None:
-    """A result of other code is replaced; the same seed and steps write the same file, byte for byte.
+    """A result of other code is replaced; the same seed and steps write the same bytes.
 
-    What differs from run to run stands in the timing, the replaced result's figure and commit included.
+    The timing differs, and holds the figure and the commit of the replaced result.
     """
     path, was = request_.place(own), request_.place(results).read_bytes()
     other = json.loads(was)
@@ -40,7 +40,7 @@ def test_a_fit_made_again_gives_the_same_bytes(request_: Request, results: Path,
 
 
 def test_what_was_measured_is_not_measured_again(request_: Request, own: Path) -> None:
-    """The same request finds its result; what the fit took stays as it was."""
+    """The same request reads its result and leaves the timing unchanged."""
     before = timing_place(request_.place(own)).read_bytes()
     measured(request_, code(), own)
     assert timing_place(request_.place(own)).read_bytes() == before
@@ -66,7 +66,7 @@ def test_what_is_asked_for_names_all_that_decides(request_: Request) -> None:
 
 
 def test_a_result_holds_the_figures(stored: Stored) -> None:
-    """Counts, figures of pictures and places, single scores, and the promise are all in the result."""
+    """A result holds counts, image and pixel figures, figures of components, and the promise."""
     result = stored.result
     assert (result["images"], result["good"], result["steps"]) == (16, 6, 2)
     assert (result["options"]["image_size"], result["options"]["width"]) == (64, 4)
@@ -81,7 +81,7 @@ def test_a_result_holds_the_figures(stored: Stored) -> None:
 
 
 def test_a_timing_holds_what_differs(stored: Stored) -> None:
-    """Seconds, milliseconds, threads, the machine and the date stand in the timing alone."""
+    """Durations, threads, machine and date are in the timing and nowhere else."""
     timing = stored.timing
     assert timing["fit_seconds"] > 0
     assert timing["milliseconds_per_image"] > 0

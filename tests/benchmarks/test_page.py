@@ -18,13 +18,13 @@ AUROCS = {"screw": (0.8, 0.9, 0.85), "tiles": (0.96, 0.96, 0.96)}
 BESIDE = {"template": 0.3, "PCA residual": 0.875, "nearest neighbour": 0.6, "article": 0.7}
 
 
-def changed(stored: Stored, name: str, seed: int, auroc: float, part: str | None = None) -> Content:
+def changed(stored: Stored, name: str, seed: int, auroc: float, variant: str | None = None) -> Content:
     """The result of a real fit, as if it were another one."""
     result: Content = deepcopy(stored.result)
-    result["request"] |= {"set": name, "seed": seed, "effort": "quick", "part": part}
+    result["request"] |= {"set": name, "seed": seed, "effort": "quick", "variant": variant}
     result["image"]["auroc"] = auroc
     result["image"]["miss_rate"] = 0.25
-    result["components"]["latent_mmd"]["auroc"] = 0.5 if part else 0.75
+    result["components"]["latent_mmd"]["auroc"] = 0.5 if variant else 0.75
     result["false_rejects"] = {"count": seed, "of": 6, "promised_rate": 0.05, "at_most": 1}
     if name == "tiles":
         result["pixel"] = None
@@ -73,8 +73,8 @@ def test_means_and_ranges_by_hand(results: Path) -> None:
 
 
 def test_the_best_of_each_set_is_bold(results: Path) -> None:
-    """Baselines stand beside the detector; a mean over sets is given only where all were measured."""
-    table = cells(page.report(results).page, "### Beside the baselines")
+    """Baselines stand beside the detector; a mean over sets needs figures of all sets."""
+    table = cells(page.report(results).page, "### Compared with the baselines")
     assert table[0] == ["set", "inspector", "template", "PCA residual", "nearest neighbour", "article"]
     assert table[2:] == [
         ["screw", "0.850", "0.300", "**0.875**", "0.600", "0.700"],
@@ -90,8 +90,8 @@ def test_a_broken_promise_is_bold(results: Path) -> None:
 
 
 def test_changed_options_are_compared_with_the_defaults(results: Path) -> None:
-    """A part's row gives each set, then means over the sets, with the differences from the defaults."""
-    table = cells(page.report(results).page, "### quick: what each part is worth")
+    """A variant's row gives each set, then means over sets, with the differences from the defaults."""
+    table = cells(page.report(results).page, "### Ablation, quick")
     assert table[0] == ["", "screw", "mean", "latent_mmd alone", "head alone", "AUPRO"]
     assert table[2][:4] == ["defaults", "0.850", "0.850", "0.750"]
     assert table[3][:4] == ["no MMD", "0.750 −.100", "0.750 −.100", "0.500 −.250"]
@@ -101,13 +101,22 @@ def test_changed_options_are_compared_with_the_defaults(results: Path) -> None:
 
 
 def test_a_mean_over_sets_needs_all_of_them(results: Path, stored: Stored) -> None:
-    """A part that was measured on one of two sets has no mean."""
-    other = changed(stored, "tiles", 0, 0.9, "no prior")
-    write(place(results, "quick", "tiles", 0, "no prior"), other, stored.timing)
-    table = cells(page.report(results).page, "### quick: what each part is worth")
+    """A variant that was measured on one of two sets has no mean."""
+    other = changed(stored, "tiles", 0, 0.9, "no pretrained weights")
+    write(place(results, "quick", "tiles", 0, "no pretrained weights"), other, stored.timing)
+    table = cells(page.report(results).page, "### Ablation, quick")
     assert table[2][:4] == ["defaults", "0.850", "0.960", "0.905"]
     assert table[3][:4] == ["no MMD", "0.750 −.100", "-", "-"]
-    assert table[4][:4] == ["no prior", "-", "0.900 −.060", "-"]
+    assert table[4][:4] == ["no pretrained weights", "-", "0.900 −.060", "-"]
+
+
+def test_removed_variants_are_kept_as_history(results: Path, stored: Stored) -> None:
+    """A variant that is no longer measured keeps its row, and a sentence says why."""
+    other = changed(stored, "screw", 0, 0.9, "no push")
+    write(place(results, "quick", "screw", 0, "no push"), other, stored.timing)
+    text = page.report(results).page
+    assert "no longer contains what they change: *no push*." in text
+    assert [row[0] for row in cells(text, "### Ablation, quick")[3:]] == ["no MMD", "no push"]
 
 
 def test_the_page_says_how_to_make_it_again(results: Path, stored: Stored) -> None:

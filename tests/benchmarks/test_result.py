@@ -1,4 +1,4 @@
-"""Result files are found again, and read the same for everyone."""
+"""Result files have the same bytes for the same content, and are found again."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def test_a_file_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None
 
 
 def test_what_is_no_number_is_refused(tmp_path: Path) -> None:
-    """A result that JSON cannot hold is an error, not a file that others cannot read."""
+    """A result that JSON cannot hold raises an error and writes no file."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         write(tmp_path / "one.json", {"auroc": float("nan")}, {})
 
 
 def test_all_fits_are_loaded_with_their_timings(tmp_path: Path) -> None:
-    """Fits of every effort and part are found, in order; baselines and timings are no fits."""
-    for effort, part in (("quick", None), ("quick", "no MMD"), ("standard", None)):
-        name = f"{effort} {part}"
-        write(place(tmp_path, effort, "tiles", 0, part), {"name": name}, {"fit_seconds": 1.5})
+    """Fits of every effort and variant are found, in order; baselines and timings are no fits."""
+    for effort, variant in (("quick", None), ("quick", "no MMD"), ("standard", None)):
+        name = f"{effort} {variant}"
+        write(place(tmp_path, effort, "tiles", 0, variant), {"name": name}, {"fit_seconds": 1.5})
     write(tmp_path / BASELINES / "tiles.json", {"name": "baseline"}, {})
     found = load_all(tmp_path)
     assert [stored.result["name"] for stored in found] == ["quick no MMD", "quick None", "standard None"]

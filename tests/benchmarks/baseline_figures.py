@@ -1,0 +1,125 @@
+"""The figures of the baselines on one set, measured once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from calibration.image_metrics import auroc, auroc_interval
+from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
+from calibration.pixel_metrics import PixelScores
+from inspector.errors import ImageError
+from inspector.imaging.decode import decode
+from inspector.imaging.files import list_images
+from inspector.imaging.resize import fit_to
+from inspector.scoring.heatmap import upsample
+from inspector.types import Pixels
+from tests.benchmarks import provenance
+from tests.benchmarks.baseline import ARTICLE_STEPS, Scorer, article, neighbour, residual, template
+from tests.benchmarks.request import pictures_digest
+from tests.benchmarks.result import BASELINES, Content, load, write
+
+RECIPE = 1  # raise this number to make all stored results of baselines out of date
+SIDE = 256  # px, as in a fit with the defaults
+
+MAKERS: dict[str, Callable[[Pixels], Scorer]] = {
+    "template": template,
+    "PCA residual": residual,
+    "nearest neighbour": neighbour,
+}
+ARTICLE = "article"
+NAMES = (*MAKERS, ARTICLE)
+
+
+def baseline_figures(
+    folder: Path, results: Path, *, article_steps: int = ARTICLE_STEPS, again: bool = False
+) -> Content:
+    """Return the figures of the baselines on a set: stored ones if up to date, else measure and store.
+
+    Parameters
+    ----------
+    folder : Path
+        The set.
+    results : Path
+        The folder of all results.
+    article_steps : int
+        Training steps of the article's auto-encoder.
+    again : bool
+        Measure even if the figures are up to date.
+
+    Returns
+    -------
+    dict
+        `figures` holds the image `auroc`, its interval, and `pixel` of each baseline.
+    """
+    path = results / BASELINES / f"{folder.name}.json"
+    asked = {
+        "recipe": RECIPE,
+        "set": folder.name,
+        "pictures": pictures_digest(folder),
+        "article_steps": article_steps,
+    }
+    before = load(path)
+    if before is not None and not again and before.result["request"] == asked:
+        return before.result
+    makers = MAKERS | {ARTICLE: lambda training: article(training, steps=article_steps)}
+    result, timing = measure(folder, makers)
+    write(path, result | {"request": asked}, timing)
+    written = load(path)
+    return result if written is None else written.result
+
+
+def measure(folder: Path, makers: dict[str, Callable[[Pixels], Scorer]]) -> tuple[Content, Content]:
+    """Train every baseline and score every test picture with it."""
+    training = _training_pictures(folder / "train" / "good")
+    labelled = labelled_pictures(folder / "test")
+    figures, seconds = {}, {}
+    for name, make in makers.items():
+        started = time.process_time()
+        figures[name] = _figures(make(training), labelled)
+        seconds[name] = time.process_time() - started
+    result = {"figures": figures, "training_images": len(training), "images": len(labelled)}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return result, {"cpu_seconds": seconds, "machine": provenance.machine(), "date": now}
+
+
+def _training_pictures(folder: Path) -> Pixels:
+    """Return the good pictures, uint8 (N, 256, 256, 3), without those that cannot be decoded."""
+    found = []
+    for path in list_images(folder):
+        try:
+            picture = decode(path).pixels
+        except ImageError:
+            continue
+        found.append(fit_to(picture, SIDE, SIDE))
+    return np.stack(found)
+
+
+def _figures(scorer: Scorer, labelled: list[LabelledPicture]) -> Content:
+    """Return image and pixel figures; a picture that cannot be decoded gets the highest score."""
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    counts_pixels = any(one.mask for one in labelled)
+    pixels = PixelScores()
+    for one in labelled:
+        is_good = one.kind == GOOD
+        try:
+            picture = decode(one.path).pixels
+        except ImageError:
+            scores[is_good].append(np.inf)
+            continue
+        scored = scorer(fit_to(picture, SIDE, SIDE))
+        scores[is_good].append(scored.score)
+        if counts_pixels and (one.mask or is_good):
+            mask = None if one.mask is None else read_mask(one.mask, picture.shape[:2])
+            pixels.add(upsample(scored.anomaly_map, *picture.shape[:2]), mask)
+    good, defective = np.array(scores[True]), np.array(scores[False])
+    found = pixels.auroc()
+    return {
+        "auroc": auroc(good, defective),
+        "auroc_interval": auroc_interval(good, defective),
+        "pixel": None if found is None else {"auroc": found, "aupro": pixels.aupro()},
+    }
