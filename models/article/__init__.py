@@ -1,1 +1,1 @@
-"""The article's preset: a DCGAN auto-encoder with one code for each 64 px picture."""
+"""The article's preset: a DCGAN auto-encoder with one latent vector for each picture of 64 px."""

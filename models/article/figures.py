@@ -24,7 +24,7 @@ MIN_SPREAD = 1e-3  # latents with less spread have collapsed
 
 @contextmanager
 def evaluating(network: AutoEncoder) -> Iterator[torch.device]:
-    """Put a network into evaluation mode for a while, and yield its device.
+    """Put a network into evaluation mode within the context, and yield its device.
 
     Batch norm then neither learns from the pictures nor mixes them; the network stays as it was, bit for bit.
     """

@@ -16,7 +16,7 @@ WIDTH, SMALL_WIDTH = 1024, 256  # the article's, and one that a processor can tr
 SMALL_FOLDER = 1000  # pictures
 DECODERS = ("dcgan", "dcgan_mod")
 KERNELS = ("imq", "rbf")
-# λ.  For KL it is what makes 0.05·‖d‖² the likelihood of a decoder of variance 0.3: 0.05 · 2 · 0.3.
+# λ.  With that of KL, 0.05·‖d‖² is the likelihood of a decoder of variance 0.3: 0.05 · 2 · 0.3 = 0.03.
 REGULARIZER_WEIGHTS = {"mmd": 100.0, "gan": 10.0, "kl": 0.03, "none": 0.0}
 MAX_REGULARIZER_WEIGHT = 1e6
 

@@ -61,7 +61,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """Read the command line; the recipe gives what is not said."""
+    """Read the command line; the recipe of the network gives the defaults."""
     parser = argparse.ArgumentParser(
         prog="python -m models.pretrained",
         description=__doc__,

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from models.pretrained.textures import Texture
 from models.types import Floats, Rng
 
+Doubles = NDArray[np.float64]
+Point = NDArray[np.floating]  # (x, y), px
+
 CANVAS = 176  # px; crops of 128 px are cut from it
 PART_SHARE = 0.6  # of the scenes; the others are plain surfaces
 
@@ -154,11 +157,11 @@ def make_part(rng: Rng) -> tuple[Floats, Floats]:
     for _ in range(int(rng.integers(0, 7))):
         detail = _outline(rng, np.exp(rng.uniform(np.log(3), np.log(30))), rng.normal(CANVAS / 2, 28, 2))
         how = rng.integers(0, 4)
-        if how == 0:  # something printed or inserted
+        if how == 0:  # a print or an insert
             fill = np.broadcast_to(rng.uniform(0, 1, 3).astype(np.float32), colour.shape)
         elif how == 1:
             fill = Texture.random(rng).draw(rng, CANVAS)
-        elif how == 2:  # darker or brighter relief
+        elif how == 2:  # a darker or brighter relief
             fill = _shaded(rng, colour * np.float32(rng.uniform(0.5, 1.4)), detail)
         else:  # a hole
             cover = cover * (1 - detail)
@@ -177,70 +180,79 @@ def _shaded(rng: Rng, colour: Floats, cover: Floats) -> Floats:
     return np.asarray(colour + (strength * slope)[..., None])
 
 
-def _outline(rng: Rng, radius: float, centre: NDArray[np.floating]) -> Floats:
+def _outline(rng: Rng, radius: float, centre: Point) -> Floats:
     """Draw a random shape, float32 (CANVAS, CANVAS) in 0 to 1."""
-    mask = np.zeros((CANVAS, CANVAS), np.float32)
-    kind = rng.integers(0, 7)
-    angles = np.linspace(0, 2 * np.pi, 144, endpoint=False)
+    kind = int(rng.integers(0, 7))
     turn = rng.uniform(0, np.pi)
-    if kind == 0:  # ellipse
-        radii = np.full_like(angles, radius)
-        squash = rng.uniform(0.3, 1)
-    elif kind == 1:  # gear
-        radii = radius * (1 + rng.uniform(0.05, 0.3) * np.tanh(4 * np.sin(angles * rng.integers(3, 24))))
-        squash = 1.0
-    elif kind == 2:  # rounded polygon
-        corners = rng.integers(3, 9)
-        radii = (
-            radius * np.cos(np.pi / corners) / np.cos(np.mod(angles, 2 * np.pi / corners) - np.pi / corners)
-        )
-        squash = rng.uniform(0.4, 1)
-    elif kind == 3:  # lump
-        waves = sum(rng.normal(0, 0.25 / k) * np.sin(k * angles + rng.uniform(0, 6)) for k in range(1, 6))
-        radii = radius * np.clip(1 + waves, 0.3, 1.7)
-        squash = rng.uniform(0.5, 1)
-    elif kind == 4:  # bar, with a thread now and then
+    if kind == 4:
         return _bar(rng, radius, centre, turn)
-    elif kind == 5:  # bent wire
-        path = centre + np.cumsum(rng.normal(0, radius * 0.4, (int(rng.integers(3, 8)), 2)), 0)
-        thick = int(max(2, radius * rng.uniform(0.05, 0.3)))
-        cv2.polylines(mask, [np.round(path * 8).astype(np.int32)], False, 1.0, thick, cv2.LINE_AA, 3)
-        return mask
-    else:  # letters
-        text = "".join(chr(int(c)) for c in rng.integers(48, 91, int(rng.integers(1, 5))))
-        place = (int(centre[0] - radius), int(centre[1] + radius / 3))
-        drawn = np.zeros((CANVAS, CANVAS), np.uint8)
-        cv2.putText(
-            drawn,
-            text,
-            place,
-            int(rng.integers(0, 8)),
-            radius / 30,
-            255,
-            max(1, int(radius / 10)),
-            cv2.LINE_AA,
-        )
-        return np.asarray(drawn / np.float32(255))
-    x, y = radii * np.cos(angles), radii * np.sin(angles) * squash
+    if kind == 5:
+        return _wire(rng, radius, centre)
+    if kind == 6:
+        return _letters(rng, radius, centre)
+    angles = np.linspace(0, 2 * np.pi, 144, endpoint=False)
+    radii, squash = (_ellipse, _gear, _polygon, _lump)[kind](rng, radius, angles)
+    return _filled(radii * np.cos(angles), radii * np.sin(angles) * squash, turn, centre)
+
+
+def _filled(x: Doubles, y: Doubles, turn: float, centre: Point) -> Floats:
+    """Turn a closed line (n,), (n,) by `turn` radians, move it to `centre` and fill it."""
+    mask = np.zeros((CANVAS, CANVAS), np.float32)
     points = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], 1) + centre
     cv2.fillPoly(mask, [np.round(points * 8).astype(np.int32)], 1.0, cv2.LINE_AA, 3)
     return mask
 
 
-def _bar(rng: Rng, radius: float, centre: NDArray[np.floating], turn: float) -> Floats:
+def _ellipse(rng: Rng, radius: float, angles: Doubles) -> tuple[Doubles, float]:
+    """Return the radius at each angle, and the factor by which the shape is squashed."""
+    return np.full_like(angles, radius), rng.uniform(0.3, 1)
+
+
+def _gear(rng: Rng, radius: float, angles: Doubles) -> tuple[Doubles, float]:
+    return radius * (1 + rng.uniform(0.05, 0.3) * np.tanh(4 * np.sin(angles * rng.integers(3, 24)))), 1.0
+
+
+def _polygon(rng: Rng, radius: float, angles: Doubles) -> tuple[Doubles, float]:
+    corners = rng.integers(3, 9)
+    half = np.pi / corners
+    return radius * np.cos(half) / np.cos(np.mod(angles, 2 * np.pi / corners) - half), rng.uniform(0.4, 1)
+
+
+def _lump(rng: Rng, radius: float, angles: Doubles) -> tuple[Doubles, float]:
+    waves = sum(rng.normal(0, 0.25 / k) * np.sin(k * angles + rng.uniform(0, 6)) for k in range(1, 6))
+    return radius * np.clip(1 + waves, 0.3, 1.7), rng.uniform(0.5, 1)
+
+
+def _wire(rng: Rng, radius: float, centre: Point) -> Floats:
+    """Draw a bent wire."""
+    mask = np.zeros((CANVAS, CANVAS), np.float32)
+    path = centre + np.cumsum(rng.normal(0, radius * 0.4, (int(rng.integers(3, 8)), 2)), 0)
+    thick = int(max(2, radius * rng.uniform(0.05, 0.3)))
+    cv2.polylines(mask, [np.round(path * 8).astype(np.int32)], False, 1.0, thick, cv2.LINE_AA, 3)
+    return mask
+
+
+def _letters(rng: Rng, radius: float, centre: Point) -> Floats:
+    """Draw one to four letters or digits."""
+    text = "".join(chr(int(c)) for c in rng.integers(48, 91, int(rng.integers(1, 5))))
+    start = (int(centre[0] - radius), int(centre[1] + radius / 3))
+    font, thick = int(rng.integers(0, 8)), max(1, int(radius / 10))
+    drawn = np.zeros((CANVAS, CANVAS), np.uint8)
+    cv2.putText(drawn, text, start, font, radius / 30, 255, thick, cv2.LINE_AA)
+    return np.asarray(drawn / np.float32(255))
+
+
+def _bar(rng: Rng, radius: float, centre: Point, turn: float) -> Floats:
+    """Draw a bar; some have a thread, a head or a point."""
     along = np.linspace(-1, 1, 120)
     half = radius * rng.uniform(0.08, 0.4) * np.ones_like(along)
     if rng.random() < 0.6:  # thread
         pitch = rng.uniform(10, 60)
-        where = (along > rng.uniform(-1, 0.3)).astype(float)
-        half = half + where * radius * rng.uniform(0.02, 0.08) * np.sin(pitch * along)
+        threaded = (along > rng.uniform(-1, 0.3)).astype(float)
+        half = half + threaded * radius * rng.uniform(0.02, 0.08) * np.sin(pitch * along)
     if rng.random() < 0.6:  # head
         half = np.where(along < rng.uniform(-0.9, -0.6), half * rng.uniform(1.3, 2.5), half)
     if rng.random() < 0.4:  # point
         half = half * np.clip((1 - along) / rng.uniform(0.1, 0.6), 0, 1)
     x = np.concatenate([along, along[::-1]]) * radius * 1.3
-    y = np.concatenate([half, -half[::-1]])
-    points = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], 1) + centre
-    mask = np.zeros((CANVAS, CANVAS), np.float32)
-    cv2.fillPoly(mask, [np.round(points * 8).astype(np.int32)], 1.0, cv2.LINE_AA, 3)
-    return mask
+    return _filled(x, np.concatenate([half, -half[::-1]]), turn, centre)

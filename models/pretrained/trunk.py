@@ -1,9 +1,9 @@
-"""Trains the trunk to find in rendered scenes what does not fit.
+"""Trains the trunk to find the patches of rendered scenes that do not fit.
 
 A patch with a defect must be farther from the good patches of the scene's other pictures than good patches
 are (`ranking`), and a good patch must find its nearest neighbour in its own scene rather than in another one
-(`identity`).  Two more losses keep what the rendered defects do not ask for: an embedding must be found again
-under other light (`matching`), and must tell how its patch looks (`detail`).
+(`identity`).  Two more losses keep information that the rendered defects do not need: an embedding must be
+found again under other light (`matching`), and a picture of its patch is drawn from it (`detail`).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The training loop, which knows nothing of what it trains."""
+"""The training loop, independent of the networks that it trains."""

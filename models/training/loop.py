@@ -164,7 +164,7 @@ class _Loop:
         return seconds
 
     def _plan_by_time(self, seconds: float, threads: int) -> None:
-        """Choose threads and steps by timed steps, whose time counts."""
+        """Time a few steps, and choose the number of threads and steps by them."""
         course, started = self.course, time.monotonic()
         self.paces = pace.measure(self.learner, self.draw, course, threads)
         course.threads = pace.worthwhile_threads(self.paces)

@@ -20,7 +20,7 @@ from inspector.imaging.files import printable
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-CURVE_POINTS, PANELS = 200, 20  # points of a curve and looks at pictures in a whole training
+CURVE_POINTS, PANELS = 200, 20  # points of a curve, and sets of pictures, in a whole training
 
 
 class Board:
@@ -114,7 +114,7 @@ def due(step: int, steps: int, times: int) -> bool:
     return step == 1 or step == steps or step % every == 0
 
 
-def pairs_in_rows(pictures: NDArray[np.uint8], copies: NDArray[np.uint8], across: int) -> NDArray[np.uint8]:
-    """Lay pictures in rows, each with its copy below it; uint8 (n, H, W, 3) both, n at least 1."""
-    pairs = [montage.stack(picture, copied) for picture, copied in zip(pictures, copies, strict=True)]
-    return montage.lay_out(pairs, across)
+def pairs_in_rows(pictures: NDArray[np.uint8], below: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """Lay out pictures, each with its reconstruction below it; uint8 (n, H, W, 3) both, n at least 1."""
+    pairs = [montage.stack(upper, lower) for upper, lower in zip(pictures, below, strict=True)]
+    return montage.lay_out(pairs, columns)

@@ -42,7 +42,7 @@ def test_the_same_command_resumes(tmp_path: Path) -> None:
         }
 
 
-def test_the_recipe_gives_what_is_not_said() -> None:
+def test_the_recipe_gives_the_defaults() -> None:
     """Without options a network is trained as the shipped weights were."""
     trunk = pretraining.parse(["trunk", "work", "--output", "file"])
     head = pretraining.parse(["head", "work", "--output", "file", "--seed", "3"])
