@@ -1,4 +1,4 @@
-"""One model, fitted once through the command line, for all who only look at it."""
+"""One model, fitted once through the command line and shared by the tests that only read it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BAD_FILES = {"empty.png": b"", "notes.png": b"not a picture\n"}
 
 
 def write_data(folder: Path) -> None:
-    """Rendered parts, one of them broken beyond doubt, and three bad files among the good ones."""
+    """Write rendered parts, one of them clearly broken, and three bad files among the good ones."""
     write_dataset(folder, train=40, good=6, per_kind=2, size=SIDE)
     broken = render(4711, size=SIDE).picture.copy()
     broken[24:104, 24:104] = 0

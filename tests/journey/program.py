@@ -149,7 +149,7 @@ class Fitted:
 
     @property
     def normal(self) -> Path:
-        """Good pictures that it was fitted on, among them a few bad files."""
+        """Folder with the good pictures of the fit, and a few bad files."""
         return self.data / "train" / "good"
 
     @property
@@ -164,10 +164,10 @@ class Fitted:
 
     @property
     def good_part(self) -> Path:
-        """A good part that it has not seen."""
+        """A good part that the model has not seen."""
         return self.test / "good" / "000.png"
 
     @property
     def broken_part(self) -> Path:
-        """A part so damaged that even a model of a few steps sees it."""
+        """A part so damaged that even a model of a few steps finds it."""
         return self.test / "broken" / "000.png"

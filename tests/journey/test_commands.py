@@ -1,4 +1,4 @@
-"""The commands around a model: evaluate, calibrate, and the store's own."""
+"""The commands that use a fitted model: evaluate, calibrate, and those of the store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_evaluate_prints_the_promised_figures(fitted: Fitted, tmp_path: Path) ->
 
 
 def test_evaluate_agrees_with_score(fitted: Fitted) -> None:
-    """The rates are those that the verdicts of `score` give."""
+    """The rates of `evaluate` follow from the verdicts of `score`."""
     figures = json.loads(run("evaluate", fitted.test, "--format", "json", store=fitted.store).stdout)
     scored = rows(run("score", fitted.test, "--exit-zero", store=fitted.store))
     good = [row for row in scored if "/good/" in row["path"]]
@@ -86,7 +86,7 @@ def test_calibrate_makes_a_version_that_shares_its_graphs(own: Fitted, tmp_path:
 
 
 def test_models_list_and_show(fitted: Fitted) -> None:
-    """Both tell, for people and as JSON, what the fit has told."""
+    """Both show the facts of the fit, for people and as JSON."""
     (row,) = json.loads(run("models", "list", "--format", "json", store=fitted.store).stdout)
     assert (row["name"], row["version"], row["promoted"], row["current"]) == ("flange", 1, True, True)
     assert "flange@1" in run("models", "list", "--format", "table", store=fitted.store).stdout
@@ -98,15 +98,15 @@ def test_models_list_and_show(fitted: Fitted) -> None:
     assert fitted.outcome["model"]["digest"] in shown
 
 
-def test_verify_proves_the_golden_images(own: Fitted) -> None:
-    """`verify` reproduces the recorded scores; where it cannot, it ends with 5."""
+def test_verify_reproduces_the_golden_images(own: Fitted) -> None:
+    """`verify` reproduces the recorded scores."""
     ended = run("models", "verify", "flange", "--format", "table", store=own.store)
     assert "golden images reproduced" in ended.stdout
     assert not ended.stderr
 
 
 def test_a_model_travels_as_one_file(fitted: Fitted, store: Path, tmp_path: Path) -> None:
-    """What `export` writes, `import` takes elsewhere: same digest, same scores, current there."""
+    """`import` adds the file of `export` to another store: same digest, same scores, current there."""
     packed = tmp_path / "flange.inspector"
     ended = run("models", "export", "flange", "--output", packed, store=fitted.store)
     assert Path(ended.stdout.strip()) == packed
@@ -130,7 +130,7 @@ def test_a_store_can_be_moved(own: Fitted, tmp_path: Path) -> None:
 
 
 def test_help_and_version_are_there_for_every_command(store: Path) -> None:
-    """Every command explains itself with an example, and the program tells its version."""
+    """The help of every command has an example, and `--version` prints the version."""
     for command in ("fit", "score", "evaluate", "calibrate", "models", "demo"):
         shown = run(command, "--help", store=store).stdout
         assert "Example" in shown

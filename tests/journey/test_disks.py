@@ -1,4 +1,4 @@
-"""Full and read-only disks: every verb that writes ends with 6, and what was there stays."""
+"""On full and read-only disks every verb that writes ends with 6, and earlier files stay."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_manifest_states_facts(fitted: Fitted) -> None:
 
 
 def test_report_opens_offline(fitted: Fitted) -> None:
-    """The report is one page that asks for nothing from outside."""
+    """The report is one page that loads nothing from the network."""
     page = Path(fitted.outcome["report"]).read_text(encoding="utf-8")
     assert page.lstrip().lower().startswith("<!doctype html>")
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:|#)[^"'\s>]""", page)
@@ -88,7 +88,7 @@ def test_report_opens_offline(fitted: Fitted) -> None:
 
 
 def test_bad_files_are_named_and_counted(fitted: Fitted) -> None:
-    """A few bad files among many are left out, named one by one, and counted."""
+    """Bad files are left out, named one by one, and counted."""
     assert fitted.outcome["skipped_images"] == 3
     page = Path(fitted.outcome["report"]).read_text(encoding="utf-8")
     for name in (*BAD_FILES, "half.png"):
@@ -107,7 +107,7 @@ def test_strict_refuses_bad_files(fitted: Fitted, store: Path) -> None:
 
 
 def test_output_that_exists_is_refused_before_the_work(fitted: Fitted, store: Path, tmp_path: Path) -> None:
-    """A folder with something in it is never written over."""
+    """`--output` refuses a folder that has files."""
     target = tmp_path / "taken"
     target.mkdir()
     (target / "mine.txt").write_text("mine")

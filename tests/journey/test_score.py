@@ -1,4 +1,4 @@
-"""`inspector score` in all its forms: what it takes, what it prints, and how it ends."""
+"""`inspector score` on a fitted model: sources, forms of output, and exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.journey.program import SIDE, Fitted, listing, rows, run
 
 
 def without_times(row: dict[str, Any]) -> dict[str, Any]:
-    """All but what the clock says."""
+    """Return a row without its times."""
     return {key: value for key, value in row.items() if key != "milliseconds"}
 
 
@@ -69,7 +69,7 @@ def test_exit_codes(fitted: Fitted, tmp_path: Path) -> None:
 
 
 def test_file_folder_glob_and_stdin_agree(fitted: Fitted) -> None:
-    """However a picture is named, it gets the same score; a folder is searched below, in order."""
+    """A file, a folder, a glob and stdin give the same score to a picture; a folder is read in order."""
     store, part = fitted.store, fitted.good_part
     (by_name,) = rows(run("score", part, "--exit-zero", store=store))
     in_folder = rows(run("score", fitted.test, "--exit-zero", store=store))
@@ -84,7 +84,7 @@ def test_file_folder_glob_and_stdin_agree(fitted: Fitted) -> None:
 
 
 def test_threads_change_no_score(fitted: Fitted) -> None:
-    """A folder scored by two threads has the very scores that each picture has alone on one core.
+    """Two threads that score a folder give exactly the scores of one thread.
 
     One picture on two cores has them within the tolerance of the golden images.
     """
@@ -153,7 +153,7 @@ def test_heatmaps_have_the_size_of_their_pictures(fitted: Fitted, tmp_path: Path
 
 
 def test_model_can_be_named_in_four_ways(fitted: Fitted) -> None:
-    """Without a name the current model is taken; a name, a version and a path mean the same here."""
+    """The current model, its name, its version and its path are the same model."""
     words = ("score", fitted.good_part, "--exit-zero")
     answers = [
         rows(run(*words, *model, store=fitted.store))[0]["model"]

@@ -22,7 +22,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_path: Path) -> None:
-    """Each combination is a model, measured and drawn; a second run fits nothing and says the same."""
+    """Each combination is fitted, measured and drawn; a second run fits none and prints the same."""
     (tmp_path / "out" / ".tmp-00ff00ff").mkdir(parents=True)  # a first one was killed while it wrote
     words = ("sweep", parts / "train" / "good", *TINY, "--test", parts / "test")
     first = json.loads(run(*words, store=store, cwd=tmp_path).stdout)

@@ -1,4 +1,4 @@
-"""Folders that nothing can be learned from are refused with exit code 4 before any work."""
+"""Folders without usable pictures are refused with exit code 4 before any work."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 120, 160
 
 
 def ground(seed: int) -> Pixels:
-    """A greenish wall with clouds and noise."""
+    """Return a greenish wall with clouds and noise."""
     rng = np.random.default_rng(seed)
     clouds = cv2.resize(rng.normal(0, 14, (5, 6, 3)).astype(np.float32), (WIDTH, HEIGHT))
     wall = np.array([70, 110, 90]) + clouds + rng.normal(0, 4, (HEIGHT, WIDTH, 3))
@@ -27,7 +27,7 @@ def ground(seed: int) -> Pixels:
 
 
 def scene(seed: int) -> tuple[Pixels, NDArray[np.bool_]]:
-    """A reddish part with a blue middle on that wall, and where it is, True at the part."""
+    """Return the wall with a reddish part that has a blue middle, and a mask that is True at the part."""
     rng = np.random.default_rng(seed)
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     centre = (int(rng.integers(65, 95)), int(rng.integers(50, 70)))
@@ -39,13 +39,13 @@ def scene(seed: int) -> tuple[Pixels, NDArray[np.bool_]]:
 
 
 def overlap(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
-    """Intersection over union."""
+    """Return the intersection over the union of two masks."""
     return float((found & true).sum() / (found | true).sum())
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three pictures in a folder."""
+    """Make a folder with three pictures."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for seed in range(3):
@@ -54,7 +54,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_parts_are_cut_from_their_ground(command: Command, photos: Path, tmp_path: Path) -> None:
-    """Each picture becomes an RGBA PNG of its size and name, opaque at the part alone, colours untouched."""
+    """Each picture becomes an RGBA PNG of its size and name; the part alone is opaque, in its colours."""
     ended = command("cutout", photos, "--output", tmp_path / "out", "--threads", "1")
     assert ended.code == 0, ended.err
     for seed in range(3):
@@ -70,7 +70,7 @@ def test_parts_are_cut_from_their_ground(command: Command, photos: Path, tmp_pat
 
 
 def test_the_same_pictures_give_the_same_bytes(command: Command, photos: Path, tmp_path: Path) -> None:
-    """Nothing is drawn by chance, and the number of cores does not matter."""
+    """Two runs write the same bytes, whatever the number of cores."""
     for name, threads in (("a", "1"), ("b", "2")):
         ended = command("cutout", photos, "--output", tmp_path / name, "--threads", threads, "--no-sheet")
         assert ended.code == 0, ended.err
@@ -79,8 +79,8 @@ def test_the_same_pictures_give_the_same_bytes(command: Command, photos: Path, t
         assert first == second
 
 
-def test_what_is_done_is_not_done_again(command: Command, photos: Path, tmp_path: Path) -> None:
-    """A second run does what is missing or was made with other options, or from another picture."""
+def test_a_second_run_skips_finished_cut_outs(command: Command, photos: Path, tmp_path: Path) -> None:
+    """A second run makes only the cut-outs that are missing or that come from other options or pictures."""
 
     def counts(*options: str) -> tuple[int, int]:
         ended = command(
@@ -99,7 +99,7 @@ def test_what_is_done_is_not_done_again(command: Command, photos: Path, tmp_path
 
 
 def test_a_colour_behind_the_part(command: Command, photos: Path, tmp_path: Path) -> None:
-    """With --onto the corners have that colour, and nothing is transparent."""
+    """With --onto the corners have the given colour, and no pixel is transparent."""
     ended = command("cutout", photos, "--output", tmp_path / "out", "--onto", "#102030", "--no-sheet")
     assert ended.code == 0, ended.err
     with Image.open(tmp_path / "out" / "0.png") as image:
@@ -109,7 +109,7 @@ def test_a_colour_behind_the_part(command: Command, photos: Path, tmp_path: Path
 
 
 def test_seed_colours_decide(command: Command, photos: Path, tmp_path: Path) -> None:
-    """A colour named as background is cut away although it is on the part, and one to keep stays."""
+    """A colour given with --remove is cut away even on the part; a colour given with --keep stays."""
     shares = []
     for option in ("--keep", "--remove"):
         folder = tmp_path / option.strip("-")
@@ -124,7 +124,7 @@ def test_seed_colours_decide(command: Command, photos: Path, tmp_path: Path) -> 
 
 
 def test_alpha_that_is_there_is_kept(command: Command, tmp_path: Path) -> None:
-    """A picture with transparent pixels keeps them as they are."""
+    """A picture with transparent pixels keeps them unchanged."""
     folder = tmp_path / "photos"
     folder.mkdir()
     picture, mask = scene(0)
@@ -136,7 +136,7 @@ def test_alpha_that_is_there_is_kept(command: Command, tmp_path: Path) -> None:
 
 
 def test_odd_pictures_beside_good_ones(command: Command, photos: Path, tmp_path: Path) -> None:
-    """Grey pictures are cut out; constant and damaged ones are named and skipped, and nothing is written."""
+    """Grey pictures are cut out; constant and damaged pictures are named, skipped and not written."""
     Image.fromarray(scene(1)[0]).convert("L").save(photos / "grey.png")
     Image.fromarray(np.full((80, 90, 3), 120, np.uint8)).save(photos / "plain.png")
     Image.fromarray(np.full((32, 5120, 3), 120, np.uint8)).save(photos / "long.png")
@@ -181,8 +181,8 @@ def test_options_out_of_range(
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_that_will_not_do(command: Command, photos: Path, tmp_path: Path) -> None:
-    """Input and output must differ and not lie in each other; a stem that comes twice is named."""
+def test_bad_folders(command: Command, photos: Path, tmp_path: Path) -> None:
+    """Input and output must not contain each other; two pictures of one stem are refused by name."""
     for output in (photos, photos / "out"):
         ended = command("cutout", photos, "--output", output)
         assert ended.code == 2, ended.err

@@ -1,4 +1,4 @@
-"""`inspector demo`: a table that counts right, heatmaps that show what is there, and a folder of its own."""
+"""`inspector demo`: its table counts right, its heatmaps show the defects, and it keeps to its folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_counts_what_was_flagged(tiny: Bundle, pictures: Path) -> None:
-    """Each line holds the pictures of a kind, how many were flagged, their share and the AUROC."""
+    """Each line counts the pictures of a kind and those that were flagged, and has the AUROC."""
     measured = measure(Detector(tiny), pictures / "test")
     lines = demo.kind_table(measured, auroc)
     rows = {" ".join(line.split()[:-4]): line.split()[-4:] for line in lines if line[-1] not in "-C"}
@@ -82,14 +82,14 @@ def test_heatmaps_show_picture_finding_and_truth(tiny: Bundle, pictures: Path, t
 
 
 def test_a_good_part_has_no_outline(tiny: Bundle, pictures: Path, tmp_path: Path) -> None:
-    """Where nothing is wrong, the third picture is the first."""
+    """The third picture of a good part is the first one without an outline."""
     overview.write_heatmaps(tmp_path, pictures, Detector(tiny))
     strip = decode(tmp_path / "good_001.png").pixels
     np.testing.assert_array_equal(strip[:, :SIDE], strip[:, -SIDE:])
 
 
 def test_a_folder_of_somebody_else_is_refused_before_the_work(command: Command, tmp_path: Path) -> None:
-    """A folder that is not a demo's gets one line, exit code 2, and stays as it is."""
+    """A folder with other files is refused with exit code 2, and stays as it is."""
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     ended = command("demo", "--output", tmp_path)
     assert (ended.code, ended.out) == (2, "")
@@ -112,7 +112,7 @@ def test_a_bad_option_is_named_before_the_work(
 
 
 def test_a_whole_demo_over_an_earlier_one(command: Command, store: Store, tmp_path: Path) -> None:
-    """It ends with 0, names files that exist, leaves the user's store alone, and replaces what it finds."""
+    """The demo names files that exist, leaves the user's store alone, and replaces old pictures."""
     output = tmp_path / "demo"
     write_dataset(output / "pictures", train=8, good=1, per_kind=1, size=SIDE, seed=7)
     Store(output / "store").publish(demo.NAME, tiny_fill())

@@ -1,4 +1,4 @@
-"""The edge of the command line: every error becomes one line, one hint and one exit code."""
+"""The edge of the command line turns every error into one line, one hint and one exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
 
 
 def edge_of(exc: BaseException, debug: bool = False) -> int:
-    """Let the edge meet an exception."""
+    """Return the exit code that the edge gives to an exception."""
 
     def run() -> int:
         raise exc
@@ -36,13 +36,13 @@ def edge_of(exc: BaseException, debug: bool = False) -> int:
 
 @pytest.mark.parametrize("kind", error_classes(InspectorError)[1:], ids=lambda kind: kind.__name__)
 def test_every_error_has_the_exit_code_of_its_branch(kind: type[InspectorError]) -> None:
-    """Each class of the tree lies in a branch of the table; nothing is left for `unexpected`."""
+    """Each class of the error tree belongs to a branch of the table; none ends as `unexpected`."""
     branch = next(base for base in kind.__mro__ if base.__base__ is InspectorError)
     assert exits.exit_code(kind("x")) == exits.BRANCHES[branch]
 
 
 def test_branches_have_codes_of_their_own() -> None:
-    """Two branches never share a code, and none has one that means a verdict."""
+    """Each branch has a code of its own, and no branch has the code of a verdict."""
     codes = list(exits.BRANCHES.values())
     assert len(set(codes)) == len(codes)
     assert exits.PASSED not in codes
@@ -53,7 +53,7 @@ def test_branches_have_codes_of_their_own() -> None:
 
 
 def test_the_drawn_tree_is_the_tree() -> None:
-    """Every class is drawn in the docstring of the module that defines it."""
+    """The docstring of `inspector.errors` draws every class."""
     drawn = errors.__doc__ or ""
     assert not [kind.__name__ for kind in error_classes(InspectorError) if f" {kind.__name__}" not in drawn]
 
@@ -62,7 +62,7 @@ def test_the_drawn_tree_is_the_tree() -> None:
 
 
 def test_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    """An error of ours is `error:` and `hint:` on stderr, and nothing on stdout."""
+    """An `InspectorError` becomes `error:` and `hint:` on stderr; stdout stays empty."""
     assert edge_of(UsageError("--x is 3; allowed is 1 or 2", hint="choose 1")) == 2
     said = capsys.readouterr()
     assert said.err == "error: --x is 3; allowed is 1 or 2\nhint: choose 1\n"
@@ -77,7 +77,7 @@ def test_a_message_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None
     assert hint == "hint: d e"
 
 
-def test_the_unexpected_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """A bug ends with 70 and asks for `--debug`; it shows no traceback by itself."""
     assert edge_of(ValueError("odd")) == exits.UNEXPECTED
     said = capsys.readouterr().err
@@ -99,7 +99,7 @@ def test_debug_shows_the_traceback_first(
 
 
 def test_the_operating_system_speaks_as_storage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """An `OSError` that nobody expected names its file and is a storage error."""
+    """An unexpected `OSError` becomes a storage error that names its file."""
     assert edge_of(PermissionError(13, "Permission denied", str(tmp_path / "a"))) == 6
     assert edge_of(OSError(28, "No space left on device")) == 6
     said = capsys.readouterr().err
@@ -107,10 +107,10 @@ def test_the_operating_system_speaks_as_storage(capsys: pytest.CaptureFixture[st
     assert "error: reading or writing failed: [Errno 28] No space left on device" in said
 
 
-def test_a_missing_extra_is_told_wherever_it_shows(
+def test_a_missing_extra_is_named_wherever_it_is_imported(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An import that fails deep inside a command says what to install; any other is a bug."""
+    """A failed import of a package of an extra says what to install; any other failed import is a bug."""
     import inspector
 
     def fail(name: str) -> None:
@@ -156,7 +156,7 @@ def test_stopped_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
 def test_usage_errors_name_the_value(
     command: Command, store: Store, arguments: list[str], message: str
 ) -> None:
-    """What is wrong on the command line is one line with the value, a hint, and exit code 2."""
+    """A wrong command line gets one line with the wrong value, one hint and exit code 2."""
     ended = command(*arguments)
     assert ended.code == exits.USAGE
     assert not ended.out
@@ -167,14 +167,14 @@ def test_usage_errors_name_the_value(
 
 
 def test_a_typo_gets_a_suggestion(command: Command) -> None:
-    """The hint names the command that was probably meant."""
+    """The hint suggests the command with the most similar name."""
     assert "'score'" in command("scoer").err
     assert "fit, score" in command("xyzzy").err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["models"], ["score", "--help"]])
 def test_help_is_data(command: Command, arguments: list[str]) -> None:
-    """Help, also that for no arguments at all, goes to stdout with an example and ends with 0."""
+    """Help goes to stdout with an example and exit code 0; a call without arguments shows it, too."""
     ended = command(*arguments)
     assert (ended.code, ended.err) == (0, "")
     assert "Usage: inspector" in ended.out
@@ -182,7 +182,7 @@ def test_help_is_data(command: Command, arguments: list[str]) -> None:
 
 
 def test_version(command: Command) -> None:
-    """`--version` says which one this is."""
+    """`--version` prints the installed version."""
     from inspector import __version__
 
     assert command("--version").out == f"inspector {__version__}\n"
@@ -202,7 +202,7 @@ def test_debug_is_taken_anywhere(command: Command, store: Store, place: int) -> 
 
 @pytest.fixture
 def many(store: Store, tmp_path: Path) -> Path:
-    """A model, and more pictures than a pipe holds rows."""
+    """Publish a model, and make more pictures than a pipe holds rows of."""
     store.publish("tiny", tiny_fill())
     first = write_picture(tmp_path / "many" / "0.png", good_picture())
     for i in range(1, 400):
@@ -212,7 +212,7 @@ def many(store: Store, tmp_path: Path) -> Path:
 
 @contextmanager
 def started(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """Start the program; gives it and its stdout."""
+    """Start the program, and give the process and its stdout."""
     program = [sys.executable, "-m", "inspector", *map(str, arguments)]
     pipe = subprocess.PIPE
     with subprocess.Popen(program, stdout=pipe, stderr=pipe, env=unmeasured()) as process:
@@ -222,7 +222,7 @@ def started(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], I
 
 @pytest.mark.parametrize("threads", ["1", "3"])
 def test_a_reader_that_leaves_is_no_error(many: Path, threads: str) -> None:
-    """`inspector score … | head -1` ends without a word, with the code of a broken pipe."""
+    """`inspector score … | head -1` ends silently, with the exit code of a broken pipe."""
     with started("score", many, "--threads", threads) as (program, rows):
         assert rows.readline().startswith(b"{")
         rows.close()
@@ -233,7 +233,7 @@ def test_a_reader_that_leaves_is_no_error(many: Path, threads: str) -> None:
 
 @pytest.mark.parametrize("threads", ["1", "3"])
 def test_ctrl_c_is_one_word(many: Path, threads: str) -> None:
-    """SIGINT in the middle of scoring ends with 130 and one word; the rows so far are whole."""
+    """SIGINT during scoring ends with 130 and one word; every printed row is complete."""
     with started("score", many, "--format", "jsonl", "--threads", threads) as (program, rows):
         first = rows.readline()
         program.send_signal(signal.SIGINT)
@@ -244,7 +244,7 @@ def test_ctrl_c_is_one_word(many: Path, threads: str) -> None:
 
 
 def test_stdout_on_a_full_disk(many: Path) -> None:
-    """Where the rows cannot be written, the exit code says so instead of a verdict."""
+    """If the rows cannot be written, the exit code is that of a storage error, not of a verdict."""
     program = [sys.executable, "-m", "inspector", "score", str(many / "0.png")]
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, check=False)
@@ -255,7 +255,7 @@ def test_stdout_on_a_full_disk(many: Path) -> None:
 
 
 def test_help_imports_one_module_for_each_verb() -> None:
-    """`inspector --help` loads the verbs and what they need to state their options, and nothing else."""
+    """`inspector --help` loads only the verbs and the modules that state their options."""
     script = "import sys; from inspector.commands.main import main; main(); print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", script, "--help"], capture_output=True, text=True, check=True

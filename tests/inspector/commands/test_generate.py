@@ -1,4 +1,4 @@
-"""`inspector generate`: pictures from the prior, and which of them are copies."""
+"""`inspector generate` draws pictures from the prior and finds copies of training pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parts() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def learned(tmp_path_factory: pytest.TempPathFactory, parts: NDArray[np.uint8]) -> Path:
-    """The same parts as files, and one that no model learned from; nobody may change them."""
+    """The same parts as files, and one part that no model learned from; tests must not change them."""
     folder = tmp_path_factory.mktemp("learned")
     for number, picture in enumerate(parts):
         write_picture(folder / f"{number:02}.png", picture)
@@ -43,7 +43,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory, parts: NDArray[np.uint8]) 
 
 @pytest.fixture(scope="session")
 def digests(learned: Path) -> list[int]:
-    """Of the pictures that were learned from."""
+    """Content digests of the pictures that the models learned from."""
     return [content_digest(learned / f"{number:02}.png") for number in range(LEARNED)]
 
 
@@ -51,7 +51,7 @@ def digests(learned: Path) -> list[int]:
 def published(
     tmp_path_factory: pytest.TempPathFactory, parts: NDArray[np.uint8], learned: Path, digests: list[int]
 ) -> Store:
-    """A model with a code for each place, one that remembers its parts, and one that blurs them."""
+    """A model with a latent for each patch, a model that repeats its parts, and a model that blurs them."""
     store = Store(tmp_path_factory.mktemp("published"))
     store.publish(SPATIAL, tiny_fill())
     store.publish(VECTOR, vector_fill(parts, softness=1e-3, training_digests=digests, folder=learned))
@@ -92,7 +92,7 @@ def figures(ended: Ended) -> dict[str, Any]:
 def test_the_grid_shows_what_the_decoder_makes_of_the_codes(
     command: Command, models: Store, tmp_path: Path, name: str
 ) -> None:
-    """The codes beside the grid, run through the decoder once more, give its pictures, one by one."""
+    """Decoding the latents of `--codes` gives the pictures of the grid, one by one."""
     grid, codes = tmp_path / "grid.png", tmp_path / "codes.npy"
     assert (
         command(
@@ -112,7 +112,7 @@ def test_the_grid_shows_what_the_decoder_makes_of_the_codes(
 def test_the_same_seed_gives_the_same_bytes(
     command: Command, models: Store, tmp_path: Path, name: str
 ) -> None:
-    """Grid and codes are the same for the same seed, and others for another one."""
+    """Grid and latents depend on the seed alone."""
     made: dict[str, tuple[bytes, bytes]] = {}
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
         files = tmp_path / f"{run}.png", tmp_path / f"{run}.npy"
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_bytes(
 def test_any_count_in_any_number_of_columns(
     command: Command, models: Store, tmp_path: Path, count: int, columns: int
 ) -> None:
-    """A grid has as many pictures as were asked for, and begins like every grid of its seed."""
+    """A grid has the requested number of pictures, and all grids of one seed begin alike."""
     options = ("--count", count, "--columns", columns, "--output", tmp_path / "grid.png")
     assert command("generate", "--model", SPATIAL, *options).code == 0
     first = cells(tmp_path / "grid.png", count, min(columns, count))
@@ -137,8 +137,10 @@ def test_any_count_in_any_number_of_columns(
         assert (one == other).all()
 
 
-def test_codes_of_places_are_said_to_be_drawn_apart(command: Command, models: Store, tmp_path: Path) -> None:
-    """A model that draws each place by itself says what to expect; one with a single vector does not."""
+def test_patches_that_are_drawn_independently_get_a_remark(
+    command: Command, models: Store, tmp_path: Path
+) -> None:
+    """A remark says what to expect of a model that draws each patch independently of the others."""
     said = {
         name: command("generate", "--model", name, "--output", tmp_path / "a.png").err
         for name in (SPATIAL, VECTOR)
@@ -150,10 +152,8 @@ def test_codes_of_places_are_said_to_be_drawn_apart(command: Command, models: St
 # --- copies ---------------------------------------------------------------------------------
 
 
-def test_a_model_that_remembers_is_found_out(
-    command: Command, models: Store, learned: Path, tmp_path: Path
-) -> None:
-    """Samples that are training pictures have distance 0, name them, and make a copy rate of 1."""
+def test_copies_are_found(command: Command, models: Store, learned: Path, tmp_path: Path) -> None:
+    """A sample that equals a training picture has distance 0 and names it; the copy rate is 1."""
     grid, near = tmp_path / "grid.png", tmp_path / "near.png"
     ended = command(
         "generate",
@@ -189,7 +189,7 @@ def test_a_model_that_remembers_is_found_out(
 def test_a_model_that_blurs_copies_nothing(
     command: Command, models: Store, learned: Path, tmp_path: Path
 ) -> None:
-    """The mean of all parts is near to each of them, and a copy of none."""
+    """The mean of all parts resembles each of them, and is a copy of none."""
     ended = command(
         "generate",
         "--model",
@@ -207,10 +207,10 @@ def test_a_model_that_blurs_copies_nothing(
     assert all(row["relative"] > found["limits"]["relative"] for row in found["samples"])
 
 
-def test_what_was_not_learned_is_not_compared(
+def test_held_out_pictures_are_not_compared(
     command: Command, models: Store, learned: Path, tmp_path: Path
 ) -> None:
-    """A picture of the folder that the model held out is never the nearest; a missing one is counted."""
+    """A held-out picture is never the nearest; the table counts training pictures that are missing."""
     folder = shutil.copytree(learned, tmp_path / "learned")
     (folder / "03.png").unlink()
     options = ("--images", folder, "--output", tmp_path / "a.png")
@@ -221,7 +221,7 @@ def test_what_was_not_learned_is_not_compared(
 
 
 def test_a_folder_that_the_model_does_not_know(command: Command, models: Store, tmp_path: Path) -> None:
-    """All of its pictures are compared, and the outcome says that none is known."""
+    """All pictures of the folder are compared, and a remark says that the model knows none of them."""
     for seed in range(5):
         write_picture(tmp_path / "others" / f"{seed}.png", good_picture(seed))
     options = ("--images", tmp_path / "others", "--output", tmp_path / "a.png")
@@ -234,7 +234,7 @@ def test_a_folder_that_the_model_does_not_know(command: Command, models: Store, 
 def test_without_training_pictures(
     command: Command, parts: NDArray[np.uint8], digests: list[int], tmp_path: Path
 ) -> None:
-    """The grid is written all the same, and the outcome says why there is no copy rate."""
+    """The grid is written without a comparison, and a remark says why."""
     fill = vector_fill(parts, softness=1e-3, training_digests=digests, folder=tmp_path / "gone")
     options = ("--model", write_bundle(tmp_path / "model", fill).path, "--output", tmp_path / "a.png")
     found = figures(command("generate", *options, "--format", "json"))
@@ -248,7 +248,7 @@ def test_without_training_pictures(
 def test_training_pictures_that_are_all_the_same(
     command: Command, models: Store, tmp_path: Path, count: int
 ) -> None:
-    """One picture, or two that show the same, give distances, no copy rate, and the reason."""
+    """If all training pictures are the same there are distances, but no copy rate, and a remark says why."""
     for number in range(count):  # different files of the same pixels
         target = write_picture(tmp_path / "same" / f"{number}.png", good_picture(1))
         Image.open(target).save(target, compress_level=number)

@@ -72,12 +72,12 @@ def change(folder: Path) -> None:
 
 
 def swap(folder: Path) -> None:
-    """Put an honest graph there that is no decoder."""
+    """Replace the decoder by a valid graph that is no decoder."""
     reseal(folder, (folder / "encoder.onnx").read_bytes())
 
 
 def break_graph(folder: Path) -> None:
-    """Put bytes there that are no graph, with the right digest."""
+    """Replace the decoder by bytes that are no graph, with the right digest."""
     reseal(folder, b"not a graph")
 
 
@@ -119,14 +119,14 @@ def test_a_decoder_that_cannot_be_trusted(
 
 
 def test_a_disk_that_cannot_be_written(command: Command, mount: Mount) -> None:
-    """A read-only disk is found out beforehand, and said in one line."""
+    """A read-only disk is refused in one line before the work."""
     place = mount("rw")
     mount("ro")
     refused(command("generate", "--model", "tiny", "--output", place / "a.png"), 6, "read-only")
 
 
 def test_a_full_disk_leaves_what_was_there(command: Command, mount: Mount) -> None:
-    """Where one of two files has no space, neither is written, and older ones stay."""
+    """If one of two files has no space, neither is written, and older files stay."""
     place = mount("size=64k")
     (place / "codes.npy").write_bytes(b"older")
     options = ("--count", 60, "--codes", place / "codes.npy", "--output", place / "a.png")

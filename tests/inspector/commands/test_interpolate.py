@@ -1,4 +1,4 @@
-"""`inspector interpolate`: from one picture to another through a model, beside a cross-fade."""
+"""`inspector interpolate` shows the way from one picture to another, beside a cross-fade."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parts() -> Pixels:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory, parts: Pixels) -> Store:
-    """A model with a code for each place, one that jumps from part to part, and one that blurs between."""
+    """A model with a latent for each patch, a model that jumps between parts, and a model that blurs them."""
     store = Store(tmp_path_factory.mktemp("published"))
     store.publish(SPATIAL, tiny_fill())
     store.publish(VECTOR, vector_fill(parts, softness=1e-3))
@@ -100,7 +100,7 @@ def test_both_ends_are_in_both_rows(
     name: str,
     steps: int,
 ) -> None:
-    """Above what the model makes of A and of B, below A and B themselves, and between them their mixture."""
+    """The upper row ends with the model's A and B; the lower row mixes the pictures A and B."""
     assert (
         command(
             "interpolate", "--model", name, *ends, "--steps", steps, "--output", tmp_path / "way.png"
@@ -120,7 +120,7 @@ def test_both_ends_are_in_both_rows(
 def test_the_same_call_gives_the_same_bytes(
     command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Nothing in it is drawn by chance."""
+    """Two runs write the same bytes in every format."""
     for name in ("one", "two"):
         for suffix in ("png", "gif", "webp", "apng"):
             options = ("--output", tmp_path / f"{name}.{suffix}")
@@ -141,7 +141,7 @@ def test_animations(
     kind: str,
     tolerance: int,
 ) -> None:
-    """One frame for each step, the model's picture on the left, repeated for ever; GIF has fewer colours."""
+    """An animation has one frame for each step, the model's picture on the left, and repeats for ever."""
     target = tmp_path / f"way.{suffix}"
     command("interpolate", "--model", BLURRED, *ends, "--steps", 6, "--output", tmp_path / "way.png")
     command("interpolate", "--model", BLURRED, *ends, "--steps", 6, "--output", target)
@@ -162,7 +162,7 @@ def test_animations(
 def test_the_arc_and_the_line_differ_between_the_ends_alone(
     command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """`--course line` is another way with the same ends; the cross-fade stays what it is."""
+    """`--course line` changes the steps between the ends alone; the cross-fade stays the same."""
     for course in ("arc", "line"):
         options = ("--course", course, "--steps", 4, "--output", tmp_path / f"{course}.png")
         assert (
@@ -175,7 +175,7 @@ def test_the_arc_and_the_line_differ_between_the_ends_alone(
 
 
 def test_pictures_of_any_kind(command: Command, models: Store, parts: Pixels, tmp_path: Path) -> None:
-    """Another size is brought to the model's, grey becomes RGB, and what is transparent becomes white."""
+    """Pictures are resized, grey becomes RGB, and transparent pixels become white."""
     rgba = np.dstack([parts[0], np.full((SIDE, SIDE), 255, np.uint8)])
     rgba[: SIDE // 2, :, 3] = 0
     Image.fromarray(rgba).save(tmp_path / "alpha.png")
@@ -195,7 +195,7 @@ def test_pictures_of_any_kind(command: Command, models: Store, parts: Pixels, tm
 
 
 def test_transparency_is_laid_over_the_model_s_ground(tiny: Bundle) -> None:
-    """A model that was fitted on a ground of its own sees that ground, as in scoring."""
+    """Transparent pixels get the background of the model, as in scoring."""
     ground = (16, 32, 48)
     image = tiny.manifest.image.model_copy(update={"background": ground})
     bundle = replace(tiny, manifest=tiny.manifest.model_copy(update={"image": image}))
@@ -213,7 +213,7 @@ def test_transparency_is_laid_over_the_model_s_ground(tiny: Bundle) -> None:
 def test_a_model_that_makes_parts_stays_sharper(
     command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Each step's sharpness is that of the written pictures; what lies between keeps all of it."""
+    """The result has the sharpness of the written pictures; this model keeps all of it between the ends."""
     options = ("--steps", 4, "--output", tmp_path / "way.png")
     found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
     through, fade = rows_of(tmp_path / "way.png", 4)
@@ -235,7 +235,7 @@ def test_a_model_that_makes_parts_stays_sharper(
 
 
 def test_a_model_that_blurs_loses(command: Command, parts: Pixels, tmp_path: Path) -> None:
-    """Where the model mixes other parts in, the cross-fade stays sharper, and the outcome says so."""
+    """If the model mixes in other parts, the cross-fade stays sharper, and a remark says so."""
     darker = parts[0] // 2  # nothing moves from A to B, so that a cross-fade of them stays sharp
     known = np.stack([parts[0], darker, *parts[1:]])
     model = write_bundle(tmp_path / "model", vector_fill(known, softness=0.8)).path
@@ -249,7 +249,7 @@ def test_a_model_that_blurs_loses(command: Command, parts: Pixels, tmp_path: Pat
 
 
 def test_pictures_that_the_model_does_not_know(command: Command, models: Store, tmp_path: Path) -> None:
-    """Where the model's ends are further from A and B than those from each other, nothing is compared."""
+    """There is no comparison if the model's ends differ from A and B more than A differs from B."""
     ends = [write_picture(tmp_path / f"{seed}.png", good_picture(seed)) for seed in (1, 2)]
     options = ("--output", tmp_path / "way.png")
     found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
@@ -264,7 +264,7 @@ def test_pictures_that_the_model_does_not_know(command: Command, models: Store, 
 def test_two_steps_have_nothing_between_them(
     command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """With the ends alone there is no comparison, and the outcome says what to ask for."""
+    """With two steps there is no comparison, and a remark names the option to change."""
     options = ("--steps", 2, "--output", tmp_path / "way.gif")
     found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
     assert [found[name] for name in ("model_kept", "kept_ratio", "stays_sharper")] == [None] * 3
@@ -272,7 +272,7 @@ def test_two_steps_have_nothing_between_them(
 
 
 def test_flat_pictures(command: Command, models: Store, tmp_path: Path) -> None:
-    """Two pictures of one colour each have no sharpness to keep; nothing is divided by 0."""
+    """Two pictures of one colour each have sharpness 0, and there is no comparison."""
     ends = [
         write_picture(tmp_path / f"{grey}.png", np.full((SIDE, SIDE, 3), grey, np.uint8))
         for grey in (20, 200)
@@ -385,7 +385,7 @@ def test_a_decoder_that_was_changed(
 def test_disks_that_cannot_be_written(
     command: Command, models: Store, ends: tuple[Path, Path], mount: Mount
 ) -> None:
-    """A full disk keeps what it held, a read-only one is found out beforehand."""
+    """A full disk keeps its files; a read-only disk is refused before the work."""
     place = mount("size=16k")
     refused(
         command("interpolate", "--model", VECTOR, *ends, "--output", place / "way.png"), 6, "no space left"

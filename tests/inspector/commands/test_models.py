@@ -1,4 +1,4 @@
-"""`inspector models`: what people and scripts see of the store."""
+"""`inspector models`: the store as people and scripts see it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.journey.program import undocumented
 
 @pytest.fixture
 def models(store: Store) -> Store:
-    """Two versions of one model, and one of another, which is current."""
+    """Publish two versions of one model, and then another model, which is current."""
     store.publish("tiles", tiny_fill(threshold=10.0))
     store.publish("tiles", tiny_fill(threshold=20.0))
     store.publish("gears", tiny_fill(threshold=30.0))
@@ -34,7 +34,7 @@ def test_list_marks_promoted_and_current(command: Command, models: Store) -> Non
 
 
 def test_list_as_json(command: Command, models: Store) -> None:
-    """Programs get the same with names for everything."""
+    """The JSON has the same facts under names."""
     rows = json.loads(command("models", "list", "--format", "json").out)
     assert [(row["name"], row["version"], row["promoted"], row["current"]) for row in rows] == [
         ("gears", 1, True, True),
@@ -46,7 +46,7 @@ def test_list_as_json(command: Command, models: Store) -> None:
 
 
 def test_a_damaged_version_is_listed_as_such(command: Command, models: Store) -> None:
-    """One damaged model hides no other from the list."""
+    """The list shows damaged versions beside the others."""
     (models.path("tiles", 2) / "manifest.json").write_text("{}")
     ended = command("models", "list", "--format", "table")
     assert ended.code == 0
@@ -66,7 +66,7 @@ def test_an_empty_store_says_how_to_fill_it(command: Command, store: Store) -> N
 
 
 def test_show(command: Command, models: Store) -> None:
-    """The current model, or the one named, with its promise and the path of its report."""
+    """`show` has the promise and the report of the current model, or of the model that is named."""
     facts = json.loads(command("models", "show", "--format", "json").out)
     assert not undocumented("models show", facts)
     assert (facts["name"], facts["version"], facts["threshold"]) == ("gears", 1, 30.0)
@@ -79,7 +79,7 @@ def test_show(command: Command, models: Store) -> None:
 
 
 def test_promote_and_rollback(command: Command, models: Store) -> None:
-    """Promoting makes current; rolling back promotes the version before."""
+    """`promote` makes a model current; `rollback` promotes the version before."""
     assert command("models", "promote", "tiles@2").err == "promoted tiles@2\n"
     assert models.current() == "tiles"
     assert command("models", "rollback", "tiles").err == "promoted tiles@1\n"
@@ -92,7 +92,7 @@ def test_promote_and_rollback(command: Command, models: Store) -> None:
 
 
 def test_remove(command: Command, models: Store) -> None:
-    """The promoted version needs `--force`; a name goes with all its versions."""
+    """`remove` needs `--force` for the promoted version; a name alone removes all versions."""
     assert command("models", "remove", "tiles@2").code == 6
     assert command("models", "remove", "tiles@2", "--force").err == "removed tiles@2\n"
     assert command("models", "remove", "tiles").err == "removed tiles@1\n"
@@ -101,7 +101,7 @@ def test_remove(command: Command, models: Store) -> None:
 
 
 def test_verify(command: Command, models: Store) -> None:
-    """An honest model is verified; a changed byte ends with 5 and names the file."""
+    """An unchanged model is verified; a changed byte ends with 5 and names the file."""
     shown = command("models", "verify", "tiles", "--format", "table").out
     assert shown == "tiles@2: 10 files unchanged, golden images reproduced\n"
     ended = command("models", "verify")
@@ -118,7 +118,7 @@ def test_verify(command: Command, models: Store) -> None:
 def test_export_and_import(
     command: Command, models: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model goes from one store to another as one file whose path is printed."""
+    """`export` prints the path of one file, and `import` adds that file to another store."""
     monkeypatch.chdir(tmp_path)
     assert command("models", "export", "tiles@1").out == "tiles-v1.inspector\n"
     assert command("models", "export", "tiles", "--output", "usb/t.inspector").out == "usb/t.inspector\n"

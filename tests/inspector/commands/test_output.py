@@ -37,7 +37,7 @@ VERBS: dict[str, Callable[[Plant, Path], Words]] = {
 
 
 def leaves(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every verb with its full name."""
+    """Yield every verb with its full name."""
     for short in group.list_commands(None):
         command = group.get_command(None, short)
         if hasattr(command, "list_commands"):
@@ -47,13 +47,13 @@ def leaves(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def formats(command: Any) -> list[str]:
-    """Values that `--format` of a verb takes; none if the verb has no such option."""
+    """Return the values of a verb's `--format`; none if the verb has no such option."""
     option = option_of(command)
     return [] if option is None else option.get_help_record(typer.Context(command))[0][10:-1].split("|")
 
 
 def option_of(command: Any) -> Any:
-    """The option `--format` of a verb; None if it has none."""
+    """Return the option `--format` of a verb; None if there is none."""
     return next((option for option in command.params if "--format" in option.opts), None)
 
 
@@ -84,7 +84,7 @@ def test_a_pipe_gets_json_that_names_the_model(
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_table_names_the_model(command: Command, plant: Plant, tmp_path: Path, verb: str) -> None:
-    """A person sees name and version; `score` has them in its foot, beside the rows on stdout."""
+    """The table shows name and version; `score` shows them in its foot on stderr."""
     ended = command(*verb.split(), *VERBS[verb](plant, tmp_path), "--format", "table")
     assert ended.code == 0, ended.err
     version = 2 if verb == "calibrate" else 1
@@ -101,7 +101,7 @@ def test_every_field_is_documented(command: Command, plant: Plant, tmp_path: Pat
 
 
 def on_terminal(*arguments: str | Path) -> str:
-    """Run the program at a terminal of 120 columns, and return what it shows."""
+    """Run the program at a terminal, and return what it shows."""
     mine, theirs = pty.openpty()
     program = [sys.executable, "-m", "inspector", *map(str, arguments)]
     with subprocess.Popen(
@@ -157,7 +157,7 @@ def test_remarks_end_the_table_and_stand_beside_json(capsys: pytest.CaptureFixtu
 
 
 def test_an_empty_table_prints_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where there is nothing to show, stdout stays empty."""
+    """An empty table prints no line."""
     print_result([], "", "table")
     assert capsys.readouterr() == ("", "")
     assert pairs({"a": None, "long": 1}) == "a     -\nlong  1"

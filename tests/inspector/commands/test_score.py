@@ -32,7 +32,7 @@ def model(store: Store) -> Store:
 
 @pytest.fixture
 def parts(model: Store, tmp_path: Path) -> Path:
-    """Two good parts, and one with a defect further below; a note that is no picture."""
+    """Make two good parts, a defective part in a folder below, and a note that is no picture."""
     folder = tmp_path / "parts"
     write_picture(folder / "a.png", good_picture(101))
     write_picture(folder / "b.png", good_picture(102, 90, 120))
@@ -77,7 +77,7 @@ def test_review_counts_as_a_pass(command: Command, store: Store, parts: Path) ->
 
 
 def test_files_folders_and_globs(command: Command, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders are searched below, globs are ours to spread, and the order is that of the command line."""
+    """Folders are searched recursively, globs are expanded, and the order of the arguments is kept."""
     everything = [str(parts / name) for name in ("a.png", "b.png", "deep/a.png")]
     assert names(command("score", parts).out) == everything
     assert names(command("score", parts / "b.png", parts / "a.png").out) == [everything[1], everything[0]]
@@ -88,13 +88,13 @@ def test_files_folders_and_globs(command: Command, parts: Path, monkeypatch: pyt
 
 
 def test_a_file_may_be_named_like_a_glob(command: Command, parts: Path) -> None:
-    """A file whose name has brackets is that file."""
+    """A file whose name has brackets is not read as a glob."""
     odd = write_picture(parts / "part[1].png", good_picture())
     assert names(command("score", odd).out) == [str(odd)]
 
 
 def test_stdin_is_one_picture(command: Command, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`-` scores the bytes that come in, and so does an empty stdin, which is invalid."""
+    """`-` scores the bytes on stdin; an empty stdin is `invalid`."""
     for content, code, verdict in (
         ((parts / "a.png").read_bytes(), 0, "pass"),
         ((parts / "deep" / "a.png").read_bytes(), 1, "fail"),
@@ -127,10 +127,10 @@ def test_too_much_on_stdin_is_invalid(command: Command, parts: Path, monkeypatch
         (["a\nb.png"], r"a\nb.png does not exist"),
     ],
 )
-def test_what_is_not_there_is_a_usage_error(
+def test_a_missing_path_is_a_usage_error(
     command: Command, parts: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str], message: str
 ) -> None:
-    """A path that names nothing ends with 2 before anything is scored, also beside good ones."""
+    """A path that names no picture ends with 2 before any picture is scored."""
     monkeypatch.chdir(parts)
     (parts / "empty").mkdir()
     ended = command("score", "a.png", *paths)
@@ -140,7 +140,7 @@ def test_what_is_not_there_is_a_usage_error(
 
 
 def test_a_link_to_nowhere_is_a_row(command: Command, parts: Path) -> None:
-    """A file that is there but cannot be opened spoils no other: it is `invalid`, with a reason."""
+    """A file that cannot be opened is `invalid`, with a reason; the others are scored."""
     (parts / "c.png").symlink_to("nowhere")
     rows = [json.loads(line) for line in command("score", parts).out.splitlines()]
     assert [row["verdict"] for row in rows] == ["pass", "pass", "invalid", "fail"]
@@ -169,7 +169,7 @@ def test_models_by_name_version_and_path(command: Command, store: Store, parts: 
 def test_a_model_that_is_not_there(
     command: Command, parts: Path, monkeypatch: pytest.MonkeyPatch, reference: str, code: int
 ) -> None:
-    """A wrong name is the store's error, and a folder that is no bundle is the bundle's."""
+    """An unknown name is an error of the store; a folder that is no bundle is an error of the bundle."""
     monkeypatch.chdir(parts.parent)
     ended = command("score", parts, "--model", reference)
     assert (ended.code, ended.out) == (code, "")
@@ -197,8 +197,8 @@ def test_pictures_scored_at_once_are_scored_alike(command: Command, parts: Path,
     assert len(seen[0][1]) == 43
 
 
-def test_nobody_waits_for_stdin(parts: Path) -> None:
-    """What is named before `-` is printed while stdin is still open, however many threads there are."""
+def test_earlier_pictures_do_not_wait_for_stdin(parts: Path) -> None:
+    """Pictures named before `-` are printed while stdin is still open, whatever the number of threads."""
     words = ["score", str(parts / "a.png"), "-", "--threads", "2"]
     with subprocess.Popen(
         [sys.executable, "-m", "inspector", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -232,7 +232,7 @@ def test_json_is_always_an_array(command: Command, parts: Path, count: int) -> N
 
 
 def test_csv_has_a_row_for_each_picture(command: Command, parts: Path) -> None:
-    """The header names the component scores; what an invalid picture has not is empty."""
+    """The header names the component scores; the cells of an invalid picture are empty."""
     (parts / 'bad,\n"name".png').write_text("no picture")
     rows = list(csv.DictReader(io.StringIO(command("score", parts, "--format", "csv").out)))
     assert [row["verdict"] for row in rows] == ["pass", "pass", "invalid", "fail"]
@@ -258,7 +258,7 @@ def test_the_table_is_for_people(command: Command, parts: Path) -> None:
 
 
 def test_the_summary_counts() -> None:
-    """One image is singular, and verdicts that nobody got are left out."""
+    """One image is singular, and verdicts without an image are left out."""
     assert summary(Counter({"pass": 1}), 12.0) == "1 image: 1 pass; 12.0 ms each"
     assert summary(Counter({"pass": 1, "invalid": 2}), 30.0) == "3 images: 1 pass, 2 invalid; 10.0 ms each"
 
@@ -282,7 +282,7 @@ def test_odd_names_stay_what_they_are(command: Command, parts: Path, form: str) 
 
 
 def read_all(terminal: int) -> str:
-    """All that is written to a terminal until its other side is closed."""
+    """Read a terminal until its other side is closed."""
     seen = b""
     with suppress(OSError):  # how Linux says that it was closed
         while part := os.read(terminal, 4096):
@@ -292,7 +292,7 @@ def read_all(terminal: int) -> str:
 
 
 def on_terminal(*arguments: str | Path, **environment: str) -> str:
-    """What a person sees who runs the program at a terminal."""
+    """Run the program at a terminal, and return what it shows."""
     mine, theirs = pty.openpty()
     program = [sys.executable, "-m", "inspector", *map(str, arguments)]
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | environment
@@ -315,7 +315,7 @@ def test_stdin_from_a_terminal_is_refused(parts: Path) -> None:
 
 
 def test_many_pictures_show_progress(parts: Path, tmp_path: Path) -> None:
-    """With stdout in a file, a terminal shows how far it is; the file holds the rows alone."""
+    """With stdout in a file, the terminal shows a bar, and the file has the rows alone."""
     for i in range(30):
         write_picture(tmp_path / "many" / f"{i}.png", good_picture(i))
     script = f"exec {sys.executable} -m inspector score {tmp_path / 'many'} > {tmp_path / 'rows'}"
@@ -348,7 +348,7 @@ def test_heatmaps_have_names_of_their_own(command: Command, parts: Path, tmp_pat
 
 
 def test_heatmap_names_fit_the_disk(command: Command, parts: Path, tmp_path: Path) -> None:
-    """A name that is as long as a disk allows, and one that differs only in capitals, are no trouble."""
+    """Heatmaps of very long names, and of names that differ only in capitals, get names of their own."""
     long = write_picture(parts / f"{'ü' * 120}.png", good_picture())
     capital = write_picture(parts / "A.png", good_picture())
     ended = command("score", long, parts / "a.png", capital, "--heatmaps", tmp_path / "maps")
@@ -368,7 +368,7 @@ def test_a_heatmap_that_cannot_be_written(command: Command, parts: Path) -> None
 def test_json_stays_json_when_the_disk_is_full(
     command: Command, parts: Path, tmp_path: Path, threads: str
 ) -> None:
-    """An error in the middle closes the array, so that what was found can be read."""
+    """An error in the middle closes the array, so that the rows before it can be read."""
     maps = tmp_path / "maps"
     maps.mkdir()
     (maps / "b_heatmap.png").mkdir()
