@@ -244,7 +244,7 @@ def _talk(folder: Path, *, status: bool) -> Iterator[Talk]:
     ) as line:
         task = line.add_task("", total=None)
         talk = Talk(folder, lambda text: line.update(task, description=text))
-        talk.looked()
+        talk.round_ended()
         yield talk
     typer.echo(tally(talk.verdicts), err=True)
 
@@ -263,7 +263,7 @@ class Talk:
         self.verdicts[row.verdict] += 1
         self._last = f"; last {Path(row.path or '').name} {row.verdict}"
         self._moments.append(time.monotonic())
-        self.looked()
+        self.round_ended()
 
     def problem(self, error: InspectorError) -> None:
         """Report a problem that the watch tries to get over."""
@@ -273,7 +273,7 @@ class Talk:
         """Report that the problem is over."""
         _say(f"{self._folder} is watched again, and all is well")
 
-    def looked(self) -> None:
+    def round_ended(self) -> None:
         """Update the status line."""
         from inspector.commands.output import tally
         from inspector.imaging.files import printable

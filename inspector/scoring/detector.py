@@ -71,7 +71,7 @@ class Detector:
     def verify(self) -> None:
         """Check that this machine reproduces the scores of the golden images.
 
-        A detector whose 8-bit graph does not reproduce them continues with the 32-bit graph, which must.
+        If the 8-bit graph does not reproduce them, the 32-bit graph takes over and is verified instead.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class Detector:
         )
 
     def _verified_session(self) -> DetectorSession:
-        """Open the 8-bit graph if the model ships one and it reproduces its golden image here, else fp32."""
+        """Open the 8-bit graph if the model has one that reproduces a golden image, else the 32-bit one."""
         int8 = self.manifest.int8
         if int8 is not None and int8.shipped:
             try:

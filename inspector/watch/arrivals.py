@@ -114,24 +114,24 @@ class Arrivals:
     ----------
     problems : list of DatasetError
         Files and folders that the last scan could not read.
-    look_seconds : float
+    scan_seconds : float
         Duration of the last scan.
     """
 
     def __init__(self, folder: Path, settle_seconds: float) -> None:
         self.folder = Path(os.path.abspath(folder))  # noqa: PTH100 - the name of a link stays
         self.problems: list[DatasetError] = []
-        self.look_seconds = 0.0
+        self.scan_seconds = 0.0
         self._settle_seconds = settle_seconds
         self._left_out: set[str] = set()
         self._seen: dict[str, _Seen] = {}
-        self._looked = 0.0
+        self._scanned_at = 0.0
 
     def leave_out(self, paths: Iterable[Path]) -> None:
         """Leave these folders and files out of every scan, such as those that receive results."""
         self._left_out |= {inside for path in paths if (inside := self._below(path)) is not None}
 
-    def look(self) -> list[Arrival]:
+    def scan(self) -> list[Arrival]:
         """Scan the folder; return pictures that have settled and are not taken yet, oldest first.
 
         Raises
@@ -139,14 +139,14 @@ class Arrivals:
         DatasetError
             The folder itself cannot be read.  Problems below it go to `problems` instead.
         """
-        self._looked = now = time.monotonic()
+        self._scanned_at = now = time.monotonic()
         self.problems = []
         seen = {}
         for path, modified in self._walk().items():
             before = self._seen.get(path)
             seen[path] = before if before and before.modified == modified else _Seen(modified, now)
         self._seen = seen
-        self.look_seconds = time.monotonic() - now
+        self.scan_seconds = time.monotonic() - now
         settled = [
             Arrival(path, one.modified)
             for path, one in seen.items()
@@ -158,7 +158,7 @@ class Arrivals:
     def unsettled(self) -> int:
         """Number of pictures that the last scan saw and that had not settled."""
         waiting = [one for one in self._seen.values() if not one.taken]
-        return sum(self._looked - one.since < self._settle_seconds for one in waiting)
+        return sum(self._scanned_at - one.since < self._settle_seconds for one in waiting)
 
     def take(self, arrival: Arrival) -> None:
         """Do not return this picture again until it changes."""

@@ -21,7 +21,7 @@ from inspector.watch.sorter import Sorter
 
 Stop = Callable[[], bool]
 
-_NAP_SECONDS = 0.05  # between two looks at `stop`
+_STOP_POLL_SECONDS = 0.05
 
 
 class Report(Protocol):
@@ -36,7 +36,7 @@ class Report(Protocol):
     def recovered(self) -> None:
         """Handle the end of all problems."""
 
-    def looked(self) -> None:
+    def round_ended(self) -> None:
         """Handle the end of a round: the folder was scanned and settled pictures were inspected."""
 
 
@@ -91,8 +91,8 @@ class Watch:
             except InspectorError as error:
                 self._problems.append(self._cause(error))
             self._tell()
-            self._report.looked()
-            self._pause(max(interval_seconds, self._arrivals.look_seconds), stop)
+            self._report.round_ended()
+            self._pause(max(interval_seconds, self._arrivals.scan_seconds), stop)
 
     def once(self, settle_seconds: float, stop: Stop) -> int:
         """Inspect the pictures that are there; return how many were still being written.
@@ -102,10 +102,10 @@ class Watch:
         InspectorError
             The first problem, after every other picture was inspected.
         """
-        self._arrivals.look()
+        self._arrivals.scan()
         self._pause(settle_seconds, stop)
         self._round(stop)
-        self._report.looked()
+        self._report.round_ended()
         if self._problems:
             raise self._problems[0]
         return self._arrivals.unsettled
@@ -113,7 +113,7 @@ class Watch:
     def _round(self, stop: Stop) -> None:
         self._problems = [] if self._undrawn is None else [self._undrawn]
         self._models()  # opens a promoted model before the next picture arrives
-        settled = self._look()
+        settled = self._scan()
         if not settled and not self._sorter.unfinished:
             return
         if self._results.refresh():
@@ -124,9 +124,9 @@ class Watch:
                 break
             self._process(arrival)
 
-    def _look(self) -> list[Arrival]:
+    def _scan(self) -> list[Arrival]:
         try:
-            settled = self._arrivals.look()
+            settled = self._arrivals.scan()
         except DatasetError:
             self._results.close()  # the results may lie on the same share
             raise
@@ -191,7 +191,7 @@ class Watch:
     def _cause(self, error: InspectorError) -> InspectorError:
         """Return the folder's own error if the folder cannot be read; it explains errors of files in it."""
         try:
-            self._look()
+            self._scan()
         except DatasetError as gone:
             return gone
         return error
@@ -208,9 +208,9 @@ class Watch:
     def _pause(self, seconds: float, stop: Stop) -> None:
         end = time.monotonic() + seconds
         while not stop() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _NAP_SECONDS))
+            time.sleep(min(left, _STOP_POLL_SECONDS))
 
 
 def _kind(error: InspectorError) -> str:
-    """Return what stays the same while a problem lasts; the message may name another picture each time."""
+    """Return a key that stays the same while a problem lasts; messages may name another picture each time."""
     return f"{type(error).__name__} {getattr(error.__cause__, 'errno', error.message)}"

@@ -37,18 +37,18 @@ def test_a_picture_settles_before_it_is_returned(tmp_path: Path, clock: Clock) -
     """Scans far enough apart must see the same size and time; each change starts the wait again."""
     arrivals = Arrivals(tmp_path, SETTLE)
     path = write(tmp_path / "a.png", b"1")
-    assert arrivals.look() == []
+    assert arrivals.scan() == []
     assert arrivals.unsettled == 1
     clock.seconds += SETTLE
     write(path, b"12")
-    assert arrivals.look() == []
+    assert arrivals.scan() == []
     os.utime(path, ns=(1, 1))
     clock.seconds += SETTLE
-    assert arrivals.look() == []
+    assert arrivals.scan() == []
     clock.seconds += SETTLE / 2
-    assert arrivals.look() == []
+    assert arrivals.scan() == []
     clock.seconds += SETTLE
-    (settled,) = arrivals.look()
+    (settled,) = arrivals.scan()
     assert settled == Arrival(str(path), Modification(1, 2))
     assert arrivals.unsettled == 0
 
@@ -57,17 +57,17 @@ def test_what_was_taken_is_not_returned_until_it_changes(tmp_path: Path) -> None
     """A taken picture is returned again only in another state, or after `forget`."""
     arrivals = Arrivals(tmp_path, 0)
     path = write(tmp_path / "a.png", b"1")
-    (first,) = arrivals.look()
+    (first,) = arrivals.scan()
     arrivals.take(first)
-    assert arrivals.look() == []
+    assert arrivals.scan() == []
     write(path, b"12")
-    (second,) = arrivals.look()
+    (second,) = arrivals.scan()
     assert second.modified.size_bytes == 2
     arrivals.take(first)  # a state that is gone
-    assert arrivals.look() == [second]
+    assert arrivals.scan() == [second]
     arrivals.take(second)
     arrivals.forget()
-    assert arrivals.look() == [second]
+    assert arrivals.scan() == [second]
 
 
 def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
     elsewhere.symlink_to(tmp_path)
     arrivals = Arrivals(elsewhere, 0)
     arrivals.leave_out([tmp_path / "sorted" / "pass", tmp_path / "results.png", tmp_path.parent])
-    found = [Path(arrival.path).relative_to(elsewhere).as_posix() for arrival in arrivals.look()]
+    found = [Path(arrival.path).relative_to(elsewhere).as_posix() for arrival in arrivals.scan()]
     assert found == ["deep/er/b.JPG", "a.tiff", "z.bmp"]
     assert arrivals.problems == []
 
@@ -91,7 +91,7 @@ def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
 def test_a_state_that_has_gone_is_not_read(tmp_path: Path) -> None:
     """Reading returns the bytes of the settled state, never those of a later state or of a pipe."""
     path = write(tmp_path / "a.png", b"123")
-    (arrival,) = Arrivals(tmp_path, 0).look()
+    (arrival,) = Arrivals(tmp_path, 0).scan()
     assert arrival.read(100) == b"123"
     refused = arrival.read(2)
     assert "at most 2 are read" in str(refused)
@@ -107,7 +107,7 @@ def test_a_picture_that_changes_while_it_is_read(tmp_path: Path) -> None:
     """If a writer changes the file while it is read, the bytes are not used."""
     path = write(tmp_path / "a.png", b"")
     os.truncate(path, 300_000_000)
-    (arrival,) = Arrivals(tmp_path, 0).look()
+    (arrival,) = Arrivals(tmp_path, 0).scan()
 
     def write_when_opened() -> None:
         until(lambda: any(os.path.realpath(place) == str(path) for place in Path("/proc/self/fd").iterdir()))
@@ -129,8 +129,8 @@ def test_a_folder_below_that_may_not_be_listed(tmp_path: Path) -> None:
     (tmp_path / "in" / "shut").chmod(0)
     arrivals = Arrivals(tmp_path / "in", 0)
     with unprivileged():
-        assert [Path(one.path).name for one in arrivals.look()] == ["a.png"]
+        assert [Path(one.path).name for one in arrivals.scan()] == ["a.png"]
     (problem,) = arrivals.problems
     assert "shut is out of reach: Permission denied" in problem.message
     with pytest.raises(DatasetError, match="nothing is out of reach: No such file"):
-        Arrivals(tmp_path / "nothing", 0).look()
+        Arrivals(tmp_path / "nothing", 0).scan()
