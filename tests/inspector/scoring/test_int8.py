@@ -114,12 +114,10 @@ def test_old_models_open(tiny: Bundle, tmp_path: Path) -> None:
 def test_verify_says_which(command: Command, store: Store) -> None:
     """`models verify` says whether the 8-bit graph is used, and why not; that is not an error."""
     store.publish("tiny", tiny_fill(int8=True))
-    ended = command("models", "verify", "tiny")
-    assert ended.err == "tiny@1: 12 files unchanged, golden images reproduced with int8\n"
+    verified = json.loads(command("models", "verify", "tiny").out)
+    assert (verified["files"], verified["precision"], verified["int8_problem"]) == (12, "int8", None)
     assert "1 convolutions and distances, 1.5 times as fast" in command("models", "show", "tiny").out
     forge(store.path("tiny", 1), INT8_GOLDEN, -1)
     ended = command("models", "verify", "tiny")
-    assert ended.code == 0
-    first, second = ended.err.splitlines()
-    assert first.endswith("golden images reproduced")
-    assert second.startswith("int8 is not used on this computer: tiny@1: golden/probe-2.png")
+    assert (ended.code, json.loads(ended.out)["precision"]) == (0, "fp32")
+    assert ended.err.startswith("int8 is not used on this computer: tiny@1: golden/probe-2.png")
