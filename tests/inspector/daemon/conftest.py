@@ -25,8 +25,23 @@ def start(store: Store) -> Iterator[Start]:
         yield lambda *arguments, **options: started.enter_context(Daemon(*arguments, **options))
 
 
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store of the shared daemon, with one model; nobody may change it."""
+    store = Store(tmp_path_factory.mktemp("shared") / "store")
+    store.publish("tiny", tiny_fill())
+    return store
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(shared_store: Store) -> Iterator[Daemon]:
+    """A daemon with a model, for tests that do not depend on earlier requests."""
+    with Daemon(INSPECTOR_STORE=str(shared_store.root)) as running:
+        yield running
+
+
 @pytest.fixture
 def daemon(store: Store, start: Start) -> Daemon:
-    """A daemon with a model."""
+    """A daemon with a model, started for one test."""
     store.publish("tiny", tiny_fill())
     return start()

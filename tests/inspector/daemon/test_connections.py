@@ -14,44 +14,44 @@ from tests.inspector.tiny_bundle import tiny_fill
 from tests.serving import Daemon, until
 
 
-def test_endless_trailers_are_cut_off(daemon: Daemon) -> None:
+def test_endless_trailers_are_cut_off(shared_daemon: Daemon) -> None:
     """Trailers have the same limit as headers: many short ones, or one that never ends."""
     for began, goes_on in ((b"", b"X-A: " + b"x" * 1000 + b"\r\n"), (b"X-A: ", b"x" * 1000)):
-        with daemon.socket() as endless:
+        with shared_daemon.socket() as endless:
             endless.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
             endless.sendall(began)
             with pytest.raises((BrokenPipeError, ConnectionResetError)):
                 endless.sendall(goes_on * 100_000)
 
 
-def test_slow_headers_are_cut_off(daemon: Daemon) -> None:
+def test_slow_headers_are_cut_off(shared_daemon: Daemon) -> None:
     """A connection that sends nothing, or half a header, is closed."""
-    with daemon.socket() as silent, daemon.socket() as half:
+    with shared_daemon.socket() as silent, shared_daemon.socket() as half:
         half.sendall(b"GET /livez HTTP/1.1\r\nHos")
         assert silent.recv(10) == b""
         assert half.recv(10) == b""
 
 
-def test_idle_connections_make_room(daemon: Daemon) -> None:
+def test_idle_connections_make_room(shared_daemon: Daemon) -> None:
     """Connections that are idle longest are closed and logged; scoring goes on and no file stays open."""
     with ExitStack() as opened:
-        kept = opened.enter_context(httpx.Client(base_url=daemon.url))
+        kept = opened.enter_context(httpx.Client(base_url=shared_daemon.url))
         assert kept.get("/livez").status_code == 200
         for number in range(10_000):
-            opened.enter_context(daemon.socket())
+            opened.enter_context(shared_daemon.socket())
             if number % 500 == 0:
                 assert kept.post("/v1/score", content=GOOD).status_code == 200
-                assert httpx.get(f"{daemon.url}/livez").status_code == 200
-        assert daemon.facts.num_fds() < 1300
-        assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
-    until(lambda: daemon.facts.num_fds() < 100)
-    until(lambda: any(line["event"] == "too many connections" for line in daemon.lines))
+                assert httpx.get(f"{shared_daemon.url}/livez").status_code == 200
+        assert shared_daemon.facts.num_fds() < 1300
+        assert httpx.post(f"{shared_daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
+    until(lambda: shared_daemon.facts.num_fds() < 100)
+    until(lambda: any(line["event"] == "too many connections" for line in shared_daemon.lines))
 
 
-def test_endless_headers_are_cut_off(daemon: Daemon) -> None:
+def test_endless_headers_are_cut_off(shared_daemon: Daemon) -> None:
     """Endless headers are cut off long before they fill the memory."""
     header = b"X-A: " + b"x" * 1000 + b"\r\n"
-    with daemon.socket() as endless:
+    with shared_daemon.socket() as endless:
         endless.sendall(b"GET /livez HTTP/1.1\r\n")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             endless.sendall(header * 100_000)

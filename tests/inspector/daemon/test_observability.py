@@ -88,24 +88,24 @@ def test_drift_is_tested(daemon: Daemon) -> None:
     assert any(line["event"] == "drift" for line in daemon.lines)
 
 
-def test_request_ids_and_security_headers(daemon: Daemon) -> None:
+def test_request_ids_and_security_headers(shared_daemon: Daemon) -> None:
     """A valid request id comes back and is logged, another is replaced; every answer has security headers."""
-    given = httpx.get(f"{daemon.url}/v1/models", headers={"X-Request-Id": "line-7.part-12"})
+    given = httpx.get(f"{shared_daemon.url}/v1/models", headers={"X-Request-Id": "line-7.part-12"})
     assert given.headers["x-request-id"] == "line-7.part-12"
-    strange = httpx.get(f"{daemon.url}/v1/models", headers={"X-Request-Id": "a b\tc"})
+    strange = httpx.get(f"{shared_daemon.url}/v1/models", headers={"X-Request-Id": "a b\tc"})
     assert len(strange.headers["x-request-id"]) == 32
-    for answer in (given, httpx.get(f"{daemon.url}/nothing")):
+    for answer in (given, httpx.get(f"{shared_daemon.url}/nothing")):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "server" not in answer.headers
-    until(lambda: any(line.get("request_id") == "line-7.part-12" for line in daemon.lines))
+    until(lambda: any(line.get("request_id") == "line-7.part-12" for line in shared_daemon.lines))
 
 
-def test_the_api_description(daemon: Daemon) -> None:
+def test_the_api_description(shared_daemon: Daemon) -> None:
     """OpenAPI lists the routes; the page shows them without scripts and without other servers."""
-    description = httpx.get(f"{daemon.url}/openapi.json").json()
+    description = httpx.get(f"{shared_daemon.url}/openapi.json").json()
     assert {"/v1/score", "/v1/score/batch", "/v1/models", "/livez", "/readyz"} <= description["paths"].keys()
-    page = httpx.get(f"{daemon.url}/docs").text
+    page = httpx.get(f"{shared_daemon.url}/docs").text
     assert "/v1/score/batch" in page
     assert "<script" not in page
     assert "src=" not in page

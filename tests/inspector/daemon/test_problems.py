@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +15,15 @@ from inspector.imaging.encode import encode_png
 from tests.inspector.daemon.conftest import GOOD, Start
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
+
+
+@pytest.fixture(scope="module")
+def limited(shared_store: Store) -> Iterator[Daemon]:
+    """A daemon with low limits on bytes and pixels."""
+    with Daemon(
+        INSPECTOR_STORE=str(shared_store.root), INSPECTOR_MAX_BYTES="200000", INSPECTOR_MAX_PIXELS="100000"
+    ) as running:
+        yield running
 
 
 @pytest.mark.parametrize(
@@ -36,20 +46,18 @@ from tests.serving import Daemon
         ({"content": GOOD, "params": {"model": "/etc"}}, 404, "model_not_found"),
     ],
 )
-def test_errors_are_problems(
-    store: Store, start: Start, request_: dict[str, Any], status: int, code: str
-) -> None:
+def test_errors_are_problems(limited: Daemon, request_: dict[str, Any], status: int, code: str) -> None:
     """Each error has its status, a code, a hint and a request id; it is counted, and scoring goes on."""
-    store.publish("tiny", tiny_fill())
-    daemon = start(INSPECTOR_MAX_BYTES="200000", INSPECTOR_MAX_PIXELS="100000")
-    answer = httpx.post(f"{daemon.url}/v1/score", **request_)
+    count = f'inspector_errors_total{{code="{code}"}}'
+    before = limited.metric(count)
+    answer = httpx.post(f"{limited.url}/v1/score", **request_)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
     assert answer.json()["hint"]
     assert "Traceback" not in answer.text
-    assert daemon.metric(f'inspector_errors_total{{code="{code}"}}') == 1
-    assert httpx.post(f"{daemon.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
+    assert limited.metric(count) == before + 1
+    assert httpx.post(f"{limited.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
 
 
 def test_unknown_routes(daemon: Daemon) -> None:
