@@ -2,7 +2,7 @@
 
 Distances are `√(mean (a − b)²)` over all pixels and channels, in levels of 0 to 255, at the model's size.
 
-A blurred picture is near to every picture, so a short distance alone does not prove memorisation.  A picture
+A blurred picture is near to every picture, so a short distance alone is no sign of memorisation.  A picture
 counts as memorised if it is nearer to a training picture than training pictures are to each other, in two
 ways: by its distance, and by its distance divided by its median distance to all training pictures.
 

@@ -1,4 +1,4 @@
-"""A tiny model, a store that holds it, and the command line in this very process."""
+"""Fixtures: a tiny model, a store, and the command line in the process of the tests."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tests.inspector.tiny_bundle import tiny_bundle
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A tiny model that nobody may change."""
+    """Return a tiny model that tests must not change."""
     return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
 
 
 @pytest.fixture
 def own(tiny: Bundle, tmp_path: Path) -> Path:
-    """A copy of the tiny model that a test may change."""
+    """Return a copy of the tiny model that a test may change."""
     return shutil.copytree(tiny.path, tmp_path / "own")
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store that is not there yet; the command line uses it, too."""
+    """Return a store that does not exist yet; the command line uses it, too."""
     monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("INSPECTOR_THREADS", "1")
     return Store(tmp_path / "store")
@@ -39,7 +39,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -63,8 +63,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def unmeasured() -> dict[str, str]:
-    """The environment of a program whose coverage is not measured.
+    """Return the environment of a program without coverage.
 
-    Ctrl-C while coverage holds its own lock would leave the program waiting for that lock for ever.
+    Ctrl-C while coverage holds its lock would leave the program waiting for that lock for ever.
     """
     return {key: value for key, value in os.environ.items() if not key.startswith("COV")}

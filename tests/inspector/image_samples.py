@@ -91,13 +91,13 @@ def exif(orientation: int) -> bytes:
 
 
 def over_white(rgba: npt.NDArray[Any], full: int = 255) -> npt.NDArray[np.float64]:
-    """Composite in floating point: the second implementation."""
+    """Lay RGBA over white in floating point, as a second implementation."""
     colour, alpha = rgba[..., :3].astype(np.float64), rgba[..., 3:] / full
     return np.asarray(colour * alpha + full * (1 - alpha), np.float64)
 
 
 def refused(source: Any, leaf: type[ImageError], **options: Any) -> ImageError:
-    """Demand that a source is refused with this leaf, in one printable line and with a hint."""
+    """Check that a source is refused with this error, in one printable line and with a hint."""
     with pytest.raises(ImageError) as caught:
         decode(source, **options)
     assert type(caught.value) is leaf, caught.value.message
@@ -132,7 +132,7 @@ CUT = {
 
 
 def bomb_png(width: int = 30_000, height: int = 30_000) -> bytes:
-    """Write a valid PNG of zeros by hand, without ever holding its pixels."""
+    """Write a valid PNG of zeros by hand, without holding its pixels in memory."""
     deflate, row = zlib.compressobj(9), bytes(1 + width // 8 + (width % 8 > 0))
     body = b"".join(deflate.compress(row) for _ in range(height)) + deflate.flush()
     start = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)

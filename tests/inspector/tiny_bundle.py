@@ -1,7 +1,7 @@
-"""A real model that is too small to be useful: it finds what is darker or brighter than grey.
+"""A real but tiny model: it scores how much darker or brighter than grey a picture is.
 
-Its graphs are proper ONNX with the inputs and outputs that every bundle has, so tests run the true
-scoring path in milliseconds and without torch.
+Its graphs are ONNX with the inputs and outputs of every bundle, so tests run the real scoring path in
+milliseconds and without torch.
 """
 
 from __future__ import annotations
@@ -35,14 +35,13 @@ from inspector.bundle.reference import (
 )
 from inspector.imaging.encode import encode_png
 from inspector.scoring.runtime import DetectorSession
+from inspector.types import Pixels
 
 COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
 SHARES = (0.0007, 0.005, 0.03, 0.15)
 SIDE = 64
 CELL = 8
 THRESHOLD = 20.0
-
-Pixels = NDArray[np.uint8]
 
 
 def good_picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> Pixels:
@@ -80,10 +79,10 @@ def tiny_fill(
     folder: Path | None = None,
     int8: bool = False,
 ) -> Fill:
-    """What `write_bundle` and `Store.publish` take; another threshold or spread makes another model.
+    """Return a fill for `write_bundle` and `Store.publish`; another threshold or spread gives another model.
 
-    `folder` is where the manifest says that the training pictures were; with `int8` there is a graph
-    that rounds to 8 bits beside the exact one.
+    `folder` is the folder of the training pictures in the manifest.  With `int8` the bundle also ships a
+    graph that rounds to 8 bits.
     """
     trained_in = folder
 
@@ -117,11 +116,11 @@ def tiny_fill(
 
 
 def vector_fill(pictures: Pixels, *, softness: float, **options: Any) -> Fill:
-    """A tiny model whose code is one vector, with a number for each of the pictures uint8 (d, H, W, 3).
+    """Return a fill for a tiny model with a vector latent, one number for each picture uint8 (d, H, W, 3).
 
-    A picture's code is 3 at its own number and 0 at the others; what is decoded is the mean of the
-    pictures, weighted by the softmax of the code divided by `softness`: a small one shows single
-    pictures as they are, a large one blurs all of them.  The options are those of `tiny_fill`.
+    The latent of a picture is 3 at its own number and 0 at the others.  The decoder returns the mean of the
+    pictures, weighted by the softmax of the latent divided by `softness`: a small one gives single pictures,
+    a large one blurs them.  The options are those of `tiny_fill`.
     """
 
     def fill(folder: Path) -> Manifest:
@@ -144,7 +143,7 @@ def tiny_calibration(
     review_threshold: float | None = None,
     spread: float = 1.0,
 ) -> Calibration:
-    """Standardise by what the good pictures show, and promise 5 %; scores are divided by `spread`."""
+    """Return a calibration from the statistics of good pictures; scores are divided by `spread`."""
     center, scale = statistics.mean(axis=0), (statistics.std(axis=0) + 1e-3) * spread
     scores = ((statistics - center) / scale).max(axis=1)
     return Calibration(
@@ -166,7 +165,7 @@ def tiny_calibration(
 
 
 def tiny_manifest(name: str = "tiny", folder: Path | None = None) -> Manifest:
-    """A manifest that lists no file yet."""
+    """Return a manifest without files."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
@@ -203,7 +202,7 @@ def tiny_manifest(name: str = "tiny", folder: Path | None = None) -> Manifest:
 
 
 def _detector(*, rounded: bool = False) -> onnx.ModelProto:
-    """Cells of 8 x 8: how far their mean is from grey, and twelve summaries of that map."""
+    """Return a graph whose map is the distance of each 8 x 8 cell from grey, with twelve statistics."""
     grey = [
         helper.make_node("QuantizeLinear", ["exact", "step", "zero"], ["levels"]),
         helper.make_node("DequantizeLinear", ["levels", "step", "zero"], ["grey"]),
@@ -259,7 +258,7 @@ def _decoder() -> onnx.ModelProto:
 
 
 def _vector_encoder(pictures: Pixels) -> onnx.ModelProto:
-    """Pixels to the vector that is 3 at the number of a picture, by the pseudo-inverse of all of them."""
+    """Return an encoder that maps each picture to 3 at its number, by the pseudo-inverse of all pictures."""
     weights = 3 * np.linalg.pinv(_as_rows(pictures).astype(np.float64))  # (H·W·3, d)
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
