@@ -15,6 +15,7 @@ from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (
     CALIBRATION,
     REFERENCE,
+    REPORT,
     Bundle,
     Fill,
     refuse_existing,
@@ -41,7 +42,6 @@ Progress = Callable[[int, int], None]
 FEWEST_PICTURES = 5
 SHOWN_PICTURES = 6
 SHOWN_RECONSTRUCTIONS = 8
-REPORT = "report.html"
 REWRITTEN = frozenset({CALIBRATION, REFERENCE, REPORT})
 LEARNED = "used in the fit"
 COPY = "exact copy"

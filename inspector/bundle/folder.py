@@ -27,18 +27,22 @@ from inspector.types import Record
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
+ENCODER = "encoder.onnx"
+DECODER = "decoder.onnx"
 GRAPH = "detector.onnx"
 INT8_GRAPH = "detector.int8.onnx"  # only if the manifest says that it ships
-INT8_GOLDEN = "golden/int8.json"
+GOLDEN = "golden/golden.json"
+INT8_GOLDEN = "golden/int8.json"  # only if the model ships an 8-bit graph
 REFERENCE = "reference.npz"
+REPORT = "report.html"
 REQUIRED = (
-    "encoder.onnx",
-    "decoder.onnx",
+    ENCODER,
+    DECODER,
     GRAPH,
     CALIBRATION,
     REFERENCE,
-    "golden/golden.json",
-    "report.html",
+    GOLDEN,
+    REPORT,
 )
 LARGEST_MANIFEST_BYTES = 4_000_000
 SUFFIXES = frozenset({".onnx", ".json", ".npz", ".png", ".html"})

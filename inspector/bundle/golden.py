@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from inspector.bundle.folder import Bundle
+from inspector.bundle.folder import GOLDEN, Bundle
 from inspector.bundle.records import Golden, GoldenProbe
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging.decode import decode
@@ -17,7 +17,6 @@ from inspector.imaging.encode import encode_png
 from inspector.types import RawScores
 
 FOLDER = "golden"
-RECORD = "golden/golden.json"
 TOLERANCE = 1e-3
 INT8_TOLERANCE = 1e-2  # a difference in the last digit may round to another of 256 levels
 
@@ -27,7 +26,7 @@ def write_golden(
     pictures: NDArray[np.uint8],
     raw: RawScores,
     tolerance: float = TOLERANCE,
-    record: str = RECORD,
+    record: str = GOLDEN,
 ) -> None:
     """Write golden images and their raw scores into a bundle that is being filled.
 
@@ -94,7 +93,7 @@ def verify_graph(
         _compare(bundle, probe, expected, got, golden.tolerance)
 
 
-def samples(bundle: Bundle) -> list[str]:
+def image_names(bundle: Bundle) -> list[str]:
     """List the golden images of a bundle, as its manifest names them."""
     return sorted(
         name for name in bundle.manifest.files if name.startswith(f"{FOLDER}/") and name.endswith(".png")

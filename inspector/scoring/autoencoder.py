@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bundle.folder import Bundle
+from inspector.bundle.folder import DECODER, ENCODER, Bundle
 from inspector.bundle.store import Store
 from inspector.errors import BundleError
 from inspector.scoring.preparation import Source, prepare
@@ -83,11 +83,11 @@ class AutoEncoder:
 
     @cached_property
     def _encoder(self) -> NetworkSession:
-        return NetworkSession(self.bundle.path / "encoder.onnx", self.settings.threads)
+        return NetworkSession(self.bundle.path / ENCODER, self.settings.threads)
 
     @cached_property
     def _decoder(self) -> NetworkSession:
-        return NetworkSession(self.bundle.path / "decoder.onnx", self.settings.threads)
+        return NetworkSession(self.bundle.path / DECODER, self.settings.threads)
 
 
 def open_autoencoder(reference: str | Path | None = None, *, threads: int | None = None) -> AutoEncoder:

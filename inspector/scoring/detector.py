@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundle import golden
-from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
+from inspector.bundle.folder import GOLDEN, GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
 from inspector.bundle.records import Calibration, Manifest
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging.decode import Picture
@@ -87,7 +87,7 @@ class Detector:
                 self.fall_back(error)
             else:
                 return
-        golden.verify_graph(self.bundle, self.raw, golden.RECORD)
+        golden.verify_graph(self.bundle, self.raw, GOLDEN)
 
     @property
     def manifest(self) -> Manifest:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from calibration.report import fit_page as report
 from calibration.thresholds import make_calibration
-from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH
+from inspector.bundle.folder import GRAPH, INT8_GOLDEN, INT8_GRAPH, REPORT
 from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
     SCHEMA_VERSION,
@@ -312,7 +312,7 @@ def _write_report(
         loss_meanings=LOSS_MEANINGS,
         notes=[f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped],
     )
-    report.write_report(target / "report.html", content)
+    report.write_report(target / REPORT, content)
 
 
 def original(

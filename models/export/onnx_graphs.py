@@ -22,6 +22,7 @@ from onnxscript.optimizer import fold_constants
 from torch import Tensor, nn
 
 from inspector.bundle.atomic import write_bytes
+from inspector.bundle.folder import DECODER, ENCODER
 from inspector.bundle.records import Calibration, Column, ParitySummary
 from inspector.errors import ParityError
 from inspector.scoring import decision
@@ -44,8 +45,8 @@ def write_graphs(graphs: Graphs, folder: Path, size: int) -> None:
     image = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     with torch.no_grad():
         latent = graphs.encoder(image)
-    _export(graphs.encoder, image, folder / "encoder.onnx", "image", ["latent"])
-    _export(graphs.decoder, latent, folder / "decoder.onnx", "latent", ["image"])
+    _export(graphs.encoder, image, folder / ENCODER, "image", ["latent"])
+    _export(graphs.decoder, latent, folder / DECODER, "latent", ["image"])
     outputs = ["statistics", "anomaly_map", "latent"]
     _export(graphs.detector, image, folder / "detector.onnx", "image", outputs)
 

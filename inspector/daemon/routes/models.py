@@ -40,7 +40,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         return ModelCard(
             manifest=detector.manifest,
             calibration=detector.calibration,
-            samples=len(golden.samples(detector.bundle)),
+            samples=len(golden.image_names(detector.bundle)),
             drift=service.drift.outcomes(detector.model.name),
         )
 
@@ -54,7 +54,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def sample(name: ModelName, number: Annotated[int, Path(ge=0, le=1000)]) -> Response:
         """Return a golden picture of the model as PNG: good ones, and a last one with synthetic defects."""
         detector = await service.open_model(name)
-        names = golden.samples(detector.bundle)
+        names = golden.image_names(detector.bundle)
         if number >= len(names):
             raise Problem(404, "sample_not_found", f"{name} has {len(names)} samples", "numbers start at 0")
         return Response((detector.bundle.path / names[number]).read_bytes(), media_type="image/png")
