@@ -15,7 +15,7 @@ from models.article.scatter import draw, least_gaussian
 from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, pairs_in_rows
 
 SHOWN_LATENTS = 200  # of held-out pictures, and as many of training pictures
-SHOWN, COLUMNS = 16, 8  # reconstructions
+SHOWN, PER_ROW = 16, 8  # pictures of a montage
 SAMPLES = 64
 GREY, BLUE, ORANGE = (190, 190, 190), (31, 119, 180), (255, 127, 14)
 
@@ -76,8 +76,8 @@ class ArticlePanel:
             ("reconstructions/training", self._training, x_training),
             ("reconstructions/heldout", self._heldout, x_hat),
         ):
-            board.picture(name, pairs_in_rows(to_pixels(x[:SHOWN]), to_pixels(y[:SHOWN]), COLUMNS), step)
-        board.picture("samples", montage.lay_out(list(to_pixels(samples)), COLUMNS), step)
+            board.picture(name, pairs_in_rows(to_pixels(x[:SHOWN]), to_pixels(y[:SHOWN]), PER_ROW), step)
+        board.picture("samples", montage.lay_out(list(to_pixels(samples)), PER_ROW), step)
         board.picture("latents", scatter(z_training, z), step)
 
     def _movement(self, z: Tensor) -> dict[str, float]:

@@ -107,10 +107,11 @@ class EpisodeSampler:
         )
 
 
-def _with_defects(rng: Rng, scene: NDArray[np.uint8], foreign: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _with_defects(rng: Rng, scene: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     """Flip a scene and swap its colours at random, and lay defects over most of its pictures.
 
-    Returns pictures (PICTURES, SIDE, SIDE, 3) and labels (PICTURES, SIDE, SIDE).
+    A defect shows texture of the scene's next picture or of `other`, a picture of another scene.  Returns
+    pictures (PICTURES, SIDE, SIDE, 3) and labels (PICTURES, SIDE, SIDE).
     """
     clean: Floats = np.asarray(scene / np.float32(255))
     if rng.random() < 0.5:
@@ -120,11 +121,11 @@ def _with_defects(rng: Rng, scene: NDArray[np.uint8], foreign: NDArray[np.uint8]
     if rng.random() < 0.3:
         clean = clean[..., rng.permutation(3)]
     clean = np.ascontiguousarray(clean)
-    other: Floats = np.asarray(foreign / np.float32(255))
+    another: Floats = np.asarray(other / np.float32(255))
     pictures, labels = clean.copy(), np.zeros(clean.shape[:3], np.float32)
     for i in range(PICTURES):
         if rng.random() < CORRUPTED_SHARE:
-            source = other if rng.random() < 0.5 else clean[(i + 1) % PICTURES]
+            source = another if rng.random() < 0.5 else clean[(i + 1) % PICTURES]
             contrast = max(float(clean[i].mean(2).std()), 0.04)
             pictures[i], labels[i] = corrupt(rng, clean[i], source, contrast)
     return pictures, labels

@@ -14,6 +14,7 @@ GREY_SHARE = 0.5  # of the textures; the others are coloured
 
 
 def _standardised(values: Floats) -> Floats:
+    """Bring values to mean 0 and standard deviation 1."""
     centred = values - values.mean()
     return np.asarray(centred / max(float(centred.std()), 1e-4))
 
@@ -21,9 +22,8 @@ def _standardised(values: Floats) -> Floats:
 def _grid(size: int, angle: float) -> tuple[Floats, Floats]:
     """Return pixel coordinates (size, size) along and across a direction of `angle` radians."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    return x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)), y * np.float32(
-        np.cos(angle)
-    ) - x * np.float32(np.sin(angle))
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    return x * cos + y * sin, y * cos - x * sin
 
 
 def _noise(rng: Rng, size: int, grain: float) -> Floats:
@@ -61,6 +61,7 @@ class Pattern:
 
 
 def _clouds(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Sum smooth noise of ever finer grain."""
     total, weight = np.zeros((size, size), np.float32), 1.0
     grain = of.grain * 3
     while grain > 1.2 and weight > 0.05:
@@ -70,6 +71,7 @@ def _clouds(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _grating(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw parallel stripes; disorder bends them."""
     along, _ = _grid(size, of.angle)
     phase = along * np.float32(2 * np.pi / (of.grain * 1.5)) + np.float32(rng.uniform(0, 2 * np.pi))
     if of.spread > 0.4:
@@ -79,6 +81,7 @@ def _grating(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _cells(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw the cells of scattered points: by distance, in random greys, or as outlines."""
     pitch = max(4.0, 1.6 * of.grain)
     side = int(size / pitch) + 3
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
@@ -98,6 +101,7 @@ def _cells(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _leaves(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw overlapping ellipses in random greys."""
     canvas = np.zeros((size, size), np.float32)
     radius = max(2.0, of.grain)
     for _ in range(int(min(260, 3 * (size / radius) ** 2 * 0.3 + 20))):
@@ -111,6 +115,7 @@ def _leaves(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _strokes(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw short lines in random greys; disorder turns them."""
     canvas = np.zeros((size, size), np.float32)
     length = of.grain * (2 + 8 * of.shape)
     for _ in range(int(min(300, 20 + size * size / (length * of.grain)))):
@@ -124,6 +129,7 @@ def _strokes(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _weave(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw threads that cross each other, or a grid."""
     u, v = _grid(size, of.angle)
     period = np.float32(np.pi / max(2.0, of.grain))
     shift = rng.uniform(0, 2 * np.pi, 2).astype(np.float32)
@@ -136,6 +142,7 @@ def _weave(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _dots(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw round dots in a grid; disorder moves them."""
     pitch = max(4.0, 1.8 * of.grain)
     u, v = _grid(size, of.angle)
     jitter = np.float32(of.spread * pitch * 0.35)
@@ -147,6 +154,7 @@ def _dots(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _brushed(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw noise that is blurred along one direction."""
     side = int(size * 1.5)
     white = rng.standard_normal((side, side), dtype=np.float32)
     long = cv2.GaussianBlur(white, (0, 0), sigmaX=of.grain * (0.5 + 3 * of.shape), sigmaY=0.6)
@@ -156,25 +164,22 @@ def _brushed(rng: Rng, size: int, of: Pattern) -> Floats:
 
 
 def _bricks(rng: Rng, size: int, of: Pattern) -> Floats:
+    """Draw bricks with joints; disorder varies their greys."""
     u, v = _grid(size, of.angle)
     height = np.float32(max(4.0, of.grain * 1.3))
     width = height * np.float32(1 + 2 * of.shape)
     u, v = u + np.float32(rng.uniform(0, width)), v + np.float32(rng.uniform(0, height))
     row = np.floor(v / height)
     column = np.floor(u / width + 0.5 * (row % 2))
-    inside = np.minimum(
-        np.minimum(np.mod(v, height), height - np.mod(v, height)),
-        np.minimum(
-            np.mod(u + 0.5 * (row % 2) * width, width),
-            width - np.mod(u + 0.5 * (row % 2) * width, width),
-        ),
-    )
+    down, across = np.mod(v, height), np.mod(u + 0.5 * (row % 2) * width, width)
+    inside = np.minimum(np.minimum(down, height - down), np.minimum(across, width - across))
     joint = np.clip(inside / np.float32(1 + 0.12 * of.grain), 0, 1)
     seed = np.float32(rng.uniform(1, 100))
     tone = np.modf(np.sin(row * 12.9898 + column * 78.233 + seed) * 43758.5453)[0]
     return np.asarray(joint + np.float32(0.6 * of.spread) * tone * joint, np.float32)
 
 
+# Each draws a patch (size, size) in any range of values.
 KINDS: dict[str, Callable[[Rng, int, Pattern], Floats]] = {
     "clouds": _clouds,
     "grating": _grating,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.article.batches import PictureSampler
 from models.article.figures import fixed_noise
 from models.article.learner import ArticleLearner
-from models.article.panel import COLUMNS, ArticlePanel
+from models.article.panel import PER_ROW, ArticlePanel
 from models.training.course import Plan
 from models.training.loop import run
 from models.training.tensorboard import Board
@@ -119,7 +119,7 @@ def test_every_picture_is_there(written: tuple[Path, ArticleLearner], pixels: ND
     pair = decoded(found.Images("reconstructions/heldout")[-1].encoded_image_string)
     assert all(cv2.matchTemplate(pair, pixels[i], cv2.TM_SQDIFF_NORMED).min() < 1e-6 for i in (10, 11))
     samples = decoded(found.Images("samples")[0].encoded_image_string)
-    assert min(samples.shape[:2]) > COLUMNS * 64
+    assert min(samples.shape[:2]) > PER_ROW * 64
 
 
 def decoded(png: bytes) -> NDArray[np.uint8]:
