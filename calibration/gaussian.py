@@ -1,4 +1,4 @@
-"""A normal distribution over the features of good pictures, and what each should be given the others."""
+"""The residual of each feature given all others, under a normal distribution of good pictures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scipy.linalg import eigh
 
 Floats = NDArray[np.float64]
 
-NOISE = 0.05  # what may move every feature by itself, however still it is in the rows
+NOISE = 0.05  # standard deviation of the noise that every feature has, even one that never varies
 
 
 class Residual(NamedTuple):
-    """How far each of p features is from what all the others predict, along k directions.
+    """The difference of each of p features from its prediction by the others, with k directions.
 
-    It is `(x − middle)·scale − ((x − middle) @ along) @ back`, which takes 2·k·p multiplications and not p².
+    `(x − middle)·scale − ((x − middle) @ along) @ back` takes 2·k·p multiplications instead of p².
 
     Attributes
     ----------
@@ -33,29 +33,29 @@ class Residual(NamedTuple):
     back: Floats
 
     def __call__(self, x: Floats) -> Floats:
-        """(m, p) to the same shape; of variance 1 where the rows are normal."""
+        """Return the residuals of x, (m, p) to (m, p); of variance 1 if x is distributed like the rows."""
         moved = x - self.middle
         return np.asarray(moved * self.scale - moved @ self.along @ self.back)
 
 
 def conditional_residual(rows: Floats, directions: int | None = None) -> Residual:
-    r"""Learn how far each feature is from what all the others predict.
+    r"""Learn to predict each feature from all others, and return the standardised residual.
 
-    In a normal distribution with precision P the expectation of feature j given the others is linear in
-    them, and its standardised residual is
+    In a normal distribution with precision P, the expectation of feature j given the others is linear in
+    them, and the standardised residual is
 
     .. math:: r_j = \frac{\sum_i (x_i - \mu_i) P_{ij}}{\sqrt{P_{jj}}}
 
-    The covariance is shrunk towards a multiple of the identity, so that it can be inverted however few rows
-    there are; what lies outside the directions of the largest variance counts as noise that all features
-    share (probabilistic PCA).
+    The covariance is shrunk towards a multiple of the identity, so that it can be inverted even if there are
+    few rows.  Variance outside the kept directions counts as noise that all features share (probabilistic
+    PCA).
 
     Parameters
     ----------
     rows : array (n, p)
-        Features of good pictures, n at least 2; the time taken rises with n³.
+        Features of good pictures, n at least 2; the time rises with n³.
     directions : int, optional
-        At most so many are told from noise; all n without it.
+        Number of directions of largest variance to keep; all n without it.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def conditional_residual(rows: Floats, directions: int | None = None) -> Residua
 def ledoit_wolf_shrinkage(products: Floats, features: int) -> float:
     """Return how far to shrink a covariance, from the products (n, n) of centred rows with each other.
 
-    It is scikit-learn's `ledoit_wolf_shrinkage`, which goes by way of all pairs of features: of 4,096
-    features and 500 rows that takes 0.3 s, twenty times as long.
+    The result equals scikit-learn's `ledoit_wolf_shrinkage`, which computes all pairs of features and takes
+    much longer where there are more features than rows.
     """
     n = len(products)
     squares = np.square(products).sum() / n**2  # of the covariance's entries

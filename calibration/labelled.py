@@ -1,4 +1,4 @@
-"""Test folders in the MVTec layout: which pictures are good, which show what defect, and where."""
+"""Test folders in the MVTec layout: labelled pictures and the masks of their defects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture of a test folder: its file, the folder's name, and the mask file if there is one."""
+    """A picture of a test folder: its file, the folder's name as kind, and its mask file or None."""
 
     path: Path
     kind: str
@@ -31,7 +31,7 @@ def labelled_pictures(test_dir: Path) -> list[LabelledPicture]:
     Parameters
     ----------
     test_dir : Path
-        Holds `good/`; every other folder is a kind of defect.  The mask of `KIND/NAME.png` is
+        Contains `good/`; every other folder is a kind of defect.  The mask of `KIND/NAME.png` is
         `TEST_DIR/../ground_truth/KIND/NAME_mask.png`.
 
     Returns
@@ -41,10 +41,10 @@ def labelled_pictures(test_dir: Path) -> list[LabelledPicture]:
     Raises
     ------
     DatasetError
-        There is no such folder, no `good/` in it, or no picture in `good/`.
+        The folder does not exist, has no `good/`, or has no picture in `good/`.
     """
     if not test_dir.is_dir():
-        list_images(test_dir)  # says what is wrong with it
+        list_images(test_dir)  # raises the error that fits
     shown = printable(test_dir)
     if not (test_dir / GOOD).is_dir():
         raise DatasetError(f"{shown} has no folder {GOOD}/", hint=_layout_hint(test_dir))
@@ -59,7 +59,7 @@ def labelled_pictures(test_dir: Path) -> list[LabelledPicture]:
     if not any(picture.kind == GOOD for picture in found):
         raise NoImagesError(
             f"{printable(test_dir / GOOD)} holds no picture",
-            hint="put good pictures there that the fit has not seen",
+            hint="put good pictures there that the fit did not use",
         )
     return found
 
@@ -76,16 +76,16 @@ def _mask_of(relative: Path, masks: Path) -> Path | None:
 
 
 def read_mask(path: Path, shape: tuple[int, ...], settings: Settings | None = None) -> NDArray[np.bool_]:
-    """Read a mask, True on the defect, wherever it is neither black nor transparent.
+    """Read a mask: True where it is neither black nor transparent.
 
     Parameters
     ----------
     path : Path
         An image file.
     shape : (height, width)
-        Of the picture that it belongs to.
+        Size of the picture that the mask belongs to.
     settings : Settings, optional
-        With the limits on pictures.
+        The limits on pictures; defaults without it.
 
     Returns
     -------

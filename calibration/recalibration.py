@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,14 @@ from inspector.bundle.reference import (
     write_reference,
 )
 from inspector.bundle.store import Store, slug
-from inspector.errors import BadImagesError, BundleError, ImageError, NoImagesError, TooFewImagesError
+from inspector.errors import (
+    BadImagesError,
+    BundleError,
+    ImageError,
+    InvalidReason,
+    NoImagesError,
+    TooFewImagesError,
+)
 from inspector.imaging.files import list_images, printable
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
@@ -43,8 +51,16 @@ FEWEST_PICTURES = 5
 SHOWN_PICTURES = 6
 SHOWN_RECONSTRUCTIONS = 8
 REWRITTEN = frozenset({CALIBRATION, REFERENCE, REPORT})
-LEARNED = "used in the fit"
-COPY = "exact copy"
+
+
+class SkipReason(StrEnum):
+    """The reasons to leave out a picture that is not damaged."""
+
+    USED_IN_FIT = "used in the fit"
+    COPY = "exact copy"
+
+
+Reason = SkipReason | InvalidReason
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,7 @@ class Recalibration:
 
     bundle: Bundle
     images: int
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[tuple[str, Reason], ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ class _Normals:
     statistics: NDArray[np.float32]
     peaks: NDArray[np.float32]
     latents: NDArray[np.float32]
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[tuple[str, Reason], ...]
 
 
 def recalibrate(
@@ -159,18 +175,18 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
         raise NoImagesError(
             f"{printable(folder)} holds no picture", hint="give the folder that holds new good pictures"
         )
-    known = _training_digests(detector.bundle)
+    known = _digests_of_fit(detector.bundle)
     paths: list[Path] = []
-    skipped: list[tuple[str, str]] = []
+    skipped: list[tuple[str, Reason]] = []
     statistics: list[NDArray[np.float32]] = []
     peaks: list[np.float32] = []
     latents: list[NDArray[np.float32]] = []
     for done, path in enumerate(files, start=1):
-        reason, pixels = _prepare(detector, path, known)
-        if pixels is None:
-            skipped.append((path.relative_to(folder).as_posix(), reason))
+        prepared = _prepare(detector, path, known)
+        if isinstance(prepared, SkipReason | InvalidReason):
+            skipped.append((path.relative_to(folder).as_posix(), prepared))
         else:
-            raw = detector.raw(pixels[np.newaxis])
+            raw = detector.raw(prepared[np.newaxis])
             paths.append(path)
             statistics.append(raw.statistics[0])
             peaks.append(raw.anomaly_map[0].max())
@@ -181,38 +197,41 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
     return _Normals(paths, np.stack(statistics), np.array(peaks), np.stack(latents), tuple(skipped))
 
 
-def _prepare(detector: Detector, path: Path, known: dict[int, str]) -> tuple[str, NDArray[np.uint8] | None]:
-    """Return the reason to leave a picture out, or its pixels uint8 (H, W, 3); add a used one to `known`."""
+def _prepare(detector: Detector, path: Path, known: dict[int, SkipReason]) -> Reason | NDArray[np.uint8]:
+    """Return the pixels of a usable picture, uint8 (H, W, 3), and add it to `known`; else a reason."""
     try:
         _, pixels = detector.prepare(path)
     except ImageError as error:
-        return error.reason, None
+        return error.reason
     digest = content_digest(path)
     if digest in known:
-        return known[digest], None
-    known[digest] = COPY
-    return "", pixels
+        return known[digest]
+    known[digest] = SkipReason.COPY
+    return pixels
 
 
-def _training_digests(bundle: Bundle) -> dict[int, str]:
+def _digests_of_fit(bundle: Bundle) -> dict[int, SkipReason]:
+    """Return the digests of all pictures that the fit used, for training or in the memory bank."""
     known = training_digests(bundle)
     if known is None:
         raise BundleError(
             f"{bundle.path / REFERENCE} does not name the pictures that the model learned from",
             hint="fit the model again",
         )
-    return dict.fromkeys(known | memory_bank_digests(bundle), LEARNED)
+    return dict.fromkeys(known | memory_bank_digests(bundle), SkipReason.USED_IN_FIT)
 
 
-def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, str]], strict: bool) -> None:
-    damaged = [f"{printable(name)} ({reason})" for name, reason in skipped if reason not in {LEARNED, COPY}]
+def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, Reason]], strict: bool) -> None:
+    damaged = [
+        f"{printable(name)} ({reason})" for name, reason in skipped if isinstance(reason, InvalidReason)
+    ]
     if strict and damaged:
         raise BadImagesError(
             f"{len(damaged)} pictures in {printable(folder)} are damaged: {', '.join(damaged[:5])}",
             hint="remove them, or leave out --strict to skip them",
         )
     if usable < FEWEST_PICTURES:
-        learned = sum(reason == LEARNED for _, reason in skipped)
+        learned = sum(reason is SkipReason.USED_IN_FIT for _, reason in skipped)
         raise TooFewImagesError(
             f"{printable(folder)} has {usable} usable new pictures; at least {FEWEST_PICTURES} are needed "
             f"({learned} were used in the fit, {len(skipped) - learned} are damaged or copies)",

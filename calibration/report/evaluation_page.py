@@ -73,6 +73,6 @@ def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
     return {
         "label": label,
         "score": score.score,
-        "reason": inspection.record().reason,
+        "reason": inspection.message,
         "images": [data_address(file) for file in files],
     }

@@ -1,8 +1,8 @@
-"""How well, and how quickly, backgrounds are removed: `python -m tests.benchmarks.cutout DATA`.
+"""Measures how well and how quickly backgrounds are removed: `python -m tests.benchmarks.cutout DATA`.
 
-DATA holds `photo/NAME.*` and `mask/NAME.*`, where a mask is white at the object.  Each picture is cut out
-without hints, and by a bare `cv2.grabCut` with a plain rectangle and as many rounds; the two take turns in
-one thread, so that other programs slow both down.  The masks are looked at only to compare.
+DATA contains `photo/NAME.*` and `mask/NAME.*`; a mask is white on the object.  Each picture is cut out twice:
+by `inspector` without hints, and by a bare `cv2.grabCut` with a rectangle and as many rounds.  The two take
+turns in one thread, so that other programs slow both down.  The masks are used for the comparison only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SLOWER = 1.3  # median of the times over the bare ones, at most
 
 
 class Pair(NamedTuple):
-    """One picture: intersection over union and seconds, ours and of the bare cut."""
+    """Intersection over union and seconds of one picture, for both methods."""
 
     overlap: float
     bare_overlap: float
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
 
 
 def ours(picture: Pixels, options: Options) -> Mask:
-    """Everything but reading and writing files: the alpha channel, where it is more than a half."""
+    """Return where the product's alpha channel is more than a half, without reading or writing files."""
     mask = object_mask(picture, options)
     if mask is None:
         return np.zeros(picture.shape[:2], bool)
@@ -47,7 +47,7 @@ def ours(picture: Pixels, options: Options) -> Mask:
 
 
 def bare(picture: Pixels, options: Options) -> Mask:
-    """Return what OpenCV makes of a rectangle with the same margin."""
+    """Return the object that OpenCV finds in a rectangle with the same margin."""
     height, width = picture.shape[:2]
     gap = max(1, round(min(height, width) * options.segmentation.margin))
     labels, models = np.zeros((height, width), np.uint8), (np.zeros((1, 65)), np.zeros((1, 65)))
@@ -58,13 +58,13 @@ def bare(picture: Pixels, options: Options) -> Mask:
 
 
 def overlap(found: Mask, true: Mask) -> float:
-    """Intersection over union; 1 where both are empty."""
+    """Return the intersection over union; 1 if both are empty."""
     union = (found | true).sum()
     return float((found & true).sum() / union) if union else 1.0
 
 
 def measure(photo: Path, mask: Path, options: Options) -> Pair:
-    """Cut one picture twice."""
+    """Cut out one picture with both methods."""
     picture, true = decode(photo).pixels, decode(mask).pixels[..., 0] > 127
     began = perf_counter()
     found = ours(picture, options)
@@ -74,8 +74,8 @@ def measure(photo: Path, mask: Path, options: Options) -> Pair:
     return Pair(overlap(found, true), overlap(plain, true), between - began, ended - between)
 
 
-def prove(data: Path, every: int, options: Options) -> None:
-    """Measure a folder, print the figures, and demand what is promised."""
+def verify(data: Path, every: int, options: Options) -> None:
+    """Measure a folder, print the figures, and demand the promised ones."""
     masks = {path.stem: path for path in list_images(data / "mask")}
     photos = list_images(data / "photo")[::every]
     demand(bool(photos), f"{data / 'photo'} holds no picture")
@@ -101,4 +101,4 @@ if __name__ == "__main__":
     parser.add_argument("data", type=Path, help="a folder with photo/ and mask/")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth picture")
     parsed = parser.parse_args()
-    sys.exit(finish(lambda: prove(parsed.data, parsed.every, Options())))
+    sys.exit(finish(lambda: verify(parsed.data, parsed.every, Options())))

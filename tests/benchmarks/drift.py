@@ -1,9 +1,9 @@
-"""How often the drift test is wrong, and whether it sees what it should.
+"""Measures how often the drift test flags without drift, and whether it flags blurred pictures.
 
     python -m tests.benchmarks.drift DATA/tiles --model BUNDLE
 
-Two samples of one distribution are simulated, and a set's own normals are split at random; both must be
-flagged about as often as the level says.  Then the same pictures are blurred.
+Samples of one distribution are simulated, and a set's own good pictures are split at random.  The test must
+flag both about as often as its level says.  Then the same pictures are blurred, and must be flagged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLURRED = 50
 
 
 def simulate(repetitions: int) -> None:
-    """Type I error of `mmd_test` on skewed, dependent columns, as codes are."""
+    """Measure the type I error of `mmd_test` on skewed, dependent columns, like those of latents."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(16, 16))
     values = []
@@ -46,7 +46,7 @@ def simulate(repetitions: int) -> None:
 
 
 def split(detector: inspector.Detector, good: np.ndarray, times: int) -> None:
-    """Halves of the normals that training has not seen, against each other."""
+    """Compare random halves of the good pictures that training did not use."""
     rows = np.concatenate([heldout_latents(detector.bundle), good])
     rng, flagged = np.random.default_rng(0), 0
     for seed in range(times):
@@ -59,7 +59,7 @@ def split(detector: inspector.Detector, good: np.ndarray, times: int) -> None:
 
 
 def blur(detector: inspector.Detector, files: list[Path]) -> None:
-    """The same pictures out of focus, against the held-out normals."""
+    """Compare the same pictures, sharp and blurred, with the held-out good pictures."""
     rng = np.random.default_rng(0)
     chosen = [decode(files[i]).pixels for i in rng.permutation(len(files))[:BLURRED]]
     for name, sigma in (("as they are", 0.0), ("blurred", BLUR_SIGMA)):
@@ -69,8 +69,8 @@ def blur(detector: inspector.Detector, files: list[Path]) -> None:
         demand(found.drifted == bool(sigma), f"{name}: p = {found.p_value:.3f}")
 
 
-def prove(data: Path, model: Path, repetitions: int, times: int) -> None:
-    """Run all three."""
+def verify(data: Path, model: Path, repetitions: int, times: int) -> None:
+    """Run all three measurements."""
     simulate(repetitions)
     detector = inspector.open_model(model)
     files = sorted((data / "test" / "good").iterdir())
@@ -81,8 +81,8 @@ def prove(data: Path, model: Path, repetitions: int, times: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="a set of pictures with test/good")
-    parser.add_argument("--model", type=Path, required=True, help="a bundle that was fitted on the set")
+    parser.add_argument("--model", type=Path, required=True, help="a bundle fitted on the set")
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--splits", type=int, default=100)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.data, options.model, options.repetitions, options.splits)))
+    sys.exit(finish(lambda: verify(options.data, options.model, options.repetitions, options.splits)))

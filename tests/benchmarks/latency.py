@@ -1,7 +1,7 @@
-"""Where the time of a picture goes, and how quickly a folder is scored: `… .latency MODEL FOLDER`.
+"""Measures how long each stage of scoring takes: `python -m tests.benchmarks.latency MODEL FOLDER`.
 
-The yardstick is a bare loop: OpenCV decodes and resizes, ONNX Runtime runs the model's graph, and nothing is
-checked or decided.  Whatever is compared takes turns, so that other programs slow both sides down.
+The comparison is a bare loop: OpenCV decodes and resizes, ONNX Runtime runs the model's graph, and nothing is
+checked or decided.  Both sides take turns, so that other programs slow both down.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from inspector.imaging.resize import fit_to
 from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 
-SPEEDUP = 1.8  # of a folder on two cores, over one core
-SHARE = 0.9  # of the bare loop's rate, on one core and on two
+SPEEDUP = 1.8  # of two cores over one, at least
+SHARE = 0.9  # of the bare loop's rate, at least, on one core and on two
 ROUNDS = 10
 Times = dict[str, list[float]]
 
 
 class Bare:
-    """Decode, resize, run: the least that scoring can be."""
+    """The bare loop: decode, resize, run the graph."""
 
     def __init__(self, graph: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -50,7 +50,7 @@ class Bare:
         self._height, self._width = image.shape[1:3]
 
     def __call__(self, path: Path) -> None:
-        """Score one picture, and forget it."""
+        """Score one picture and drop the result."""
         pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
         assert pixels is not None, path
         small = cv2.resize(pixels, (self._width, self._height), interpolation=cv2.INTER_AREA)
@@ -99,7 +99,7 @@ def _timed(taken: Times, name: str) -> Iterator[None]:
 
 
 def rates(detector: Detector, bare: Bare, files: Sequence[Path], count: int) -> None:
-    """Print pictures a second with one core and two, and demand what is promised."""
+    """Print the pictures per second with one core and two, and demand the promised rates."""
     several = list(itertools.islice(itertools.cycle(files), count // ROUNDS))
     loops: dict[str, Callable[[int], object]] = {
         "inspector": lambda threads: _score(detector, several, threads),
@@ -124,7 +124,7 @@ def rates(detector: Detector, bare: Bare, files: Sequence[Path], count: int) -> 
 
 
 def _score(detector: Detector, files: Sequence[Path], threads: int) -> None:
-    """Do what `inspector score FOLDER --threads THREADS` does once its model is open."""
+    """Run `inspector score FOLDER --threads THREADS` with an open model."""
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
@@ -137,8 +137,8 @@ def _ratio(found: Times, one: str, other: str) -> float:
     return statistics.median(a / b for a, b in zip(found[one], found[other], strict=True))
 
 
-def prove(model: Path, folder: Path, count: int) -> None:
-    """Measure both."""
+def verify(model: Path, folder: Path, count: int) -> None:
+    """Measure the stages of one picture, and the rates of a folder."""
     demand(cores() >= 2, "this process may use one core only; two are needed")
     cv2.setNumThreads(1)
     files = list_images(folder)
@@ -156,4 +156,4 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path, help="pictures")
     parser.add_argument("--images", type=int, default=1000, help="how many pictures each rate is taken of")
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.model, options.folder, options.images)))
+    sys.exit(finish(lambda: verify(options.model, options.folder, options.images)))

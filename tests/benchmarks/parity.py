@@ -1,7 +1,7 @@
 """Compares torch with ONNX Runtime on all test pictures of a set: `python -m tests.benchmarks.parity SET`.
 
-A fit compares both on its held-out pictures; this one trains as a fit does, and also looks at what a model
-has to judge later: defects.
+A fit compares both on its held-out pictures, which are good.  This measurement trains like a fit, and
+compares both on defective pictures, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from models.training.course import Plan
 
 
 def measure(folder: Path, work: Path, budget_seconds: float) -> str:
-    """Train on `train/good`, score everything under `test` twice, and say how far apart the scores are."""
+    """Train on `train/good`, score the pictures under `test` twice, and describe the differences."""
     options = InspectionOptions()
     learned = _read(folder / "train" / "good", work / "train", options)
     groups = duplicate_groups(learned.thumbnails)
@@ -81,7 +81,7 @@ def _read(folder: Path, work: Path, options: InspectionOptions) -> dataset.Pictu
 
 
 def main() -> int:
-    """Measure one set; an error where they differ by too much."""
+    """Measure one set; raises an error if the scores differ by too much."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a set, with train/good and test")
     parser.add_argument("--budget", default="2m", help="for the training")

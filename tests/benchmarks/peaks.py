@@ -1,7 +1,6 @@
-"""Whether heatmaps point at defects: `python -m tests.benchmarks.peaks MODEL SET --kinds crack blowhole`.
+"""Measures whether heatmaps point at defects: `python -m tests.benchmarks.peaks MODEL SET --kinds crack`.
 
-Of the defective pictures that the model flags, those count whose map is highest inside the mask, grown by a
-few pixels, in the pictures' own pixels.
+Counts the flagged defective pictures whose map has its peak inside the mask or a few pixels beside it.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from calibration.labelled import labelled_pictures, read_mask
 from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 
-GROWN = 5  # pixels
-SHARE = 0.8
+GROWN = 5  # pixels that a peak may lie beside the mask
+SHARE = 0.8  # of flagged pictures that are hit, at least
 
 
 def hits(anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_], grown: int = GROWN) -> bool:
-    """Whether a map (H, W) is highest where its mask (H, W) is, or at most so many pixels from there."""
+    """True if the peak of a map (H, W) is inside its mask (H, W), or at most `grown` pixels beside it."""
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1,) * 2)
     around = cv2.dilate(mask.astype(np.uint8), disk)
     return bool(around.flat[int(anomaly_map.argmax())])
 
 
 def found(detector: Detector, test_dir: Path, kinds: Sequence[str]) -> dict[str, list[bool]]:
-    """Whether each flagged picture with a mask is hit, by kind of defect; all kinds where none is named."""
+    """Return, by kind of defect, whether each flagged picture with a mask is hit; no kinds means all."""
     answers: dict[str, list[bool]] = defaultdict(list)
     for picture in labelled_pictures(test_dir):
         if picture.mask is None or (kinds and picture.kind not in kinds):
@@ -45,8 +44,8 @@ def found(detector: Detector, test_dir: Path, kinds: Sequence[str]) -> dict[str,
     return answers
 
 
-def prove(model: Path, folder: Path, kinds: Sequence[str]) -> None:
-    """Count, and demand what is promised of all kinds together."""
+def verify(model: Path, folder: Path, kinds: Sequence[str]) -> None:
+    """Count the hits, and demand the promised share of all kinds together."""
     answers = found(inspector.open_model(model, threads=1), folder / "test", kinds)
     for kind, each in answers.items():
         say(f"{kind:16} {sum(each)} of {len(each)}")
@@ -61,6 +60,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="a bundle")
     parser.add_argument("set", type=Path, help="a set in the layout of MVTec AD, with masks")
-    parser.add_argument("--kinds", nargs="*", default=[], metavar="KIND", help="of defects; all without it")
+    parser.add_argument("--kinds", nargs="*", default=[], metavar="KIND", help="only these kinds of defect")
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.model, options.set, options.kinds)))
+    sys.exit(finish(lambda: verify(options.model, options.set, options.kinds)))

@@ -1,4 +1,4 @@
-"""Where a map is highest, beside the mask of the defect."""
+"""The peak of a map counts as a hit inside the mask and a few pixels beside it."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def test_a_peak_may_lie_a_few_pixels_beside_the_mask(x: int, expected: bool) -> 
 
 
 def test_without_a_defect_nothing_is_hit() -> None:
-    """An empty mask has no surroundings."""
+    """An empty mask is never hit."""
     assert not hits(np.ones((16, 16), np.float32), np.zeros((16, 16), bool))

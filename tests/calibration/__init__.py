@@ -1,1 +1,1 @@
-"""Tests of thresholds, fusion, figures and reports."""
+"""Tests of calibration."""

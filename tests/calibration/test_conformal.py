@@ -43,7 +43,7 @@ def test_scikit_learn_agrees(
 
 
 def test_not_an_outlier_detector() -> None:
-    """The threshold inherits nothing that would turn the sign of scores round."""
+    """The threshold inherits no method that would reverse the sign of scores."""
     assert not isinstance(ConformalThreshold(), OutlierMixin)
 
 
@@ -52,7 +52,7 @@ def test_not_an_outlier_detector() -> None:
     [(19, 0.05, 19), (99, 0.05, 95), (18, 0.05, 19), (9, 0.1, 9), (29, 0.1, 27), (99, 0.01, 99)],
 )
 def test_rank_by_hand(n: int, rate: float, rank: int) -> None:
-    """The rank is the one that arithmetic on paper gives, where floating point would be off by one."""
+    """The rank equals the exact one, also where floating-point arithmetic is off by one."""
     assert conformal_rank(n, rate) == rank
 
 
@@ -73,7 +73,7 @@ def test_rank_stays_in_range(rate: float) -> None:
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5, float("nan"), float("inf")])
 def test_rate_out_of_range(rate: float) -> None:
-    """A rate that is no proper share is refused with its value."""
+    """A rate outside of 0 to 1 is refused, and the message names it."""
     with pytest.raises(ValueError, match=r"must lie between 0 and 1"):
         ConformalThreshold(max_false_reject=rate).fit(np.ones((30, 1)))
 
@@ -111,7 +111,7 @@ def test_too_few_rows(n: int, missing: int) -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 def test_just_enough_rows(rate: float) -> None:
-    """ceil(1/rate) - 1 rows are enough to promise the rate, one fewer is not."""
+    """ceil(1/rate) - 1 rows are enough to promise the rate; one row fewer is not."""
     needed = heldout_needed(rate)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -124,7 +124,7 @@ def test_just_enough_rows(rate: float) -> None:
 
 
 def test_threshold_at_another_rate() -> None:
-    """A more generous rate gives a lower threshold, and the own rate the own threshold."""
+    """A larger rate gives a lower threshold; the rate of the fit gives its threshold."""
     fitted = ConformalThreshold(0.05).fit(np.arange(1.0, 100.0)[:, None])
     assert fitted.threshold_at(0.05) == fitted.threshold_ == 95.0
     assert fitted.threshold_at(0.2) == 80.0
@@ -176,7 +176,7 @@ def test_flagged_exactly_where_the_p_value_is_small(heldout: list[int], rate: fl
     ],
 )
 def test_heldout_count(n_images: int, rate: float, count: int) -> None:
-    """Held out is the larger of 20 % and ceil(1/rate) - 1, never more than 40 %, at least one."""
+    """The larger of 20 % and ceil(1/rate) - 1 is held out, at most 40 %, at least one picture."""
     assert heldout_count(n_images, rate) == count
 
 
@@ -230,7 +230,7 @@ def test_simulated_coverage_with_ties(n: int, rate: float, levels: int) -> None:
 
 
 def test_interval_holds_its_level() -> None:
-    """The interval of counts covers at least its level of the law, and loses it one step further in."""
+    """The interval of counts covers at least its level; one step narrower, it does not."""
     low, high = beta_binomial_interval(117, 200, 0.05, level=0.9)
     k = conformal_rank(117, 0.05)
     law = stats.betabinom(200, 118 - k, k)

@@ -61,7 +61,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_good_pictures_alone() -> None:
-    """Without defects the false rejects are counted, and what needs defects is null."""
+    """Without defects, false rejects are counted, and figures that need defects are null."""
     evaluation = Evaluation(MODEL, 3.0, [scored("good", "pass", 1.0, head=1.0)])
     image = evaluation.figures()["image"]
     assert image["false_reject_rate"] == 0.0
@@ -84,7 +84,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
 
 
 def test_evaluate_a_real_model(detector: Detector, folder: Path) -> None:
-    """The figures equal those computed from the single inspections by other means."""
+    """The figures equal those computed from the single inspections with other code."""
     (folder / "dent" / "broken.png").write_bytes(b"not a picture")
     calls: list[tuple[int, int]] = []
     measured = measure(detector, folder, progress=lambda done, total: calls.append((done, total)))
@@ -142,7 +142,7 @@ def test_no_masks_no_pixel_figures(detector: Detector, folder: Path) -> None:
 
 
 def test_an_invalid_picture_spoils_no_pixel_figure(detector: Detector, folder: Path) -> None:
-    """A defect that cannot be decoded counts as flagged, and its mask is left aside."""
+    """A defect that cannot be decoded counts as flagged, and its mask is not counted."""
     (folder / "dent" / "0.png").write_bytes(b"")
     measured = measure(detector, folder)
     assert measured.masks == 5
@@ -150,7 +150,7 @@ def test_an_invalid_picture_spoils_no_pixel_figure(detector: Detector, folder: P
 
 
 def test_a_mask_of_another_size_stops_the_evaluation(detector: Detector, folder: Path) -> None:
-    """A mask that does not fit its picture is an error that names it, not a wrong figure."""
+    """A mask of another size than its picture raises an error that names the mask."""
     write_picture(folder.parent / "ground_truth" / "dent" / "2_mask.png", np.zeros((64, 64), np.uint8))
     with pytest.raises(DatasetError, match=r"2_mask.png has 64 x 64 pixels, its picture 96 x 64"):
         measure(detector, folder)

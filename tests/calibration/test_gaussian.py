@@ -1,4 +1,4 @@
-"""What each feature should be, given the others."""
+"""The residual of a feature given the others agrees with second implementations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calibration.gaussian import NOISE, conditional_residual, ledoit_wolf_shrink
 
 
 def test_it_is_the_residual_of_a_regression_on_the_others() -> None:
-    """For many rows of few features: least squares, each residual divided by its own spread."""
+    """With many rows of few features, it is a least-squares residual divided by its spread."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2_000, 5)) @ (np.eye(5) + 0.3 * rng.normal(size=(5, 5))) + 3.0
     found = conditional_residual(rows)(rows)
@@ -23,7 +23,7 @@ def test_it_is_the_residual_of_a_regression_on_the_others() -> None:
 
 @pytest.mark.parametrize("count", [2, 5, 40])
 def test_few_rows_and_features_that_never_vary_have_finite_residuals(count: int) -> None:
-    """Fewer rows than features; and where nothing varies, what the camera's noise does is 1."""
+    """It works with fewer rows than features; where nothing varies, the noise has the residual 1."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(count, 64))
     assert np.isfinite(conditional_residual(rows)(rows)).all()
@@ -33,7 +33,7 @@ def test_few_rows_and_features_that_never_vary_have_finite_residuals(count: int)
 
 @pytest.mark.parametrize(("count", "features"), [(2, 300), (40, 300), (300, 40), (500, 3)])
 def test_the_shrinkage_is_that_of_scikit_learn(count: int, features: int) -> None:
-    """The same number by way of the rows' products, for many features and for few."""
+    """The shrinkage equals scikit-learn's, for many features and for few."""
     rng = np.random.default_rng(count)
     rows = rng.normal(size=(count, features)) @ rng.normal(size=(features, features))
     rows -= rows.mean(0)
@@ -43,7 +43,7 @@ def test_the_shrinkage_is_that_of_scikit_learn(count: int, features: int) -> Non
 
 
 def test_what_lies_outside_the_directions_counts_as_noise() -> None:
-    """Two strong directions are told from the rest: with both, as with all; with one, the other is noise."""
+    """Two kept directions of two strong ones give the full result; with one, the other counts as noise."""
     rng = np.random.default_rng(3)
     rows = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 30)) + 0.3 * rng.normal(size=(400, 30))
     everything, both, one = (conditional_residual(rows, directions)(rows) for directions in (None, 2, 1))

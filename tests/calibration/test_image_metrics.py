@@ -21,7 +21,7 @@ def pairs_auroc(good: Floats, defective: Floats) -> float:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_auroc_and_precision_against_pairs(seed: int) -> None:
-    """AUROC equals the share of pairs in the right order, ties half; precision that of the raw scores."""
+    """AUROC equals the share of pairs in the right order, ties counting half; precision is scikit-learn's."""
     rng = np.random.default_rng(seed)
     good, defective = rng.integers(0, 8, 30).astype(float), rng.integers(3, 12, 20).astype(float)
     assert auroc(good, defective) == pytest.approx(pairs_auroc(good, defective))
@@ -63,7 +63,7 @@ def test_bootstrap_against_a_loop() -> None:
 
 
 def test_bootstrap_is_seeded_and_does_not_depend_on_its_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same seed gives the same interval, another one another; small chunks give a close one."""
+    """The same seed gives the same interval, another seed another; small chunks give a close one."""
     rng = np.random.default_rng(1)
     good, defective = rng.normal(0, 1, 80), rng.normal(1, 1, 50)
     whole = auroc_interval(good, defective)
@@ -86,7 +86,7 @@ def test_bootstrap_covers_the_truth() -> None:
 
 @pytest.mark.parametrize(("count", "total"), [(0, 20), (8, 200), (20, 20)])
 def test_proportion_interval_is_exact(count: int, total: int) -> None:
-    """The interval ends where the binomial law gives what was seen, or more extreme, 2.5 %."""
+    """At each end, the observed count or a more extreme one has a probability of 2.5 %."""
     low, high = proportion_interval(count, total) or (0.0, 0.0)
     assert (low == 0.0) if count == 0 else stats.binom.sf(count - 1, total, low) == pytest.approx(0.025)
     assert (high == 1.0) if count == total else stats.binom.cdf(count, total, high) == pytest.approx(0.025)

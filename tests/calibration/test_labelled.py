@@ -1,4 +1,4 @@
-"""Test folders in the MVTec layout are read as their layout says, or refused in one line."""
+"""Test folders in the MVTec layout are read, and others are refused in one line."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_pictures_and_masks_are_found(folder: Path) -> None:
 
 
 def test_the_folder_may_be_named_relatively(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masks are found from inside the test folder, too."""
+    """Masks are also found if the test folder is the current folder."""
     monkeypatch.chdir(folder)
     assert sum(picture.mask is not None for picture in labelled_pictures(Path())) == 6
 
 
 def test_layout_errors(folder: Path, tmp_path: Path) -> None:
-    """No folder, no `good/`, nothing in it: each is one line that says so; the folder above gives a hint."""
+    """A missing folder, a missing `good/` and an empty one are refused; the folder above gets a hint."""
     with pytest.raises(NoImagesError, match="does not exist"):
         labelled_pictures(tmp_path / "nothing")
     with pytest.raises(DatasetError, match="has no folder good/") as caught:
@@ -68,7 +68,7 @@ def test_layout_errors(folder: Path, tmp_path: Path) -> None:
 
 
 def test_masks_are_read_strictly(tmp_path: Path) -> None:
-    """A mask is True where it is not black; another size, or a damaged file, is refused by name."""
+    """A mask is True where it is not black; a mask of another size or a damaged one is refused by name."""
     mask = np.zeros((40, 50), dtype=np.uint8)
     mask[3, 4], mask[5, 6] = 1, 255
     path = write_picture(tmp_path / "m_mask.png", mask)

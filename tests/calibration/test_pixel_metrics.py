@@ -1,4 +1,4 @@
-"""Streaming pixel AUROC and AUPRO against a second, exact implementation and against paper."""
+"""Streaming pixel AUROC and AUPRO agree with an exact implementation and with examples by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def flood(mask: Bools) -> list[list[tuple[int, int]]]:
 
 
 def exact_aupro(pairs: list[Pair], limit: float = 0.3) -> float:
-    """AUPRO with every map kept, every distinct value a threshold, and every region counted by itself."""
+    """AUPRO by keeping every map, with every distinct value as threshold, region by region."""
     background = np.concatenate([values[~mask] for values, mask in pairs])
     regions = [
         np.array([values[pixel] for pixel in region]) for values, mask in pairs for region in flood(mask)
@@ -88,7 +88,7 @@ def test_by_hand_perfect_and_worst() -> None:
 
 
 def test_by_hand_constant_map() -> None:
-    """A map without any contrast has AUROC one half, and AUPRO half the limit."""
+    """A constant map has an AUROC of one half, and an AUPRO of half the limit."""
     mask = np.zeros((10, 10), dtype=np.bool_)
     mask[0, 0] = True
     pixels = PixelScores()
@@ -98,7 +98,7 @@ def test_by_hand_constant_map() -> None:
 
 
 def test_by_hand_two_regions() -> None:
-    """Ten background pixels, a region of one pixel and one of four: the curve computed on paper."""
+    """Ten background pixels, a region of one pixel and one of four: AUPRO equals that computed by hand."""
     # Falling: region of 1 (9), two of four (8), one background (7), two of four (6), the other background.
     values = np.array([[9, 0, 8, 8, 0], [0, 0, 6, 6, 0], [7, 0, 0, 0, 0]], dtype=np.float32)
     mask = np.zeros((3, 5), dtype=np.bool_)
@@ -124,7 +124,7 @@ def test_regions_touch_at_corners() -> None:
 
 
 def test_small_regions_count_as_much_as_large_ones() -> None:
-    """A missed tiny region costs AUPRO as much as a missed large one, AUROC hardly anything."""
+    """A missed tiny region lowers AUPRO as much as a missed large one, and AUROC hardly at all."""
     mask = np.zeros((40, 40), dtype=np.bool_)
     mask[0:20, 0:20] = mask[30, 30] = True
     values = np.where(mask, 1.0, np.random.default_rng(0).random((40, 40)))
@@ -152,7 +152,7 @@ def test_against_exact(seed: int, levels: int, offset: float) -> None:
 
 
 def test_order_and_range_do_not_matter() -> None:
-    """Pictures whose ranges hardly overlap give the same figures in any order, though bins had to merge."""
+    """Pictures with different ranges give the same figures in any order, although bins merge."""
     rng = np.random.default_rng(5)
     pairs = [
         (values * np.float32(10.0**power), mask)
@@ -165,7 +165,7 @@ def test_order_and_range_do_not_matter() -> None:
 
 
 def test_few_bins_stay_close() -> None:
-    """A thousand times fewer bins change the figures by less than 0.01, and their number is kept."""
+    """A thousand times fewer bins change the figures by less than 0.01; their number is never exceeded."""
     rng = np.random.default_rng(6)
     pairs = [scene(rng) for _ in range(6)]
     coarse = streamed(pairs, max_bins=2**10)
@@ -174,7 +174,7 @@ def test_few_bins_stay_close() -> None:
 
 
 def test_nothing_is_lost_when_bins_merge() -> None:
-    """However often bins merge, the numbers of background and defect pixels and of regions stay."""
+    """Merging of bins keeps the numbers of background pixels, defect pixels and regions."""
     rng = np.random.default_rng(7)
     pairs = [(scene(rng)[0] * np.float32(10.0**power), scene(rng)[1]) for power in (0, -8, 8)]
     pairs = [(values[:15, :15], mask[:15, :15]) for values, mask in pairs]
@@ -201,7 +201,7 @@ def test_good_pictures_are_background() -> None:
 
 
 def test_without_defect_or_background_there_is_no_figure() -> None:
-    """Nothing, good pictures alone, or a defect that fills everything give None."""
+    """No pictures, good pictures alone, or defects that fill their pictures give None."""
     nothing, good, filled = PixelScores(), PixelScores(), PixelScores()
     good.add(np.zeros((5, 5)))
     filled.add(np.zeros((5, 5)), np.ones((5, 5), dtype=np.bool_))
@@ -211,7 +211,7 @@ def test_without_defect_or_background_there_is_no_figure() -> None:
 
 
 def test_bad_maps_are_refused() -> None:
-    """A mask of another size, and a map that is not a number somewhere, are refused."""
+    """A mask of another size and a map with a NaN are refused."""
     with pytest.raises(ValueError, match=r"the map has shape \(3, 4\), its mask \(4, 3\)"):
         PixelScores().add(np.zeros((3, 4)), np.zeros((4, 3), dtype=np.bool_))
     with pytest.raises(ValueError, match="not a number"):
@@ -220,7 +220,7 @@ def test_bad_maps_are_refused() -> None:
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=50))
 def test_keys_keep_the_order(values: list[float]) -> None:
-    """The integers stand in the same order as the numbers; equal ones, both zeros too, are equal."""
+    """The keys have the order of the numbers; equal numbers, including 0 and -0, have equal keys."""
     array = np.array(values, dtype=np.float32)
     keys = _ordered_keys(array)
     np.testing.assert_array_equal(keys[:, None] < keys[None, :], array[:, None] < array[None, :])

@@ -19,7 +19,7 @@ from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, wr
 
 
 def knowing(learned: list[Path]) -> Fill:
-    """A small real model that remembers the digests of what it learned from."""
+    """A small real model that stores the digests of its training pictures."""
     return tiny_fill(training_digests=[content_digest(path) for path in learned])
 
 
@@ -36,7 +36,7 @@ def normals(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store that holds version 1 of a model, which learned from two pictures."""
+    """A store with version 1 of a model that was trained on two pictures."""
     learned = [write_picture(tmp_path / "learned" / f"{seed}.png", good_picture(seed)) for seed in range(2)]
     store = Store(tmp_path / "store")
     store.publish("gears", knowing(learned))
@@ -94,7 +94,7 @@ def test_files_are_shared(store: Store, normals: Path) -> None:
 
 
 def test_the_graph_with_8_bits_goes_along(tmp_path: Path, normals: Path) -> None:
-    """A model that scores with 8 bits does so afterwards; the thresholds are those of its 8-bit scores."""
+    """A model with an 8-bit graph keeps the graph, and gets thresholds from its 8-bit scores."""
     learned = [content_digest(write_picture(tmp_path / "learned.png", good_picture(0)))]
     fill = tiny_fill(training_digests=learned, int8=True)
     before = write_bundle(tmp_path / "before", fill)
@@ -117,7 +117,7 @@ def test_a_report_of_its_own(store: Store, normals: Path) -> None:
 
 
 def test_pictures_in_the_memory_bank_do_not_count(normals: Path, tmp_path: Path) -> None:
-    """Held-out pictures whose patches are in the memory bank are left out, the next time as well."""
+    """Pictures in the memory bank are left out, also at the next recalibration."""
     stored = content_digest(write_picture(normals / "heldout.png", good_picture(7)))
     before = write_bundle(tmp_path / "before", tiny_fill(training_digests=[], memory_bank_digests=[stored]))
     after = recalibrate(before, normals, tmp_path / "after")
@@ -126,7 +126,7 @@ def test_pictures_in_the_memory_bank_do_not_count(normals: Path, tmp_path: Path)
 
 
 def test_what_it_learned_from_does_not_count(store: Store, normals: Path, tmp_path: Path) -> None:
-    """Pictures from training are left out under any name, and exact copies count once."""
+    """Training pictures are left out under any name, and exact copies count once."""
     write_picture(normals / "renamed.png", good_picture(0))
     write_picture(normals / "zz-again.png", good_picture(101))
     done = recalibrate(opened(store), normals, store)
@@ -149,7 +149,7 @@ def test_rates(store: Store, normals: Path) -> None:
 
 
 def test_too_few_for_the_rate(store: Store, normals: Path) -> None:
-    """With too few pictures for the rate the nearest promise is marked, with how many more are needed."""
+    """With too few pictures, the calibration promises a larger rate and says how many more are needed."""
     calibration = recalibrate(opened(store), normals / "early", store).bundle.calibration
     assert not calibration.promise_kept
     assert calibration.promised_false_reject_rate == pytest.approx(1 / 11)
@@ -157,7 +157,7 @@ def test_too_few_for_the_rate(store: Store, normals: Path) -> None:
 
 
 def test_to_a_path(normals: Path, tmp_path: Path) -> None:
-    """A path gets the bundle itself, one version higher; what exists there is never overwritten."""
+    """A path receives the bundle, one version higher; an existing path is never overwritten."""
     source = tiny_bundle(tmp_path / "source")
     with pytest.raises(BundleError, match="does not name the pictures"):
         recalibrate(source, normals, tmp_path / "copy")
@@ -209,6 +209,6 @@ def test_too_few_pictures(store: Store, normals: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_rates_are_refused_before_any_work(store: Store, tmp_path: Path) -> None:
-    """A rate out of range is refused even before the folder is looked at."""
+    """A rate out of range is refused before the folder is read."""
     with pytest.raises(UsageError, match="--max-false-reject is 2"):
         recalibrate(opened(store), tmp_path / "nothing", store, max_false_reject=2)

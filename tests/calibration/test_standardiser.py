@@ -37,7 +37,7 @@ def test_scikit_learn_agrees(
 
 
 def test_center_and_scale_by_definition() -> None:
-    """Centre is the median; scale the way from there to the 95 % quantile in standard deviations."""
+    """The centre is the median; the scale is the distance to the 95 % quantile in standard deviations."""
     X = skewed()
     fitted = Standardiser().fit(X)
     np.testing.assert_allclose(fitted.center_, np.median(X, axis=0))
@@ -47,7 +47,7 @@ def test_center_and_scale_by_definition() -> None:
 
 
 def test_normal_columns_get_unit_variance() -> None:
-    """A normally distributed column leaves with a mean near 0 and a standard deviation near 1."""
+    """A normally distributed column gets a mean near 0 and a standard deviation near 1."""
     X = np.random.default_rng(1).normal(7.0, 3.0, size=(20_000, 1))
     z = Standardiser().fit_transform(X)
     assert z.mean() == pytest.approx(0.0, abs=0.05)
@@ -55,7 +55,7 @@ def test_normal_columns_get_unit_variance() -> None:
 
 
 def test_harmless_disturbance_widens_the_spread_alone() -> None:
-    """Pictures under other light leave the centre, and make a column that they move count less."""
+    """Disturbed pictures keep the centre and widen the spread of the columns that they change."""
     X = skewed()
     other = X * (1.0, 1.5, 1.5, 1.5, 1.5)
     plain = Standardiser().fit(X)
@@ -86,7 +86,7 @@ def test_a_constant_column_stays_finite(value: float) -> None:
 
 
 def test_a_column_that_is_mostly_equal_does_not_rule() -> None:
-    """A column that is 0 on nearly all training pictures is scaled by how far it reached, not by 0."""
+    """A column that is 0 on nearly all training pictures is scaled by its largest value."""
     X = skewed(n=100)
     X[:, 2] = 0.0
     X[:3, 2] = [0.2, 0.7, 0.4]
@@ -104,7 +104,7 @@ def test_rounding_noise_is_not_a_spread() -> None:
 
 @pytest.mark.parametrize("n", [20, 200, 2000])
 def test_no_skewed_column_rules_alone(n: int) -> None:
-    """The upper spread lets columns of different skew reach the common threshold more evenly than the IQR."""
+    """With the upper spread, skewed columns reach the common threshold more evenly than with the IQR."""
     rng = np.random.default_rng(n)
     rejected_upper, rejected_quartiles = np.zeros(3), np.zeros(3)
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""Which fit of a sweep is recommended, and the chart of them."""
+"""The recommended fit of a sweep, and the chart of all fits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def trial(
 
 
 def test_detection_decides_where_it_was_measured() -> None:
-    """The smallest whose AUROC is within 0.01 of the best, whatever its held-out error."""
+    """The smallest fit with an AUROC within 0.01 of the best is taken, whatever its held-out error."""
     trials = [trial(2, 9, auroc=0.7), trial(8, 8, auroc=0.895), trial(64, 1, auroc=0.9)]
     chosen, reason = recommend(trials)
     assert chosen.latent_dim == 8
@@ -27,20 +27,20 @@ def test_detection_decides_where_it_was_measured() -> None:
 
 
 def test_a_prior_match_comes_before_a_lower_error() -> None:
-    """Without labels the lowest error counts among the fits whose latents match the prior."""
+    """Without labels, the lowest error wins among the fits whose latents match the prior."""
     chosen, reason = recommend([trial(2, 90), trial(8, 50), trial(64, 10, 0.001)])
     assert chosen.latent_dim == 8
     assert "match the prior" in reason
 
 
 def test_what_is_close_is_as_good_and_the_smaller_is_taken() -> None:
-    """An error within 5 % of the lowest is as low: fewer dimensions first, then fewer channels."""
+    """Among errors within 5 % of the lowest, fewer dimensions win, then fewer channels."""
     trials = [trial(64, 50), trial(8, 52), trial(8, 51, width=256), trial(2, 60)]
     assert recommend(trials)[0] == trials[1]
 
 
 def test_without_any_match_the_error_decides_and_the_reason_says_so() -> None:
-    """Where every match is rejected, all fits count."""
+    """If no fit matches the prior, the lowest error of all fits wins, and the reason says so."""
     chosen, reason = recommend([trial(2, 90, 0.001), trial(8, 50, 0.002)])
     assert chosen.latent_dim == 8
     assert "no fit's held-out latents match the prior" in reason
@@ -62,5 +62,5 @@ def test_the_chart_shows_every_fit(count: int) -> None:
 
 
 def test_a_chart_of_perfect_fits_has_an_axis() -> None:
-    """Errors of 0 are drawn, not divided by."""
+    """Errors of 0 give a chart without NaN."""
     assert "nan" not in chart([trial(2, 0.0)]).lower()

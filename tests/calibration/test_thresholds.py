@@ -1,4 +1,4 @@
-"""Statistics become the numbers of a bundle: thresholds, limits of the map, and the promise in words."""
+"""Thresholds, limits of the map, and the promise in words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS = tuple(
 
 
 def statistics(n: int, seed: int) -> Floats:
-    """Raw statistics (n, 15) as a graph gives them: float32, non-negative, each column of its own size."""
+    """Raw statistics (n, 15) like those of a graph: float32, non-negative, columns of different size."""
     rng = np.random.default_rng(seed)
     return (rng.gamma(2.0, size=(n, 15)) * 10.0 ** np.arange(-7, 8)).astype(np.float32)
 
@@ -59,7 +59,7 @@ def calibrated(
 
 
 def test_held_out_scores_are_those_of_the_product() -> None:
-    """The stored scores are, to the last bit, what the product's own decision makes of the statistics."""
+    """The stored scores equal those of `inspector.scoring.decision` to the last bit."""
     calibration = calibrated(seed=4)
     scores = decision.score(statistics(59, 5), COLUMNS, calibration)
     assert calibration.heldout_scores == tuple(np.sort(scores).tolist())
@@ -68,7 +68,7 @@ def test_held_out_scores_are_those_of_the_product() -> None:
 
 
 def test_calibration_survives_json() -> None:
-    """Written as JSON and read again, the numbers decide exactly the same."""
+    """A calibration that was written as JSON and read again gives the same scores."""
     calibration = calibrated()
     read = Calibration.model_validate_json(calibration.model_dump_json())
     assert read == calibration
@@ -79,7 +79,7 @@ def test_calibration_survives_json() -> None:
 
 
 def test_standardisation_comes_from_training_pictures_alone() -> None:
-    """Other held-out pictures change the threshold, never centre and scale."""
+    """Other held-out pictures change the threshold, but not centre and scale."""
     first, second = (
         make_calibration(
             statistics(100, 0),
@@ -132,7 +132,7 @@ def test_what_light_moves_counts_less() -> None:
 
 
 def test_other_components_can_be_fused() -> None:
-    """The names given enter the score, and are recorded."""
+    """The given components enter the score, and are recorded."""
     heldout = statistics(59, 1)
     calibration = make_calibration(
         statistics(100, 0),
@@ -177,7 +177,7 @@ def test_map_limit_and_ceiling() -> None:
 
 @pytest.mark.parametrize("peak", [0.0, 1e-9, 2.0, -3.0])
 def test_the_colour_scale_always_has_a_length(peak: float) -> None:
-    """Where all held-out maps peak alike, the ceiling still lies above the limit."""
+    """If all held-out maps have the same peak, the ceiling is still above the limit."""
     calibration = set_thresholds(
         np.arange(59.0),
         np.full(59, peak),
@@ -190,12 +190,12 @@ def test_the_colour_scale_always_has_a_length(peak: float) -> None:
 
 
 def test_review_is_off_by_default() -> None:
-    """Without a rate for it there is no review threshold."""
+    """Without a rate of reviews there is no review threshold."""
     assert calibrated().review_threshold is None
 
 
 def test_review_lies_under_the_threshold() -> None:
-    """Failed and reviewed together are at most the sum of both rates."""
+    """The rates of fails and reviews together are at most the sum of both."""
     calibration = calibrated(m=59, max_review=0.1)
     assert calibration.review_threshold is not None
     assert calibration.review_threshold < calibration.threshold
@@ -240,14 +240,14 @@ def test_a_promise_that_is_kept_misses_nothing() -> None:
     ("fail", "review"), [(0.0, None), (1.0, None), (-0.1, None), (0.05, 0.0), (0.5, 0.5), (0.05, 0.95)]
 )
 def test_rates_out_of_range(fail: float, review: float | None) -> None:
-    """Rates that cannot be are refused with option, value, range and hint."""
+    """Rates out of range are refused with option, value, range and hint."""
     with pytest.raises(UsageError, match=r"--max-(false-reject|review) is .* must lie between") as caught:
         check_rates(fail, review)
     assert caught.value.hint
 
 
 def test_promise_in_words() -> None:
-    """The sentences name the rate, the pictures behind it, and what is missing."""
+    """The sentences name the rate, the number of held-out pictures, and the number of missing ones."""
     assert promise(calibrated(30, 19)) == (
         "At most 5 % of good parts like these are rejected, on average. "
         "The threshold was set with 19 held-out pictures."

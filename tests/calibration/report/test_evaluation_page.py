@@ -39,7 +39,8 @@ def test_the_page_shows_figures_and_mistakes(detector: Detector, folder: Path) -
     page = render_evaluation(measure(detector, folder), detector)
     assert "20 labelled pictures: 7 good, 13 defective" in page
     assert "dirty &lt;lens&gt;.png" in page
-    assert "broken.png</bdi>: empty" in page
+    assert "broken.png</bdi>: invalid, " in page
+    assert "is empty (0 bytes)" in page
     assert "<p>2 pictures. If one of them shows a defect" in page
     assert "8 pictures; these 6 are farthest from the threshold." in page
     assert page.count("<bdi>faint/") == 6
