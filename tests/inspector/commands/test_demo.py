@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import models
 from calibration.evaluation import measure
 from calibration.image_metrics import auroc
 from inspector.bundle.folder import Bundle
@@ -111,8 +113,11 @@ def test_a_bad_option_is_named_before_the_work(
     assert not (tmp_path / "demo").exists()
 
 
-def test_a_whole_demo_over_an_earlier_one(command: Command, store: Store, tmp_path: Path) -> None:
+def test_a_whole_demo_over_an_earlier_one(
+    command: Command, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The demo names files that exist, leaves the user's store alone, and replaces old pictures."""
+    monkeypatch.setattr(models, "fit", partial(models.fit, image_size=64))  # quicker than 256
     output = tmp_path / "demo"
     write_dataset(output / "pictures", train=8, good=1, per_kind=1, size=SIDE, seed=7)
     Store(output / "store").publish(demo.NAME, tiny_fill())
