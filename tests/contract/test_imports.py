@@ -1,4 +1,4 @@
-"""The import rule: the workshop knows the product, the product does not know the workshop."""
+"""The import rule: `models` and `calibration` import `inspector`, and `inspector` imports neither."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("inspector", "models", "calibration")
-WORKSHOP = ("models", "calibration", "torch", "onnx", "onnxscript", "sklearn", "scipy", "jinja2")
-HEAVY = (*WORKSHOP, "numpy", "cv2", "onnxruntime", "PIL")
+TRAINING_PACKAGES = ("models", "calibration", "torch", "onnx", "onnxscript", "sklearn", "scipy", "jinja2")
+HEAVY = (*TRAINING_PACKAGES, "numpy", "cv2", "onnxruntime", "PIL")
 ROOT = Path(__file__).parents[2]
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -38,15 +38,15 @@ def _loaded(code: str) -> set[str]:
         "inspector.commands.interpolate",
     ],
 )
-def test_the_product_loads_no_workshop(module: str) -> None:
-    """A fresh interpreter that imports the product finds neither torch nor scikit-learn in memory."""
-    assert not _loaded(f"import {module}") & set(WORKSHOP)
+def test_inspector_loads_no_training_package(module: str) -> None:
+    """A fresh interpreter that imports a module of `inspector` loads neither torch nor scikit-learn."""
+    assert not _loaded(f"import {module}") & set(TRAINING_PACKAGES)
 
 
-def test_public_names_load_no_workshop() -> None:
+def test_public_names_load_no_training_package() -> None:
     """Touching every public name of `inspector` loads neither torch nor scikit-learn."""
     assert not _loaded("import inspector\n[getattr(inspector, name) for name in inspector.__all__]") & set(
-        WORKSHOP
+        TRAINING_PACKAGES
     )
 
 
@@ -59,7 +59,7 @@ def test_public_names_load_no_workshop() -> None:
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    """`--help` and `--version` answer without numpy, cv2, onnxruntime or the workshop."""
+    """`--help` and `--version` answer without numpy, cv2, onnxruntime and the training packages."""
     loaded = _loaded(
         f"""
         import contextlib, sys
@@ -113,7 +113,7 @@ def test_public_means_documented(path: Path) -> None:
 
 
 def test_the_one_door_makes_no_static_edge() -> None:
-    """Inside the product only `inspector/extras.py` names the workshop's packages, and only as text."""
+    """Only `inspector/extras.py` imports `models` and `calibration`, by name and at the moment of use."""
     users = []
     for path in sorted((ROOT / "inspector").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -128,8 +128,8 @@ def test_the_one_door_makes_no_static_edge() -> None:
 
 
 VIOLATIONS = {
-    "inspector/rogue.py": ("models", "The product does not know the workshop"),
-    "inspector/heavy.py": ("torch", "The product does not know the workshop"),
+    "inspector/rogue.py": ("models", "inspector imports neither models nor calibration, nor their libraries"),
+    "inspector/heavy.py": ("torch", "inspector imports neither models nor calibration, nor their libraries"),
     "calibration/rogue.py": (
         "models",
         "models imports calibration, both import inspector, never the reverse",

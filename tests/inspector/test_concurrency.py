@@ -78,7 +78,7 @@ def test_an_error_keeps_its_place() -> None:
     assert found == [2, 3, 6]
 
 
-def test_closing_drops_what_has_not_begun() -> None:
+def test_closing_drops_waiting_jobs() -> None:
     """After closing, no job runs and no thread is left."""
     before = threading.active_count()
     begun: list[int] = []

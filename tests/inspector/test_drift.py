@@ -74,7 +74,7 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
 
 
 @pytest.mark.parametrize("change", ["mean", "spread", "shape"])
-def test_sees_what_changed(change: str) -> None:
+def test_changes_are_found(change: str) -> None:
     """A different mean, a different spread, and clusters with the same mean and spread are found."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(150, 2)), rng.normal(size=(150, 2))
@@ -104,7 +104,7 @@ def test_same_seed_same_answer() -> None:
         (np.full((5, 2), np.nan), np.zeros((5, 2)), "not finite"),
     ],
 )
-def test_refuses_what_is_no_sample(x: np.ndarray, y: np.ndarray, said: str) -> None:
+def test_wrong_samples_are_refused(x: np.ndarray, y: np.ndarray, said: str) -> None:
     """Wrong shapes and numbers are named."""
     with pytest.raises(ValueError, match=said):
         mmd_test(x, y)
@@ -201,7 +201,7 @@ def test_command(command: Command, store: Store, days: Path) -> None:
     )
 
 
-def test_command_on_what_is_no_folder_of_pictures(command: Command, store: Store, tmp_path: Path) -> None:
+def test_command_without_pictures(command: Command, store: Store, tmp_path: Path) -> None:
     """A folder without pictures gives one line and one hint, before the model is opened."""
     (tmp_path / "empty").mkdir()
     for name, said in (("empty", "holds no picture"), ("missing", "is not a folder")):

@@ -56,7 +56,7 @@ def test_an_empty_variable_is_not_set() -> None:
     ],
 )
 def test_a_bad_value_is_named(variable: str, value: str) -> None:
-    """The message names the variable, its value and what is allowed; the hint says what to do."""
+    """The message names the variable, its value and the allowed values; the hint says what to do."""
     with pytest.raises(UsageError) as caught:
         Settings.from_environment({variable: value})
     assert variable in caught.value.message

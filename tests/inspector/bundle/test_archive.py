@@ -1,4 +1,4 @@
-"""One model as one file: what is packed comes out again, and what is forged does not."""
+"""A model as one file: packed bundles unpack unchanged, forged files are refused."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_without_a_manifest_it_is_no_model(packed: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 20_000, b"PK\x03\x04" * 200])
-def test_what_is_no_archive_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_another_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     """Any other file is refused with one line that names it."""
     file = tmp_path / "other.inspector"
     file.write_bytes(content)

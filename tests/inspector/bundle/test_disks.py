@@ -59,7 +59,7 @@ def test_a_store_of_somebody_else(store: Store) -> None:
         store.root.chmod(0o755)
 
 
-def test_what_cannot_be_linked_is_copied(tmp_path: Path, mount: Mount) -> None:
+def test_a_file_is_copied_between_disks(tmp_path: Path, mount: Mount) -> None:
     """Between two disks a file is copied, because it cannot be linked."""
     disk = mount("size=1m")
     (tmp_path / "a").write_bytes(b"graph")

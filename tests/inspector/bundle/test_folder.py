@@ -1,4 +1,4 @@
-"""A model on disk: what is accepted, and what is refused with which error."""
+"""A bundle on disk: whole ones open, damaged or forged ones are refused with the right error."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def edit_calibration(bundle: Path, **fields: object) -> None:
     edit_json(bundle / "manifest.json", lambda manifest: manifest["files"].update({path.name: entry}))
 
 
-# --- what is accepted -----------------------------------------------------------------------
+# --- whole bundles -----------------------------------------------------------------------
 
 
-def test_what_was_written_is_read(tiny: Bundle) -> None:
+def test_a_written_bundle_opens(tiny: Bundle) -> None:
     """A written bundle lists every file but the manifest; its digest is that of the manifest."""
     opened = Bundle.open(tiny.path)
     present = {path.relative_to(tiny.path).as_posix() for path in tiny.path.rglob("*") if path.is_file()}
@@ -68,7 +68,7 @@ def test_a_copy_is_the_same_model(tiny: Bundle, own: Path) -> None:
     assert Bundle.open(own).digest == tiny.digest
 
 
-# --- what is refused ------------------------------------------------------------------------
+# --- damaged and forged bundles ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [*REQUIRED, "golden/probe-0.png"])

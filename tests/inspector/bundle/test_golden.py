@@ -1,4 +1,4 @@
-"""Golden images: what this computer computes is what was recorded."""
+"""Golden images: this computer reproduces the recorded scores, or is refused."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_picture_must_be_one_of_the_models_size(own: Path, content: bytes, wha
         Detector(Bundle.open(own), Settings(threads=1)).verify()
 
 
-def test_what_is_written_is_read(tiny: Bundle, tmp_path: Path) -> None:
+def test_golden_images_are_written(tiny: Bundle, tmp_path: Path) -> None:
     """Each picture is stored losslessly beside its statistics and the peak of its map."""
     detector = Detector(tiny, Settings(threads=1))
     pictures = np.stack([good_picture(seed) for seed in range(2)])

@@ -1,4 +1,4 @@
-"""`reference.npz`: what is written is read, also from older bundles."""
+"""`reference.npz`: arrays are read under their present names, also from older bundles."""
 
 from __future__ import annotations
 

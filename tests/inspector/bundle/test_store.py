@@ -94,7 +94,7 @@ def test_references(store: Store, own: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     "reference", ["gears", "tiles@7", "tiles@0", "tiles@x", "./nothing", "@1", "a" * 5000]
 )
-def test_what_is_not_there_is_named_with_what_is(store: Store, reference: str) -> None:
+def test_an_unknown_reference_is_named(store: Store, reference: str) -> None:
     """The error names the reference, and the hint lists the names in the store."""
     publish(store, "tiles", versions=2)
     with pytest.raises(StoreError) as caught:

@@ -82,7 +82,7 @@ def test_a_killed_writer_leaves_no_half_model(store: Store, milliseconds: int) -
     assert store.promoted("tiles") == store.versions("tiles")[-1]
 
 
-def test_what_a_killed_writer_left_is_cleaned(store: Store) -> None:
+def test_files_of_a_killed_writer_are_removed(store: Store) -> None:
     """A temporary folder, or half a pointer, of a dead writer is gone after the next publication."""
     code = """
         import os, signal

@@ -70,7 +70,7 @@ def test_pixels_are_read_only() -> None:
     ],
 )
 def test_arrays_refused(array: npt.NDArray[Any], fragment: str) -> None:
-    """An array of another type or shape is refused, naming what it is and what is allowed."""
+    """An array of another type or shape is refused; the message names it and the allowed ones."""
     error = refused(array, UnknownFormatError)
     assert fragment in error.message
     assert "uint8" in error.message or "RGB" in error.message

@@ -1,4 +1,4 @@
-"""What is at fault is refused with the leaf of the error tree that says why."""
+"""Pictures at fault are refused with the error that says why."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_bomb(tmp_path: Path) -> None:
     """A PNG of 30,000 x 30,000 is refused from its header, without memory for its pixels."""
     path = tmp_path / "bomb.png"
     path.write_bytes(bomb_png())
-    decode(encoded(scene(), "PNG"))  # what is imported on the first picture is not counted
+    decode(encoded(scene(), "PNG"))  # imports of the first picture are not counted
     tracemalloc.start()
     error = refused(path, ImageTooLargeError)
     _, peak_bytes = tracemalloc.get_traced_memory()

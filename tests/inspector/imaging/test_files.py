@@ -58,7 +58,7 @@ UNPRIVILEGED = """
     from inspector.imaging.files import list_images
     from inspector.errors import InspectorError
     allowed, forbidden, folder = map(pathlib.Path, sys.argv[1:])
-    decode(allowed)  # imports what it needs while it still may
+    decode(allowed)  # imports modules while this is permitted
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(65534)
