@@ -1,4 +1,4 @@
-"""Which options belong to which preset."""
+"""The presets, and the options that belong to each."""
 
 from __future__ import annotations
 
@@ -8,34 +8,18 @@ import pytest
 
 from inspector.errors import UsageError
 from models.article.options import ArticleOptions
-from models.article.regularizers import REGULARIZERS
 from models.inspection.options import InspectionOptions
 from models.options import choose
 
 
-def test_the_preset_decides_which_options_there_are() -> None:
-    """What is not given is the preset's own choice."""
+def test_the_preset_decides_the_options() -> None:
+    """Each preset has a class of options, whose defaults fill the gaps."""
     article, standard = choose(preset="article", latent_dim=None), choose(latent_dim=None)
     assert isinstance(article, ArticleOptions)
     assert isinstance(standard, InspectionOptions)
     assert (article.latent_dim, article.image_size, article.budget_seconds) == (64, 64, 900)
     assert (standard.preset, standard.latent_dim, standard.image_size) == ("standard", 32, 256)
     assert choose(preset="article", background=(0, 0, 0)).as_dict()["background"] == [0, 0, 0]
-
-
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
-def test_each_regularizer_has_a_weight(regularizer: str) -> None:
-    """λ is 100 for the MMD, as in the article, and can be chosen; without a regularizer it is 0."""
-    expected = {"mmd": 100.0, "gan": 10.0, "kl": 0.03, "none": 0.0}
-    assert ArticleOptions(regularizer=regularizer).weight == expected[regularizer]
-    if regularizer != "none":
-        assert ArticleOptions(regularizer=regularizer, regularizer_weight=3.0).weight == 3
-
-
-def test_small_folders_are_learned_with_a_quarter_of_the_width() -> None:
-    """Below 1,000 pictures without a GPU it is 256, else the reference's 1024, unless one was asked for."""
-    assert [ArticleOptions(device="cpu").width_for(n) for n in (999, 1000)] == [256, 1024]
-    assert ArticleOptions(device="cpu", width=64).width_for(999) == 64
 
 
 @pytest.mark.parametrize(
@@ -61,14 +45,14 @@ def test_small_folders_are_learned_with_a_quarter_of_the_width() -> None:
     ],
 )  # fmt: skip
 def test_options_that_do_not_belong_are_refused(given: dict[str, Any], message: str) -> None:
-    """The message names option, value and where it belongs, and a hint says what to do."""
+    """The message names the option, its value and the presets that have it; a hint says what to do."""
     with pytest.raises(UsageError) as refused:
         choose(**given)
     assert message in refused.value.message
     assert refused.value.hint
 
 
-def test_a_word_that_is_no_option_is_a_programmers_error() -> None:
-    """A misspelt keyword is refused as Python does."""
+def test_an_unknown_keyword_is_a_type_error() -> None:
+    """A misspelt keyword is refused as Python refuses it."""
     with pytest.raises(TypeError, match="latent_dims"):
         choose(latent_dims=3)
