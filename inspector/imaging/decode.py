@@ -10,13 +10,8 @@ from __future__ import annotations
 import os
 import re
 import struct
-import threading
-import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +26,7 @@ from inspector.imaging import header
 from inspector.imaging.colour import WHITE, Colour, grey_to_rgb, lay_over, to_eight_bits, to_rgb
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
+from inspector.imaging.plugin import plugin, quiet
 from inspector.types import Pixels
 
 if TYPE_CHECKING:
@@ -55,7 +51,6 @@ _DAMAGE = (
 _UNSUPPORTED = re.compile(r"cannot handle|support|unknown (pixel|data)|not available")
 _TIFF_BITS, _TIFF_PLANAR = 258, 284
 _TIFF_EXTENTS = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
-_warnings_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +146,8 @@ def straight_rgba(data: bytes) -> Pixels | None:
         RGBA, upright, 8 bits; None if no pixel is transparent.
     """
     kind = header.sniff(data, "the picture")
-    with _without_warnings() if _may_warn(kind, data) else nullcontext():
-        image = _plugin(kind)(BytesIO(data))
+    with quiet(kind, data):
+        image = plugin(kind)(BytesIO(data))
         if not image.has_transparency_data or image.mode.startswith("I"):
             return None
         straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
@@ -170,8 +165,8 @@ def _decode(
 ) -> Picture:
     if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
         check_size(*header.webp_size(data), name, max_pixels)
-    with _without_warnings() if _may_warn(kind, data) else nullcontext():
-        image = _plugin(kind)(BytesIO(data))
+    with quiet(kind, data):
+        image = plugin(kind)(BytesIO(data))
         size = image.size
         check_size(*size, name, max_pixels)
         _check_complete(kind, image, data)
@@ -226,55 +221,6 @@ def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
         f"{name} ends too early or is damaged ({kind}: {detail})",
         hint="copy it again from where it was taken; it may have been cut while it was written",
     )
-
-
-def _plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
-    """Return Pillow's class for a format.
-
-    `PIL.Image.open` would try every plugin, and its pixel limit is a setting of the whole process.
-    """
-    if kind == "PNG":
-        from PIL.PngImagePlugin import PngImageFile
-
-        return PngImageFile
-    if kind == "JPEG":
-        return _jpeg_class()
-    if kind == "BMP":
-        from PIL.BmpImagePlugin import BmpImageFile
-
-        return BmpImageFile
-    if kind == "TIFF":
-        from PIL.TiffImagePlugin import TiffImageFile
-
-        return TiffImageFile
-    from PIL.WebPImagePlugin import WebPImageFile
-
-    return WebPImageFile
-
-
-@lru_cache(maxsize=1)
-def _jpeg_class() -> Callable[[BytesIO], ImageFile]:
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    class Jpeg(JpegImageFile):
-        """A JPEG class that does not search EXIF for a resolution, because that warns about damaged EXIF."""
-
-        def _read_dpi_from_exif(self) -> None:
-            pass
-
-    return Jpeg
-
-
-def _may_warn(kind: str, data: bytes) -> bool:
-    return kind == "TIFF" or (kind == "PNG" and b"acTL" in data[: data.find(b"IDAT")])
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Silence Pillow's warnings about odd metadata; the lock is needed as filters belong to the process."""
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\b")
-        yield
 
 
 def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
