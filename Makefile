@@ -76,7 +76,7 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER PRES
 bench-report: $(STAMP) ## write docs/benchmarks.md from what was measured
 	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" docs/benchmarks.md
 
-soak: $(STAMP) system ## long proofs: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
+soak: $(STAMP) system ## long tests: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
 	@for name in startup wheel image kill memory load promotions sigterm traffic watch; do \
 	  echo "--- $$name"; $(BIN)/python -m tests.soak.$$name; done
 

@@ -1,4 +1,4 @@
-"""What schemathesis sends as `binary`: noise, pictures, and pictures with noise in them."""
+"""Binary bodies for schemathesis: noise, pictures, and pictures with noise in them."""
 
 from __future__ import annotations
 

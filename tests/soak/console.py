@@ -1,4 +1,4 @@
-"""The console with a real model: defective pictures are dropped, and the heatmap lies over the defects.
+"""Drop defective pictures on the console, with a real model: the heatmap lies over the defects.
 
 python -m tests.soak.console DATA/tiles --model BUNDLE [--screenshots DIR]
 """
@@ -25,7 +25,7 @@ SIZES = {"wide": (1440, 1000), "phone": (390, 844)}
 SENT = 60  # pictures of the line before the screenshots
 
 
-def prove(data: Path, model: Path, pictures: int, screenshots: Path | None) -> None:
+def verify(data: Path, model: Path, pictures: int, screenshots: Path | None) -> None:
     """Drop the most unusual pictures with a mask, one after the other, and compare pixels."""
     detector = inspector.open_model(model)
     shown = [one for one in labelled_pictures(data / "test") if one.mask]
@@ -79,4 +79,4 @@ if __name__ == "__main__":
     parser.add_argument("--pictures", type=int, default=10)
     parser.add_argument("--screenshots", type=Path, help="a folder for light, dark, wide and phone")
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.data, options.model, options.pictures, options.screenshots)))
+    sys.exit(finish(lambda: verify(options.data, options.model, options.pictures, options.screenshots)))

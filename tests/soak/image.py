@@ -1,6 +1,6 @@
-"""The image's install steps in a bare Debian root: small, without torch, and serving as nobody in particular.
+"""Run the image's install steps in a bare Debian root: small, without torch, serving as an ordinary user.
 
-Runs as root; what pip and apt need to reach their packages is lent by this machine for the proof.
+Needs root. The files that pip and apt need to reach their packages are copied from this machine.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ LENT = tuple(
 ABSENT = ("torch", "sklearn", "scipy", "onnx", "pip")
 
 
-def prove() -> None:
-    """Make the root, install, look, and serve from it."""
+def verify() -> None:
+    """Make the root, install into it, check its size and packages, and serve from it."""
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "root"
         _bootstrap(root)
@@ -64,7 +64,7 @@ def _bootstrap(root: Path) -> None:
 
 
 def _install(root: Path, wheel: Path) -> None:
-    """Run install.sh in the root, with this machine's way to the packages."""
+    """Run install.sh in the root, with this machine's settings for pip and apt."""
     (root / "src").mkdir()
     for file in (wheel, ROOT / "constraints.txt", ROOT / "deploy/install.sh"):
         shutil.copy(file, root / "src")
@@ -90,7 +90,7 @@ def _look(root: Path) -> None:
 
 
 def _serve(root: Path) -> None:
-    """Start the daemon as a user who may write nothing but the store, and compare a verdict."""
+    """Start the daemon as a user who may write only to the store, and compare a verdict."""
     state = root / "var/lib/inspector"
     Store(state / "store").publish("tiny", tiny_fill())
     _run("chown", "-R", USER, state)
@@ -126,4 +126,4 @@ def _wait(daemon: subprocess.Popen[bytes], log: Path) -> None:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__).parse_args()
-    sys.exit(finish(prove))
+    sys.exit(finish(verify))

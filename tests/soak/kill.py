@@ -22,7 +22,7 @@ from tests.soak.program import PROGRAM, call, demand, environment, finish, say
 NAME = "flange"
 
 
-def prove(kills: int, steps: int, seed: int) -> None:
+def verify(kills: int, steps: int, seed: int) -> None:
     """Fit once, then kill `kills` fits of the next version, and finish the last with `--resume`."""
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
     with tempfile.TemporaryDirectory() as place:
@@ -53,7 +53,7 @@ def prove(kills: int, steps: int, seed: int) -> None:
 
 
 def _kill(command: list[str], store: Path, after_seconds: float) -> str:
-    """Start a fit, kill it at a moment, and return the last stage that it spoke of."""
+    """Start a fit, kill it after `moment` seconds, and return the last stage that it named."""
     with subprocess.Popen(
         [*PROGRAM, *command],
         env=environment(store),
@@ -70,7 +70,7 @@ def _kill(command: list[str], store: Path, after_seconds: float) -> str:
 
 
 def _look(root: Path, part: Path, whole: dict[str, object]) -> str:
-    """Open every version with its digests, and score with the current one."""
+    """Open every version and check its digests, then score with the current version."""
     store = Store(root)
     demand(store.names() == [NAME], f"the store shows {store.names()}")
     for version in store.versions(NAME):
@@ -97,4 +97,4 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.kills, options.steps, options.seed)))
+    sys.exit(finish(lambda: verify(options.kills, options.steps, options.seed)))

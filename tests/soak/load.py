@@ -41,7 +41,7 @@ STARTS = 5
 
 @dataclass(frozen=True)
 class Answer:
-    """What one client saw: status (0: none), seconds, and `Retry-After`."""
+    """One answer: status (0 if there was none), seconds, and `Retry-After`."""
 
     status: int
     seconds: float
@@ -52,7 +52,7 @@ class Answer:
 
 
 def clients(port: int, files: Sequence[Path], number: int, seconds: float, rate: float = 0) -> list[Answer]:
-    """Send pictures from `number` connections: one after the other, or together at `rate` a second."""
+    """Send pictures over `number` connections: one after the other, or at `rate` pictures a second in all."""
     bodies = [path.read_bytes() for path in files]
     end = time.monotonic() + seconds
     answers: list[Answer] = []
@@ -86,7 +86,7 @@ def _ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
 
 
 def together(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run jobs in a thread each, and wait for all."""
+    """Run each job in a thread of its own, and wait for all."""
     threads = [threading.Thread(target=job) for job in jobs]
     for thread in threads:
         thread.start()
@@ -115,7 +115,7 @@ def bare(graph: Path, files: Sequence[Path], seconds: float) -> tuple[float, flo
     return statistics.median(taken), (time.process_time() - processor) / len(taken)
 
 
-# --- the proof ------------------------------------------------------------------------------
+# --- the measurement ------------------------------------------------------------------------
 
 
 class Alive:
@@ -144,8 +144,8 @@ class Alive:
             self.slowest = max(self.slowest, time.perf_counter() - began if status == 200 else 10.0)
 
 
-def prove(data: Path | None, model: Path | None, seconds: float) -> None:
-    """Measure one after the other; each limit is checked as soon as its figure is there."""
+def verify(data: Path | None, model: Path | None, seconds: float) -> None:
+    """Take each figure in turn, and check its limit at once."""
     with tempfile.TemporaryDirectory() as place:
         if data is None:
             data = Path(place) / "flange"
@@ -162,7 +162,7 @@ def prove(data: Path | None, model: Path | None, seconds: float) -> None:
 
 
 def _fitted(data: Path, store: Path) -> Path:
-    """A model of the default size; how long it learned does not matter for the time."""
+    """Fit a model of the default size; its steps do not change the time of scoring."""
     ended = call("fit", data / "train" / "good", "--name", data.name, "--steps", "60", store=store)
     demand(ended.returncode == 0, f"fit ended with {ended.returncode}: {ended.stderr}")
     return Store(store).resolve(data.name)
@@ -187,7 +187,7 @@ def _starts(bundle: Path) -> None:
 def _levels(
     daemon: Daemon, other: ProcessPoolExecutor, files: Sequence[Path], graph: Path, seconds: float
 ) -> float:
-    """1, 4 and 16 clients, with the bare loop between them; returns the pictures a second of the last."""
+    """Measure 1, 4 and 16 clients, and the bare loop between them; return the rate of 16 clients."""
     rate = 0.0
     for number in (1, 4, 16):
         least, processor = other.submit(bare, graph, files, seconds / 4).result()
@@ -217,7 +217,7 @@ def _levels(
 def _flood(
     daemon: Daemon, other: ProcessPoolExecutor, files: Sequence[Path], seconds: float, rate: float
 ) -> None:
-    """Four times the pictures a second that it can score, from four times the clients it has room for."""
+    """Send four times as fast as the daemon scores, from four times the clients that fit its queue."""
     number = 4 * ((os.cpu_count() or 1) + 64)
     with Alive(daemon.port) as alive:
         sent = other.submit(clients, daemon.port, files, number, seconds, 4 * rate)
@@ -242,4 +242,4 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, help="a bundle; one is fitted without it")
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.data, options.model, options.seconds)))
+    sys.exit(finish(lambda: verify(options.data, options.model, options.seconds)))

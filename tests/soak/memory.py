@@ -22,7 +22,7 @@ SIDE = 512
 SAMPLE_SECONDS = 0.2
 
 
-def prove(many: int, few: int, steps: int) -> None:
+def verify(many: int, few: int, steps: int) -> None:
     """Render, fit on both numbers of pictures, and compare the peaks."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -70,7 +70,7 @@ def _peak(folder: Path, name: str, steps: int) -> float:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return a process and all its descendants."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -81,7 +81,7 @@ def _family(pid: int) -> list[int]:
 
 
 def anonymous_bytes(pid: int) -> int:
-    """`RssAnon` of a process; 0 where it has ended."""
+    """Return `RssAnon` of a process; 0 if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -96,4 +96,4 @@ if __name__ == "__main__":
     parser.add_argument("--few", type=int, default=500)
     parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.many, options.few, options.steps)))
+    sys.exit(finish(lambda: verify(options.many, options.few, options.steps)))

@@ -1,4 +1,4 @@
-"""What the long proofs share: the program as a process, and the way in which they end."""
+"""Run `inspector` as a process, check conditions, and end a long test with its exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def environment(store: Path, threads: int = 0) -> dict[str, str]:
 def call(
     *arguments: str | Path, store: Path, program: tuple[str, ...] = PROGRAM, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `inspector` to its end, whatever that is."""
+    """Run `inspector` to its end, and return what it printed and its exit code."""
     return subprocess.run(
         [*program, *map(str, arguments)],
         env=environment(store),
@@ -32,11 +32,11 @@ def call(
 
 
 class FailureError(Exception):
-    """What was to be shown does not hold."""
+    """A demand was not met."""
 
 
 def demand(holds: bool, message: str) -> None:
-    """Stop with `message` unless something holds."""
+    """Stop the test with `message` unless `holds` is true."""
     if not holds:
         raise FailureError(message)
 
@@ -47,10 +47,10 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def finish(proof: Callable[[], None]) -> int:
-    """Run a proof; 0 where it holds, 1 where it does not."""
+def finish(test: Callable[[], None]) -> int:
+    """Run a long test; return 0 if every demand was met, 1 after the first that was not."""
     try:
-        proof()
+        test()
     except FailureError as failure:
         say(f"FAILED: {failure}")
         return 1

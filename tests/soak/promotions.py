@@ -1,4 +1,4 @@
-"""Two hundred promotions under load: no request fails, and each answer is that of the version it names."""
+"""Promote two hundred times under load: no request fails, and each answer fits the version that it names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ CLIENTS = 4
 
 
 def bodies() -> list[bytes]:
-    """Pictures that pass and pictures that fail."""
+    """Return pictures that pass and pictures that fail."""
     return [encode_png(make(seed)) for seed in range(8) for make in (good_picture, bad_picture)]
 
 
 def send(port: int, seconds: float) -> list[tuple[int, int, dict[str, Any]]]:
-    """Send pictures until the time is over: which one, the status, and the answer."""
+    """Send pictures until the time is over; return picture, status and answer of each request."""
     end, sent, found = time.monotonic() + seconds, bodies(), []
 
     def run(first: int) -> None:
@@ -53,7 +53,7 @@ def send(port: int, seconds: float) -> list[tuple[int, int, dict[str, Any]]]:
     return found
 
 
-def prove(promotions: int, seed: int) -> None:
+def verify(promotions: int, seed: int) -> None:
     """Promote versions at random while clients send, and compare every answer with the library's."""
     rng = random.Random(seed)  # noqa: S311 - an order, not a secret
     with tempfile.TemporaryDirectory() as place:
@@ -108,4 +108,4 @@ if __name__ == "__main__":
     parser.add_argument("--promotions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.promotions, options.seed)))
+    sys.exit(finish(lambda: verify(options.promotions, options.seed)))

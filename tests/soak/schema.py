@@ -1,4 +1,4 @@
-"""Thousands of generated requests over the OpenAPI description: no 500, and every answer as described.
+"""Generate thousands of requests from the OpenAPI description: no 500, and every answer is as described.
 
 The generated bodies of the type `binary` are noise, pictures, and pictures with noise in them.
 """
@@ -29,8 +29,8 @@ EXCLUDED = "positive_data_acceptance"
 OPERATIONS = 6
 
 
-def prove(cases: int, seed: int) -> None:
-    """Start a daemon with keys, let schemathesis loose on it, and read its log."""
+def verify(cases: int, seed: int) -> None:
+    """Start a daemon with keys, send it requests by schemathesis, and read its log."""
     with tempfile.TemporaryDirectory() as place:
         Store(Path(place) / "store").publish(NAME, tiny_fill())
         environment = {"INSPECTOR_STORE": f"{place}/store", "INSPECTOR_API_KEYS": f"score:{KEY}"}
@@ -74,4 +74,4 @@ if __name__ == "__main__":
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.cases, options.seed)))
+    sys.exit(finish(lambda: verify(options.cases, options.seed)))

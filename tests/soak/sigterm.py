@@ -1,4 +1,4 @@
-"""SIGTERM under load, fifty times: what was accepted is answered, and the daemon ends within ten seconds."""
+"""Send SIGTERM under load, fifty times: accepted requests are answered, and it ends in ten seconds."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ END_SECONDS = 10.0
 CLIENTS = 12
 
 
-def prove(times: int, seed: int) -> None:
-    """End daemons at random moments, and compare what they logged with what clients received."""
+def verify(times: int, seed: int) -> None:
+    """End daemons at random moments, and compare their log with the answers that clients received."""
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
     answered, cut, slowest = 0, 0, 0.0
     with tempfile.TemporaryDirectory() as place:
@@ -42,7 +42,7 @@ def prove(times: int, seed: int) -> None:
 
 
 def _round(moment: float, number: int) -> tuple[int, int, float]:
-    """One daemon; the number of answers, of requests without one, and the seconds until its end."""
+    """End one daemon; return its answers, the requests without one, and the seconds until its end."""
     body = encode_png(good_picture(height=900, width=900))
     received: dict[str, int] = {}
     lost: set[str] = set()
@@ -92,4 +92,4 @@ if __name__ == "__main__":
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.times, options.seed)))
+    sys.exit(finish(lambda: verify(options.times, options.seed)))

@@ -34,8 +34,8 @@ session.run(None, {image.name: numpy.zeros((1, *image.shape[1:]), numpy.uint8)})
 """
 
 
-def prove(model: Path | None, pairs: int, image_size: int) -> None:
-    """Time both in turn, so that what else the machine does falls on both alike."""
+def verify(model: Path | None, pairs: int, image_size: int) -> None:
+    """Time both in turn, so that other load on the machine slows both."""
     with tempfile.TemporaryDirectory() as place:
         folder, store = Path(place), Path(place) / "store"
         part = write_picture(folder / "one.png", render(1, size=512).picture)
@@ -73,7 +73,7 @@ def _render_seconds(count: int) -> float:
 
 
 def _fitted(folder: Path, store: Path, image_size: int) -> Path:
-    """A model of the default size; how long it learned does not matter for the time."""
+    """Fit a model of the default size; its steps do not change the time of scoring."""
     write_dataset(folder / "d", train=20, good=0, per_kind=0, size=256)
     words = ("--name", "flange", "--steps", "30", "--image-size", str(image_size))
     ended = call("fit", folder / "d/train/good", *words, store=store)
@@ -93,4 +93,4 @@ if __name__ == "__main__":
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--image-size", type=int, default=256)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.model, options.pairs, options.image_size)))
+    sys.exit(finish(lambda: verify(options.model, options.pairs, options.image_size)))

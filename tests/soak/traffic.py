@@ -1,4 +1,4 @@
-"""Ten minutes of everything at once: good, bad, huge and slow bodies, and senders that leave.
+"""Send good, bad, huge and slow bodies at once for ten minutes, from clients of which some leave early.
 
 Every request carries an id.  At the end each id that a client waited for has exactly one answer and one
 line in the log, with the same status, and the memory did not grow.
@@ -39,7 +39,7 @@ SAMPLE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to send: its body, how often it is chosen, what may come back, and its manners."""
+    """One kind of request: its body, how often it is chosen, the statuses allowed, and how it is sent."""
 
     name: str
     weight: int
@@ -66,7 +66,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def kinds() -> list[Kind]:
-    """Everything that is sent."""
+    """Return every kind of request."""
     good, bad = encode_png(good_picture()), encode_png(bad_picture())
     part = encode_jpeg(render(1, size=512).picture)
     big = encode_jpeg(render(2, size=2400).picture)
@@ -100,7 +100,7 @@ def kinds() -> list[Kind]:
 
 
 def send(port: int, seconds: float, seed: int) -> dict[str, tuple[str, int]]:
-    """Send until the time is over: for each id its kind and its status, 0 where there was no answer."""
+    """Send until the time is over; return kind and status of each request id, status 0 without an answer."""
     end, found, choices = time.monotonic() + seconds, {}, kinds()
     weights = [kind.weight for kind in choices]
 
@@ -140,7 +140,7 @@ def _exchange(port: int, kind: Kind, request_id: str) -> int:
 
 
 def _status(connection: socket.socket, request_id: str) -> int:
-    """Read one answer; -1 where it is not exactly one, with this id."""
+    """Read one answer and return its status; -1 unless it is exactly one answer with this id."""
     received = b""
     try:
         while chunk := connection.recv(1 << 20):
@@ -154,11 +154,11 @@ def _status(connection: socket.socket, request_id: str) -> int:
     return int(head.split(b" ", 2)[1]) if is_one and is_mine else -1
 
 
-# --- the proof ------------------------------------------------------------------------------
+# --- the measurement ------------------------------------------------------------------------
 
 
-def prove(seconds: float, seed: int) -> None:
-    """Send, watch the memory, and count."""
+def verify(seconds: float, seed: int) -> None:
+    """Send requests, watch the memory, and compare the answers with the log."""
     with tempfile.TemporaryDirectory() as place:
         Store(Path(place)).publish("tiny", tiny_fill())
         os.environ["INSPECTOR_STORE"] = place
@@ -208,4 +208,4 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.seconds, options.seed)))
+    sys.exit(finish(lambda: verify(options.seconds, options.seed)))

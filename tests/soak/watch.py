@@ -1,4 +1,4 @@
-"""`kill -9` on a watch while pictures come, change and go: one whole line for each state of each picture."""
+"""Kill a watch while pictures come, change and go: each state of each picture gets one whole line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Content = tuple[bytes, str]  # the bytes of a picture, and its verdict
 
 
 class Results:
-    """The lines of the results as they grow; the last one may be half of one while no watcher runs."""
+    """The growing results file; its last line may be incomplete while no watcher runs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class Results:
         self._read_bytes = 0
 
     def read(self) -> int:
-        """Read on; every whole line must be JSON.  Return the number of lines."""
+        """Read the lines that are new, each of which must be JSON; return the number of all lines."""
         if self.path.exists():
             with self.path.open("rb") as stream:
                 stream.seek(self._read_bytes)
@@ -60,7 +60,7 @@ class Results:
 
 
 class Line:
-    """Four stations that put pictures into a folder, and what they know of each state that they made.
+    """Four stations that put pictures into a folder, and remember each state that they made.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Line:
         self._contents = contents()
 
     def run(self, files: int) -> None:
-        """Put `files` pictures there, from several threads."""
+        """Put `files` pictures into the folder, from several threads."""
         left = iter(range(files))
 
         def station() -> None:
@@ -102,15 +102,15 @@ class Line:
         together([station] * WRITERS)
 
     def _slow(self, path: Path, content: Content, _other: Content) -> None:
-        """Written in place, piece by piece."""
+        """Write a picture in place, piece by piece."""
         self._stays(self._write(path, content), content)
 
     def _renamed(self, path: Path, content: Content, _other: Content) -> None:
-        """Complete, and renamed into place."""
+        """Write a picture elsewhere, and rename it into place."""
         self._stays(self._rename(path, content), content)
 
     def _modified(self, path: Path, content: Content, other: Content) -> None:
-        """Replaced or overwritten, half of them before they settle, the others once they have their line."""
+        """Replace or overwrite pictures, half before they settle, the others after they have a line."""
         key = self._rename(path, content)
         with self._lock:
             early, change = self._rng.random() < 0.5, self._rng.choice((self._rename, self._write))
@@ -122,7 +122,7 @@ class Line:
         self._stays(change(path, other), other)
 
     def _removed(self, path: Path, content: Content, _other: Content) -> None:
-        """Removed at about the moment when it settles."""
+        """Remove a picture at about the moment when it settles."""
         self._rename(path, content)
         with self._lock:
             seconds = self._rng.uniform(0, 2 * SETTLE_SECONDS)
@@ -157,14 +157,14 @@ class Line:
 
 
 def contents() -> list[Content]:
-    """Pictures that pass, that fail and that are cut off."""
+    """Return pictures that pass, that fail and that are truncated."""
     good = [(encode_png(good_picture(seed)), "pass") for seed in range(12)]
     bad = [(encode_png(bad_picture(seed)), "fail") for seed in range(12)]
     return [*good, *bad, *((content[: -100 - seed], "invalid") for seed, (content, _) in enumerate(good[:6]))]
 
 
-def prove(files: int, kills: int, seed: int) -> None:
-    """Leave pictures where they are, and then move them; each time with all files and all kills."""
+def verify(files: int, kills: int, seed: int) -> None:
+    """Run once without and once with `--move`, each time with all files and all kills."""
     for moved in (False, True):
         _prove(files, kills, seed, moved=moved)
 
@@ -226,7 +226,7 @@ def _kill_again_and_again(
 
 @contextmanager
 def _start(command: list[str], place: Path) -> Iterator[subprocess.Popen[str]]:
-    """A watcher that does not outlive the block, whatever happens in it."""
+    """Start a watcher, and end it with the block."""
     with subprocess.Popen(
         command,
         env=environment(place / "store", threads=1),
@@ -245,12 +245,12 @@ def _missing(line: Line) -> set[bytes]:
 
 
 def left_over(folder: Path) -> list[str]:
-    """Pictures that still lie in the watched folder, or are half way to their verdict's folder."""
+    """Return pictures that are still in the watched folder, or on the way to their verdict's folder."""
     return [path.name for path in folder.rglob("*.png") if not path.name.startswith(".")]
 
 
 def _judge(line: Line, sorted_: Path | None) -> None:
-    """Compare the whole file with what the stations know."""
+    """Compare the results file with the states that the stations made."""
     demand(line.results.path.read_bytes().endswith(b"\n"), "the last line is not whole")
     results = Results(line.results.path)
     results.read()
@@ -271,7 +271,7 @@ def _judge(line: Line, sorted_: Path | None) -> None:
 
 
 def _judge_sorted(line: Line, sorted_: Path) -> None:
-    """Every state that stayed is in the folder of its verdict, once; what else is there has its line, too."""
+    """Check that each state that stayed is once in its verdict's folder; other files there have a line."""
     known, found = dict(contents()), Counter[bytes]()
     for path in sorted_.rglob("*"):
         if path.is_file():
@@ -300,4 +300,4 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.files, options.kills, options.seed)))
+    sys.exit(finish(lambda: verify(options.files, options.kills, options.seed)))

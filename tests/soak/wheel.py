@@ -1,4 +1,4 @@
-"""The built wheel outside of the checkout: the base scores and says what a fit needs; `train` fits."""
+"""Install the wheel outside of the checkout: the base install scores, the extra `train` fits."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ QUIET = ("--quiet", "--disable-pip-version-check")
 WORKSHOP = ("torch", "sklearn", "scipy", "onnx", "onnxscript", "jinja2")
 
 
-def prove(model: Path | None, train: bool) -> None:
-    """Build, install, score, be refused a fit; then install the extra and fit."""
+def verify(model: Path | None, train: bool) -> None:
+    """Build, install, score, check that a fit is refused; then install the extra and fit."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_dataset(folder / "d", train=30, good=2, per_kind=0, size=128)
@@ -49,7 +49,7 @@ def _program(words: list[str | Path], cwd: Path) -> str:
 
 
 def build(folder: Path) -> Path:
-    """Build from a copy, so that the checkout stays as it is."""
+    """Build from a copy, because building writes into its folder."""
     source = folder / "source"
     for package in ("inspector", "models", "calibration"):
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -114,4 +114,4 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, help="a bundle to score with; a tiny one is made without it")
     parser.add_argument("--base-only", action="store_true", help="leave the extra out")
     options = parser.parse_args()
-    sys.exit(finish(lambda: prove(options.model, not options.base_only)))
+    sys.exit(finish(lambda: verify(options.model, not options.base_only)))
