@@ -17,13 +17,14 @@ Groups = NDArray[np.integer]  # of each picture the number of its group
 Thumbnails = NDArray[np.float32]
 
 NEAR_DUPLICATE = 0.995  # correlation, without the set's mean picture; another part of the same kind has less
+BLOCK = 1024  # pictures that are compared with all others at a time, to bound the memory
 MAX_HELDOUT_SHARE = 0.4
 LARGEST_GROUP_SHARE = 0.1  # of the held-out pictures
 FLIP_TOLERANCE = 1.25  # a flipped picture may be so much farther from the others than the picture itself
 FLIP_PICTURES = 500  # are compared
 
 
-def duplicate_groups(thumbnails: Thumbnails, block: int = 1024) -> NDArray[np.int32]:
+def duplicate_groups(thumbnails: Thumbnails) -> NDArray[np.int32]:
     """Give pictures that show the same part in the same position the same group number.
 
     Each thumbnail is standardised, and the set's mean is subtracted: the background that all pictures of a
@@ -33,8 +34,6 @@ def duplicate_groups(thumbnails: Thumbnails, block: int = 1024) -> NDArray[np.in
     Parameters
     ----------
     thumbnails : float32 (N, 1024)
-    block : int
-        Compare so many pictures at a time with all others, to bound the memory.
 
     Returns
     -------
@@ -43,8 +42,8 @@ def duplicate_groups(thumbnails: Thumbnails, block: int = 1024) -> NDArray[np.in
     flat = _standardised(thumbnails)
     rest = _standardised(flat - flat.mean(0))
     pairs = []
-    for start in range(0, len(rest), block):
-        near = np.argwhere(rest[start : start + block] @ rest.T > NEAR_DUPLICATE)
+    for start in range(0, len(rest), BLOCK):
+        near = np.argwhere(rest[start : start + BLOCK] @ rest.T > NEAR_DUPLICATE)
         near[:, 0] += start
         pairs.append(near)
     rows, columns = np.concatenate(pairs).T
