@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.options import FormatOption, ModelOption, ThreadsOption
+from inspector.commands.options import FormatOption, ModelOption, ThreadsOption, settings_for
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -61,13 +61,10 @@ def calibrate(
     from inspector.bundle.store import Store
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
-    from inspector.settings import Settings
 
     recalibration = extras.recalibration()
     thresholds = extras.thresholds()
-    settings = Settings.from_environment()
-    if threads is not None:
-        settings = settings.model_copy(update={"threads": threads})
+    settings = settings_for(threads)
     store = Store(settings.store)
     bundle = Bundle.open(store.resolve(model))
     with shown_count("calibrating") as progress:

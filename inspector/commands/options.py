@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from inspector.errors import UsageError
+
+if TYPE_CHECKING:
+    from inspector.settings import Settings
 
 ModelOption = Annotated[
     str | None,
@@ -43,6 +46,14 @@ ImagesFormatOption = Annotated[
 
 COLOURS = {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}
 UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def settings_for(threads: int | None) -> Settings:
+    """Read the settings from the environment; `--threads` overrides theirs."""
+    from inspector.settings import Settings
+
+    settings = Settings.from_environment()
+    return settings if threads is None else settings.model_copy(update={"threads": threads})
 
 
 def seconds(text: str, option: str = "--time-budget") -> float:

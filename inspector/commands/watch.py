@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from inspector.commands import exits
-from inspector.commands.options import ModelOption, ThreadsOption
+from inspector.commands.options import ModelOption, ThreadsOption, settings_for
 from inspector.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,11 +168,8 @@ def _registry(model: str | None, threads: int | None) -> ModelRegistry:
     """Open and verify the model; report later models that cannot be used."""
     from inspector.bundle.store import Store
     from inspector.scoring.registry import ModelRegistry
-    from inspector.settings import Settings
 
-    settings = Settings.from_environment()
-    if threads is not None:
-        settings = settings.model_copy(update={"threads": threads})
+    settings = settings_for(threads)
     Store(settings.store).resolve(model)  # raises an error with a hint if there is no such model
 
     def told(_result: str, _detector: Detector | None, error: InspectorError | None) -> None:
