@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from calibration.image_metrics import auroc, auroc_interval, average_precision, proportion_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
 from calibration.pixel_metrics import PixelScores
+from inspector.scoring.detector import Detector
+from inspector.scoring.inspection import Inspection
+from inspector.settings import Settings
 from inspector.types import ModelId, Verdict
-
-if TYPE_CHECKING:
-    from inspector.scoring.detector import Detector
-    from inspector.scoring.inspection import Inspection
-    from inspector.settings import Settings
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calibration.conformal import beta_binomial_interval
 from calibration.report import charts
+from calibration.report.svg import Chart
 from calibration.report.template import Pixels, data_address, environment, jpeg
 from calibration.thresholds import promise
 from inspector.bundle.atomic import write_bytes
@@ -183,7 +184,7 @@ def _expected_rejects(calibration: Calibration) -> list[dict[str, int]]:
     return [{"parts": parts, "low": low, "high": high} for parts, (low, high) in intervals.items()]
 
 
-def _histograms(calibration: Calibration) -> dict[str, charts.Chart]:
+def _histograms(calibration: Calibration) -> dict[str, Chart]:
     """Draw the same histogram in each size; none without held-out scores."""
     if not calibration.heldout_scores:
         return {}

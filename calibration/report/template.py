@@ -9,7 +9,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from calibration.report import charts, wording
+from calibration.report import svg, wording
 from inspector.imaging.encode import encode_jpeg
 from inspector.imaging.files import printable
 from inspector.imaging.resize import fit_to
@@ -26,7 +26,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals["chart_style"] = charts.STYLE
+    found.globals["chart_style"] = svg.STYLE
     found.filters |= {
         "number": wording.show_number,
         "share": wording.show_share,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from calibration.report import charts
 from calibration.report.axis import nice_step, nice_ticks
 from calibration.report.bins import score_bins
-from calibration.report.charts import Chart, Line, MarkRow
+from calibration.report.charts import Line, MarkRow
+from calibration.report.svg import Chart
 from inspector.scoring import decision
 
 SVG = "{http://www.w3.org/2000/svg}"
