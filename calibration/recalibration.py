@@ -22,6 +22,7 @@ from inspector.bundle.folder import (
     refuse_existing,
     write_bundle,
 )
+from inspector.bundle.names import slug
 from inspector.bundle.records import Calibration, Manifest
 from inspector.bundle.reference import (
     HELDOUT_LATENTS,
@@ -31,7 +32,7 @@ from inspector.bundle.reference import (
     training_digests,
     write_reference,
 )
-from inspector.bundle.store import Store, slug
+from inspector.bundle.store import Store
 from inspector.errors import (
     BadImagesError,
     BundleError,

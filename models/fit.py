@@ -18,8 +18,9 @@ from calibration.conformal import heldout_count
 from inspector import extras
 from inspector.bundle.atomic import storage_errors
 from inspector.bundle.folder import refuse_existing, write_bundle
+from inspector.bundle.names import slug
 from inspector.bundle.records import Manifest
-from inspector.bundle.store import Store, slug
+from inspector.bundle.store import Store
 from inspector.errors import ResumeError, StoreBusyError
 from inspector.imaging.files import printable
 from inspector.settings import Settings

@@ -12,67 +12,29 @@ lock.  No file holds an absolute path, so the store can be copied or moved.
 
 from __future__ import annotations
 
-import re
 import shutil
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inspector.bundle import archive, atomic, folder
 from inspector.bundle.folder import Bundle, Fill
+from inspector.bundle.names import CURRENT, is_model_name, is_version, slug, split_reference
 from inspector.bundle.records import Manifest
 from inspector.errors import (
     BundleError,
     ModelNotFoundError,
     NoCurrentModelError,
     StoreError,
-    UsageError,
 )
 
-CURRENT = "current"
 LOCK_SECONDS = 10.0
 PUBLISH_LOCK_SECONDS = 600.0
 
 Verify = Callable[[Bundle], None]
 """Raises an error where this machine does not reproduce the golden images of a bundle."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _LIST_HINT = "'inspector models list' shows what there is"
-
-
-def slug(name: str) -> str:
-    """Turn any name, such as a folder's, into a name that the store accepts.
-
-    Parameters
-    ----------
-    name : str
-        Any name.
-
-    Returns
-    -------
-    str
-        Lower case letters, digits, dots, dashes and underscores; at most 64 of them.
-
-    Raises
-    ------
-    UsageError
-        No letter or digit is left, or the store uses the name itself.
-
-    Examples
-    --------
-    >>> slug("Gear Wheels, série 3")
-    'gear-wheels-serie-3'
-    """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    found = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:64].rstrip("-._")
-    if not found or found == CURRENT:
-        raise UsageError(
-            f"{name!r} cannot name a model; letters a-z, digits, '.', '-' and '_' can, {CURRENT!r} cannot",
-            hint="choose another name with --name",
-        )
-    return found
 
 
 class Store:
@@ -100,15 +62,15 @@ class Store:
         """Return the versions of a name, sorted; empty if the name is unknown."""
         folder = self._folder(name) / "versions"
         with atomic.storage_errors(folder):
-            if not _NAME.fullmatch(name) or not folder.is_dir():
+            if not is_model_name(name) or not folder.is_dir():
                 return []
-            return sorted(int(entry.name) for entry in folder.iterdir() if _VERSION.fullmatch(entry.name))
+            return sorted(int(entry.name) for entry in folder.iterdir() if is_version(entry.name))
 
     def promoted(self, name: str) -> int:
         """Return the version that `name` stands for."""
         versions = self._require(name)
         pointed = self._pointer(self._folder(name) / "promoted")
-        return int(pointed) if pointed and _VERSION.fullmatch(pointed) else versions[-1]
+        return int(pointed) if pointed and is_version(pointed) else versions[-1]
 
     def current(self) -> str | None:
         """Return the name that is used if none is given; None if there is none."""
@@ -131,7 +93,7 @@ class Store:
         """
         if reference is None:
             return self._current_path()
-        name, version = self._split(str(reference))
+        name, version = split_reference(str(reference))
         if isinstance(reference, str) and name and self.versions(name):
             return self.path(name, version)
         path = Path(reference).expanduser()
@@ -159,7 +121,7 @@ class Store:
 
     def parse(self, reference: str) -> tuple[str, int | None]:
         """Split `NAME[@VERSION]` and check that it exists."""
-        name, version = self._split(reference)
+        name, version = split_reference(reference)
         if name is None:
             raise ModelNotFoundError(
                 f"{reference!r} is not NAME or NAME@VERSION of a model", hint=self._names_hint()
@@ -305,13 +267,6 @@ class Store:
             raise NoCurrentModelError(f"no model is current in {self.root}", hint=hint)
         return self.path(name)
 
-    def _split(self, reference: str) -> tuple[str | None, int | None]:
-        """Split `NAME[@VERSION]`; return (None, None) for any other form."""
-        name, at, version = reference.partition("@")
-        if not _NAME.fullmatch(name) or name == CURRENT or (at and not _VERSION.fullmatch(version)):
-            return None, None
-        return name, int(version) if at else None
-
     def _pointer(self, path: Path) -> str | None:
         with atomic.storage_errors(path):
             try:
@@ -362,7 +317,7 @@ class Store:
     @contextmanager
     def _locked(self, name: str, seconds: float) -> Iterator[None]:
         """Hold the lock of a name, and remove the temporary files of killed writers."""
-        if not _NAME.fullmatch(name) or name == CURRENT:
+        if not is_model_name(name):
             raise ModelNotFoundError(f"{name!r} cannot name a model", hint=_LIST_HINT)
         with atomic.locked(self.root / ".locks" / f"{name}.lock", f"model {name!r}", seconds):
             for place in (self._folder(name), self._folder(name) / "versions"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.bundle.atomic import write_bytes
-from inspector.bundle.store import slug
+from inspector.bundle.names import slug
 
 DIGITS = 4  # significant digits; further digits are noise of the machine
 BASELINES = "baselines"  # the folder beside those of the efforts

@@ -8,8 +8,9 @@ import pytest
 
 from inspector.bundle import atomic
 from inspector.bundle.folder import Bundle
+from inspector.bundle.names import slug
 from inspector.bundle.records import Manifest
-from inspector.bundle.store import Store, slug
+from inspector.bundle.store import Store
 from inspector.errors import (
     ModelNotFoundError,
     NoCurrentModelError,
