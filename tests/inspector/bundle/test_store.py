@@ -1,4 +1,4 @@
-"""Names and references: which are accepted, and which model they mean."""
+"""The store: publishing, and the model that a reference means."""
 
 from __future__ import annotations
 
@@ -8,41 +8,15 @@ import pytest
 
 from inspector.bundle import atomic
 from inspector.bundle.folder import Bundle
-from inspector.bundle.names import slug
 from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
 from inspector.errors import (
     ModelNotFoundError,
     NoCurrentModelError,
     StoreError,
-    UsageError,
 )
 from tests.inspector.bundle.stores import publish, temporaries
 from tests.inspector.tiny_bundle import tiny_fill
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("tiles", "tiles"),
-        ("Gear Wheels", "gear-wheels"),
-        ("Größe_2.1", "groe_2.1"),
-        ("..hidden..", "hidden"),
-        ("a" * 100, "a" * 64),
-        ("a/b\\c\nd", "a-b-c-d"),
-    ],
-)
-def test_any_name_becomes_one_that_the_store_takes(name: str, expected: str) -> None:
-    """A folder's name is turned into plain letters, and turning it twice changes nothing."""
-    assert slug(name) == expected
-    assert slug(slug(name)) == slug(name)
-
-
-@pytest.mark.parametrize("name", ["", "...", "日本", "current", "CURRENT"])
-def test_a_name_without_letters_is_refused(name: str) -> None:
-    """A name without letters, and a name that the store uses itself, are refused."""
-    with pytest.raises(UsageError, match="cannot name a model"):
-        slug(name)
 
 
 @pytest.mark.parametrize("name", ["../x", "current", "UPPER", "", ".tmp-1"])
