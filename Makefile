@@ -1,4 +1,4 @@
-# Works on a fresh machine with Python 3.11+ and make: every target sets up what it needs.
+# Needs Python 3.11 or newer and make: every target installs the rest.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -13,7 +13,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.11 python3.12 python3.13 p
 	echo "error: no Python 3.11 or newer with the venv module on PATH" >&2; \
 	echo "hint: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1
 
-# Two processes, one thread each: two cores are what the slowest machine that we test on has.
+# Two processes with one thread each, for two cores.
 JOBS ?= 2
 TEST_ENVIRONMENT = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
@@ -31,10 +31,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	@touch $@
 
-# Programs that tests start beside Python's: command and Debian package.
+# Programs that system tests start, as COMMAND:PACKAGE with the Debian package.
 PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose debootstrap:debootstrap git:git
 
-system: ## install the programs that tests start, where they are missing (Debian, as root)
+system: ## install the programs that system tests start (Debian, as root)
 	@missing=; for pair in $(PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || missing+=" $${pair##*:}"; done; \
 	test -z "$$missing" && exit 0; \
 	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
@@ -43,12 +43,12 @@ system: ## install the programs that tests start, where they are missing (Debian
 	echo "installing$$missing"; apt-get update -qq; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-demo: $(STAMP) ## render parts, learn the good ones, find the defects
+demo: $(STAMP) ## render parts, learn the good ones, find the defects (5 minutes)
 	@$(BIN)/inspector demo --output demo-output --format table
 
 PYTEST = $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips $(PYTEST_OPTIONS)
 
-test: $(STAMP) ## run every test that needs neither root nor a program beside Python
+test: $(STAMP) ## run every test that needs neither root nor a program beside Python (4 minutes)
 	$(PYTEST) -m "not system"
 
 system-test: $(STAMP) system ## run the other tests: browser, Prometheus, systemd, full disks (Debian, as root)
@@ -60,7 +60,7 @@ check: $(STAMP) ## format, lint, types and the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What is measured: BUDGET or STEPS in place of the preset; names of SETS; more flags in BENCH_OPTIONS.
+# BUDGET or STEPS replaces the preset, SETS selects sets, BENCH_OPTIONS passes more options.
 PRESET ?= standard
 BUDGET ?=
 STEPS ?=
@@ -73,7 +73,7 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER PRES
 	$(BIN)/python -m tests.benchmarks.detection "$(DATA)" --preset "$(PRESET)" --seeds $(SEEDS) --results "$(RESULTS)" \
 	  $(if $(BUDGET),--budget "$(BUDGET)") $(if $(STEPS),--steps "$(STEPS)") $(if $(SETS),--sets $(SETS)) $(BENCH_OPTIONS)
 
-bench-report: $(STAMP) ## write docs/benchmarks.md from what was measured
+bench-report: $(STAMP) ## write docs/benchmarks.md from the stored results
 	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" docs/benchmarks.md
 
 soak: $(STAMP) system ## long tests: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
@@ -83,7 +83,7 @@ soak: $(STAMP) system ## long tests: start-up, wheel, image, kill -9, memory, th
 fuzz: $(STAMP) ## thousands of generated requests to the daemon
 	$(BIN)/python -m tests.soak.schema
 
-format: $(STAMP) ## format the code and mend what can be mended
+format: $(STAMP) ## format the code and fix lint errors that ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -97,7 +97,7 @@ wheel: $(STAMP) ## build the wheel into dist/
 	@rm -rf build
 	@ls dist/*.whl
 
-clean: ## remove what was built, the environment included
+clean: ## remove build outputs and the environment
 	rm -rf $(VENV) build dist site demo-output *.egg-info .coverage .coverage.* htmlcov \
 	  .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
