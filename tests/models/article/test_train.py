@@ -23,8 +23,10 @@ FAST: dict[str, Any] = {"preset": "article", "width": 8, "latent_dim": 4, "devic
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use one thread and a short warm start."""
     monkeypatch.setenv("INSPECTOR_THREADS", "1")
+    monkeypatch.setattr("models.article.warm_start.STEPS", 5)
 
 
 @pytest.fixture(scope="module")

@@ -55,23 +55,23 @@ def test_pictures_of_a_scene_resemble_each_other_more_than_those_of_others() -> 
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four scenes, rendered by this process."""
+    """Three scenes, rendered by this process."""
     path = tmp_path_factory.mktemp("scenes") / "bank.npy"
-    render_bank(path, 4, workers=1)
+    render_bank(path, 3, workers=1)
     return path
 
 
 def test_a_bank_does_not_depend_on_the_number_of_workers(bank: Path, tmp_path: Path) -> None:
     """Scene i depends on i alone, whichever process renders it."""
-    other = render_bank(tmp_path / "other.npy", 4, workers=2)
-    assert other.shape == (4, PICTURES, SIDE, SIDE, 3)
-    np.testing.assert_array_equal(other, np.load(bank))
+    other = render_bank(tmp_path / "other.npy", 2, workers=2)
+    assert other.shape == (2, PICTURES, SIDE, SIDE, 3)
+    np.testing.assert_array_equal(other, np.load(bank)[:2])
 
 
 def test_a_rendered_bank_is_not_rendered_again(bank: Path) -> None:
     """A call that finds all scenes rendered writes nothing."""
     stamp = bank.stat().st_mtime_ns
-    render_bank(bank, 4, workers=1)
+    render_bank(bank, 3, workers=1)
     assert bank.stat().st_mtime_ns == stamp
 
 
