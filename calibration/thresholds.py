@@ -156,7 +156,7 @@ def check_rates(max_false_reject: float, max_review: float | None) -> None:
 
 
 def promise(calibration: Calibration) -> str:
-    """State in one or two sentences what the threshold promises, or what it cannot promise yet.
+    """State the promise of the threshold in two sentences, and how to reach the rate that was asked for.
 
     Parameters
     ----------

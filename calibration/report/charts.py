@@ -225,11 +225,11 @@ def line_chart(
         svg.text(middle, height - 12, categories, anchor="middle"),
     ]
     for number, line in enumerate(lines):
-        places = [(x(found.index(category)), y(value)) for category, value, _ in line.points]
-        shapes.append(svg.path(f"line {svg.SERIES[number % len(svg.SERIES)][0]}", svg.route(places)))
-        for place, (category, value, fill) in zip(places, line.points, strict=True):
+        points = [(x(found.index(category)), y(value)) for category, value, _ in line.points]
+        shapes.append(svg.path(f"line {svg.SERIES[number % len(svg.SERIES)][0]}", svg.route(points)))
+        for point, (category, value, fill) in zip(points, line.points, strict=True):
             words = f"{line.name}, {category}: {show_number(value)}"
-            shapes.append(svg.mark(number, *place, fill="filled" if fill else "", words=words))
+            shapes.append(svg.mark(number, *point, fill="filled" if fill else "", words=words))
     shapes += _line_legend(lines, frame.right + 24, frame.top, filled, hollow)
     names = "; ".join(line.name for line in lines)
     return Chart(width, height, f"{title} over {categories}, for {names}.", "\n".join(shapes))

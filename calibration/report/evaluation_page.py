@@ -65,7 +65,7 @@ def _shown(scores: Iterable[LabelledScore], detector: Detector) -> list[dict[str
 
 
 def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
-    """Return what the template shows of one picture; `images` is empty where it cannot be decoded."""
+    """Return the template's values for one picture; `images` is empty if the picture cannot be decoded."""
     inspection = detector.score(score.path)
     label = score.path.name if score.kind == GOOD else f"{score.kind}/{score.path.name}"
     pictures = (inspection.picture, detector.draw(inspection))

@@ -88,7 +88,7 @@ class Chart:
         size = f' xmlns="http://www.w3.org/2000/svg" width="{self.width:g}" height="{self.height:g}"'
         ground = f'<rect class="paper" width="{self.width:g}" height="{self.height:g}"/>'
         head = f"<title>{escape(self.description)}</title>\n<style>{STYLE}</style>\n{ground}"
-        return f"{self._svg(size, head + chr(10) + self.shapes)}\n"
+        return self._svg(size, f"{head}\n{self.shapes}") + "\n"
 
     def _svg(self, attributes: str, content: str) -> str:
         return (

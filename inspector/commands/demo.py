@@ -186,7 +186,7 @@ def kind_table(measured: Any, auroc: Any) -> list[str]:
     measured : calibration.evaluation.Evaluation
         Scores of good parts, and of at least one kind of defect.
     auroc : callable
-        `calibration.evaluation.auroc`.
+        `calibration.image_metrics.auroc`.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     unseen = _read(folder / "test", work / "test", options)
     rows = np.arange(len(unseen))
     exported = onnx_graphs.score_rows(graph, unseen.pixels, rows)
-    graphs = replace(graphs, parts=None)  # none of these is a landmark
+    graphs = replace(graphs, parts=None)  # none of the test pictures is in the memory bank
     found = onnx_graphs.check_parity(graphs, exported, unseen.pixels, rows, calibration)
     return (
         f"{found.images} test pictures after {trained.course.step} steps: largest relative difference "

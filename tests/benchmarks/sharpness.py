@@ -21,10 +21,10 @@ from tests.benchmarks.autoencoders import LATENT_DIM, REGULARIZERS, WIDTH
 from tests.benchmarks.command import exit_code
 
 COLUMNS = {
-    "copies": "copy_sharpness_mean",
-    "least copy": "copy_sharpness",
-    "samples": "sample_sharpness_mean",
-    "error": "heldout_squared_error",
+    "reconstructions": "copy_sharpness_mean",
+    "least sharp reconstruction": "copy_sharpness",
+    "samples from the prior": "sample_sharpness_mean",
+    "held-out squared error": "heldout_squared_error",
 }
 
 

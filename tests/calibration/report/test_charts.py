@@ -1,4 +1,4 @@
-"""Charts are drawn to scale, whatever the numbers, and say in words what they show."""
+"""Charts are drawn to scale for all numbers, and describe themselves in words."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_bar_heights() -> None:
 def test_histogram_counts_each_picture_once(
     scores: list[float], place: int, lower: int, width: float
 ) -> None:
-    """Whatever the scores, each is in a bin of its verdict or beyond, and bars stay in the frame."""
+    """For all scores, each is in a bin of its verdict or beyond, and bars stay in the frame."""
     ordered = sorted(scores)
     threshold = ordered[place % len(ordered)]
     review = ordered[lower % (place % len(ordered) + 1)]

@@ -48,7 +48,7 @@ def test_the_page_shows_figures_and_mistakes(detector: Detector, folder: Path) -
 
 
 def test_the_page_is_self_contained_html(detector: Detector, folder: Path) -> None:
-    """It loads nothing, runs nothing, and every tag that opens is closed."""
+    """The page loads nothing, runs no script, and every tag is closed."""
     page = render_evaluation(measure(detector, folder), detector)
     assert not re.search(r"https?://|<script|<link rel=\"stylesheet", page)
     left: list[str] = []

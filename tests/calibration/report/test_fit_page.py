@@ -1,4 +1,4 @@
-"""The page of a fit: what it says, what it draws, and that it is whole in itself."""
+"""The page of a fit: self-contained, with the numbers and pictures of the model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NASTY = "<script>alert(1)</script>\" onerror='x' & \u202egpj.\nbolt 🔩 \udcff.
 def calibration_of(
     scores: Sequence[float], rate: float = 0.05, review_rate: float | None = None, **changes: Any
 ) -> Calibration:
-    """What calibration makes of held-out scores."""
+    """A calibration from held-out scores."""
     rule = ConformalThreshold(rate).fit(np.asarray(scores, dtype=np.float64).reshape(-1, 1))
     record = Calibration(
         center=(0.0,),
@@ -65,7 +65,7 @@ def calibration_of(
 
 
 def manifest() -> Manifest:
-    """A manifest without files, as the report gets it."""
+    """A manifest without files, like the one that a report gets."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name="washers",
@@ -98,12 +98,12 @@ def manifest() -> Manifest:
 
 
 def scores_of(count: int, seed: int = 0) -> tuple[float, ...]:
-    """Scores as normals have them: skew, and all different."""
+    """Scores like those of good pictures: skewed, and all different."""
     return tuple(np.random.default_rng(seed).gamma(5, 0.42, count).tolist())
 
 
 def unusual(name: str = "part-007.png", score: float = 4.25) -> UnusualPicture:
-    """A rendered part with something painted over it in the place of a heatmap."""
+    """A rendered part, with a painted rectangle as its heatmap."""
     picture = render(3, size=96).picture
     overlay = picture.copy()
     overlay[20:40, 30:60] = (240, 120, 20)
@@ -142,7 +142,7 @@ class Element:
 
 
 class Page(HTMLParser):
-    """Collects the elements of a page, and what does not close as it should."""
+    """Collects the elements of a page, and the faults in its structure."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -191,7 +191,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """What a reader reads, with single spaces."""
+        """The text of the page, with single spaces."""
         (body,) = self.all("body")
         return " ".join(body.text.split())
 
@@ -267,7 +267,7 @@ def test_can_be_heard() -> None:
 
 
 def test_colours_can_be_told_apart() -> None:
-    """In both themes text has a contrast of 4.5 against what it stands on, and bars one of 3."""
+    """In both themes, text has a contrast of at least 4.5 with its background, and bars one of at least 3."""
     source = render_report(content_of())
     blocks = [
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
@@ -314,7 +314,7 @@ def test_stays_small() -> None:
 
 
 def test_says_what_the_calibration_says() -> None:
-    """Promise, threshold, rate, held-out pictures and the beta-binomial interval are the record's."""
+    """Promise, threshold, rate, held-out pictures and the beta-binomial interval are those of the record."""
     calibration = calibration_of(scores_of(117))
     page = page_of(content_of(calibration))
     assert page.all("p", "promise")[0].text == promise(calibration)
@@ -374,7 +374,7 @@ def test_enough_pictures() -> None:
 
 
 def test_review() -> None:
-    """A review threshold stands in the rule, in the table and in the chart; without one, nowhere."""
+    """The rule, the table and the chart show a review threshold if there is one."""
     calibration = calibration_of(scores_of(117), review_rate=0.2)
     page = page_of(content_of(calibration))
     shown = show_number(calibration.review_threshold)
@@ -388,7 +388,7 @@ def test_review() -> None:
 
 
 def test_nasty_names() -> None:
-    """A file name can hold markup, line breaks, direction marks or bytes: it is shown, and does nothing."""
+    """Markup, line breaks, direction marks and bytes in a file name are shown and have no effect."""
     page = page_of(content_of(unusual=[unusual(NASTY)], notes=[f"{NASTY}: left out"]))
     assert page.faults == []
     assert page.all("bdi")[0].text == printable(NASTY)
@@ -401,7 +401,7 @@ def test_nasty_names() -> None:
 
 
 def test_unusual_pictures() -> None:
-    """Each unusual picture has its name and scores, the deciding ones first, and a word if it would fail."""
+    """Each unusual picture has its name and scores, the fused ones first, and a note if it would fail."""
     calibration = calibration_of(scores_of(117))
     failing = unusual("far.png", calibration.threshold + 1)
     equal = unusual("equal.png", calibration.threshold)
@@ -416,7 +416,7 @@ def test_unusual_pictures() -> None:
 
 
 def test_pictures_are_the_ones_given() -> None:
-    """The embedded pictures are those handed in, in order, scaled down with their shape kept."""
+    """The embedded pictures are the given ones, in order, scaled down in proportion."""
     wide = np.zeros((300, 900, 3), np.uint8)
     wide[:, 450:] = 255
     red = np.zeros((60, 40, 3), np.uint8)
@@ -447,7 +447,7 @@ def test_nothing_to_show() -> None:
 
 
 def test_many_notes_are_folded() -> None:
-    """Of many notes six are shown, and the others wait behind a line that counts them."""
+    """Of many notes, six are shown, and the others are folded behind a line that counts them."""
     page = page_of(content_of(notes=[f"{i:02}.jpg: left out" for i in range(20)]))
     folded = page.all("details")[0]
     assert page.all("summary")[0].text == "14 more"
@@ -457,7 +457,7 @@ def test_many_notes_are_folded() -> None:
 
 
 def test_model_card() -> None:
-    """The card holds what the manifest says, and commands that can be pasted."""
+    """The card shows the values of the manifest, and commands that can be pasted."""
     page = page_of(content_of())
     for said in (
         "466, with 117 more held out",
@@ -482,7 +482,7 @@ def test_model_card() -> None:
 
 
 def test_writes_the_page(tmp_path: Path) -> None:
-    """The file holds the rendered page, replaces an older one, and nothing else is left beside it."""
+    """The file has the rendered page and replaces an older one; no temporary file is left."""
     path = tmp_path / "report.html"
     path.write_text("old")
     write_report(path, content_of())
@@ -491,7 +491,7 @@ def test_writes_the_page(tmp_path: Path) -> None:
 
 
 def test_cannot_write(tmp_path: Path) -> None:
-    """A place that cannot be written to is named, with a hint."""
+    """An error names the path that cannot be written, with a hint."""
     with pytest.raises(StorageError, match=r"report\.html") as caught:
         write_report(tmp_path / "missing" / "report.html", content_of())
     assert caught.value.hint
@@ -502,7 +502,7 @@ def test_cannot_write(tmp_path: Path) -> None:
 
 
 def test_losses_are_drawn_and_explained() -> None:
-    """Each loss has its chart, and the explanation that it was given."""
+    """Each loss has its chart and its explanation."""
     content = content_of(loss_meanings={"mmd": "distance of the latents from the prior"})
     page = page_of(content)
     (figures,) = page.all("div", "curves")
@@ -513,7 +513,7 @@ def test_losses_are_drawn_and_explained() -> None:
 
 
 def test_the_page_has_the_histogram_in_two_sizes() -> None:
-    """Both are the chart of the calibration's scores; style sheets show one of them."""
+    """Both show the held-out scores; the style sheet hides one of them."""
     calibration = calibration_of(scores_of(117))
     source = render_report(content_of(calibration))
     for kind, (width, height) in fit_page.CHART_SIZES.items():
