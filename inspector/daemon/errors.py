@@ -95,9 +95,9 @@ class Problem(Exception):  # noqa: N818 - the term of RFC 9457
         self.status, self.code, self.detail, self.hint = status, code, detail, hint
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        """Return the HTTP answer."""
-        content = {
+    def content(self) -> dict[str, str | int]:
+        """Return the JSON object of the answer."""
+        return {
             "type": "about:blank",
             "title": TITLES.get(self.status, "Error"),
             "status": self.status,
@@ -105,8 +105,11 @@ class Problem(Exception):  # noqa: N818 - the term of RFC 9457
             "code": self.code,
             "hint": self.hint,
         }
+
+    def response(self) -> Response:
+        """Return the HTTP answer."""
         return Response(
-            json.dumps(content), self.status, {**self.headers}, media_type="application/problem+json"
+            json.dumps(self.content()), self.status, {**self.headers}, media_type="application/problem+json"
         )
 
 

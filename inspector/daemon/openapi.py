@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspector.daemon.errors import INTERNAL, TITLES
+from inspector.daemon.errors import INTERNAL, Problem
 from inspector.daemon.schemas import ProblemReply
 from inspector.types import Record
 
@@ -17,7 +17,7 @@ EXAMPLE: dict[str, Any] = {
     "score": 5.2,
     "threshold": 3.2,
     "p_value": 0.0049,
-    "components": {"reconstruction": 4.0, "latent_mmd": 6.4},  # two of those that a model may have
+    "components": {"reconstruction": 4.0, "latent_mmd": 6.4},  # names depend on the model
     "regions": [{"x": 120, "y": 88, "width": 31, "height": 12, "area_pixels": 240, "peak": 9.2}],
     "model": {"name": "tiles", "version": 3, "digest": "sha256:" + 8 * "0f1e2d3c"},
     "image": {"width": 640, "height": 480},
@@ -34,18 +34,11 @@ def _found(example: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(status: int, code: str, text: str, detail: str, hint: str) -> dict[str, Any]:
-    content = {
-        "type": "about:blank",
-        "title": TITLES[status],
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "hint": hint,
-    }
+    example = Problem(status, code, detail, hint).content()
     reference = {"$ref": "#/components/schemas/ProblemReply"}
     return {
         "description": text,
-        "content": {"application/problem+json": {"schema": reference, "example": content}},
+        "content": {"application/problem+json": {"schema": reference, "example": example}},
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from pydantic import Field
+
 from inspector.types import ModelId, Record, Verdict
 
 
@@ -41,7 +43,9 @@ class ScoredImage(Record):
     score: float | None
     threshold: float
     p_value: float | None
-    components: dict[str, float] | None
+    components: dict[str, float] | None = Field(
+        description="standardised score of each component that the model's manifest lists"
+    )
     regions: tuple[Region, ...]
     model: ModelId
     image: ImageSize | None

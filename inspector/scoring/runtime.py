@@ -24,7 +24,7 @@ class DetectorSession:
         Threads that compute together; 0 means one for each core.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         self.path = path
         self._session = _open(path, threads)
 
@@ -47,7 +47,7 @@ class NetworkSession:
         Threads that compute together; 0 means one for each core.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         self.path = path
         self._session = _open(path, threads)
         self._input = self._session.get_inputs()[0]

@@ -12,7 +12,7 @@ from inspector.bundle.store import Store
 from inspector.daemon.middleware import RequestMiddleware
 from inspector.imaging.encode import encode_png
 from tests.inspector.daemon.conftest import BAD, GOOD, Start
-from tests.inspector.tiny_bundle import good_picture, tiny_fill
+from tests.inspector.tiny_bundle import COMPONENTS, good_picture, tiny_fill
 from tests.serving import Daemon, until
 from tests.soak import schema
 
@@ -21,6 +21,9 @@ def test_metrics_count_requests(daemon: Daemon) -> None:
     """Every series exists at 0 from the start; afterwards the numbers are those of the requests."""
     assert daemon.metric('inspector_inspections_total{model="tiny",verdict="fail"}') == 0
     assert daemon.metric('inspector_last_inspection_timestamp_seconds{model="tiny"}') == 0
+    for component in COMPONENTS:
+        series = f'inspector_component_score_count{{component="{component}",model="tiny"}}'
+        assert daemon.metric(series) == 0
     before = time.time()
     for data in (GOOD, BAD, BAD, b"no picture"):
         httpx.post(f"{daemon.url}/v1/score", content=data)
@@ -30,6 +33,7 @@ def test_metrics_count_requests(daemon: Daemon) -> None:
     assert daemon.metric('inspector_stage_seconds_count{stage="infer"}') == 3
     assert daemon.metric('inspector_stage_seconds_count{stage="queue"}') == 4
     assert daemon.metric('inspector_score_count{model="tiny"}') == 3
+    assert daemon.metric('inspector_component_score_count{component="head",model="tiny"}') == 3
     assert daemon.metric('inspector_threshold{model="tiny"}') == 20
     assert daemon.metric('inspector_promised_false_reject_rate{model="tiny"}') == 0.05
     last = daemon.metric('inspector_last_inspection_timestamp_seconds{model="tiny"}')
