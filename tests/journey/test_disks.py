@@ -9,7 +9,7 @@ import pytest
 
 from inspector.demo.dataset import write_dataset
 from tests.conftest import Mount
-from tests.journey.program import FIT, Fitted, Run, complaint, listing, run
+from tests.journey.program import FIT, PROGRAM, Fitted, Run, complaint, listing, run
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,9 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_fit_on_a_full_disk(kilobytes: int, where: str, few: Path, mount: Mount) -> None:
     """Wherever space runs out, no model is left, whole or half."""
     disk = mount(f"size={kilobytes}k")
-    message, hint = complaint(run("fit", few, "--name", "x", *FIT, store=disk / "store", code=6))
+    words = ("fit", few, "--name", "x", *FIT)
+    # In a process of its own, because a disk cannot be unmounted before all that is mapped from it is freed.
+    message, hint = complaint(run(*words, store=disk / "store", program=PROGRAM, code=6))
     assert "space" in message
     assert "INSPECTOR_STORE" in hint
     left = listing(disk)
