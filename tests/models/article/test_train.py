@@ -1,9 +1,11 @@
-"""A fit with the article's preset, in this process."""
+"""A fit with the article's preset."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +20,26 @@ from inspector.bundle.reference import heldout_latents
 from inspector.demo.photograph import render
 from inspector.errors import BudgetError, ResumeError, TooFewImagesError
 from inspector.scoring.detector import Detector
+from models.article.learner import ArticleLearner
+from models.article.train import parameters
+from tests.models.article.conftest import TINY
 
+BACKGROUND = (10, 200, 30)
 FAST: dict[str, Any] = {"preset": "article", "width": 8, "latent_dim": 4, "device": "cpu"}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use one thread and a short warm start."""
-    monkeypatch.setenv("INSPECTOR_THREADS", "1")
-    monkeypatch.setattr("models.article.warm_start.STEPS", 5)
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    """Use one thread and a short warm start, in the shared fit, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSPECTOR_THREADS", "1")
+        patch.setattr("models.article.warm_start.STEPS", 5)
+        yield
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty parts cut out: of several sizes, with alpha, and one in grey."""
+    """Twenty cut-out parts of several sizes, with alpha, and one in grey."""
     target = tmp_path_factory.mktemp("parts")
     for seed in range(19):
         picture = render(seed, size=64 + seed).picture
@@ -50,11 +58,11 @@ def fit(folder: Path, output: Path, **options: Any) -> Bundle:
 @pytest.fixture(scope="module")
 def bundle(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A model that the tests only look at."""
-    return fit(folder, tmp_path_factory.mktemp("made") / "bundle", background=(10, 200, 30))
+    return fit(folder, tmp_path_factory.mktemp("made") / "bundle", background=BACKGROUND)
 
 
 def test_the_bundle_is_one_like_others(bundle: Bundle, folder: Path) -> None:
-    """It opens, proves its golden images, scores with two components, and says how it was made."""
+    """It opens, verifies its golden images, scores with two components, and says how it was made."""
     manifest = bundle.manifest
     detector = Detector(bundle)
     detector.verify()
@@ -70,8 +78,8 @@ def test_the_bundle_is_one_like_others(bundle: Bundle, folder: Path) -> None:
     assert len(bundle.calibration.heldout_scores) == manifest.training.heldout_images > 0
 
 
-def test_what_was_measured_is_recorded(bundle: Bundle) -> None:
-    """Held-out error beside the mean picture's, and the prior match, stand in manifest and report."""
+def test_figures_are_recorded(bundle: Bundle) -> None:
+    """Manifest and report have the held-out error and the prior match."""
     figures = bundle.manifest.training.figures
     assert figures["error_reduction"] == pytest.approx(
         1 - figures["heldout_squared_error"] / figures["mean_picture_squared_error"]
@@ -81,14 +89,14 @@ def test_what_was_measured_is_recorded(bundle: Bundle) -> None:
     assert "Prior match p value" in page
 
 
-def test_codes_of_unseen_pictures_are_as_wide_as_the_prior(bundle: Bundle) -> None:
-    """Their root mean square is 1; here none is a near-duplicate of another, so that all of them count."""
+def test_heldout_latents_are_as_wide_as_the_prior(bundle: Bundle) -> None:
+    """Their root mean square is 1; no picture here is a near-duplicate of another."""
     assert np.sqrt(np.mean(heldout_latents(bundle) ** 2)) == pytest.approx(1, rel=0.02)
 
 
 def test_alpha_is_laid_over_the_chosen_background(bundle: Bundle, folder: Path) -> None:
-    """What is transparent shows the colour in training and in scoring alike: the bundle says which."""
-    assert bundle.manifest.image.background == (10, 200, 30)
+    """Transparent pixels get this colour in training and in scoring; the bundle keeps it."""
+    assert bundle.manifest.image.background == BACKGROUND
     _, prepared = Detector(bundle).prepare(folder / "0.png")
     assert prepared[2, 2].tolist() == [10, 200, 30]
     heldout = cv2.imread(str(bundle.path / "golden" / "probe-0.png"))
@@ -96,15 +104,15 @@ def test_alpha_is_laid_over_the_chosen_background(bundle: Bundle, folder: Path) 
     assert heldout[2, 2].tolist() == [30, 200, 10]
 
 
-def test_generated_and_copied_pictures_have_the_models_size(bundle: Bundle, folder: Path) -> None:
-    """The decoder alone turns codes into pictures, and the detector reconstructs."""
+def test_reconstructions_have_the_models_size(bundle: Bundle, folder: Path) -> None:
+    """The detector reconstructs pictures at 64 px."""
     detector = inspector.open_model(bundle.path)
     _, prepared = detector.prepare(folder / "3.png")
     assert detector.reconstruct(prepared[None]).shape == (1, 64, 64, 3)
 
 
 def test_a_vae_becomes_a_model(folder: Path, tmp_path: Path) -> None:
-    """An encoder of means and variances ends in a bundle that proves itself, with the other decoder, too."""
+    """A VAE with the other decoder ends in a bundle whose golden images are verified."""
     options = {"regularizer": "kl", "decoder": "dcgan_mod", "latent_dim": 2, "steps": 3}
     made = fit(folder, tmp_path / "bundle", **options)
     Detector(made).verify()
@@ -113,10 +121,10 @@ def test_a_vae_becomes_a_model(folder: Path, tmp_path: Path) -> None:
     assert made.manifest.training.options["decoder"] == "dcgan_mod"
 
 
-def test_a_resumed_fit_equals_one_that_was_never_stopped(folder: Path, tmp_path: Path) -> None:
-    """After Ctrl-C `resume` ends with the same weights as an unbroken fit; another request is refused."""
-    options = {"regularizer": "gan", "latent_dim": 2}
-    whole = fit(folder, tmp_path / "whole", **options)
+def test_a_resumed_fit_equals_one_that_was_never_stopped(
+    bundle: Bundle, folder: Path, tmp_path: Path
+) -> None:
+    """After Ctrl-C `resume` ends with the weights of an unbroken fit; another request is refused."""
     target = tmp_path / "resumed"
 
     def interrupt(stage: str, step: int, steps: int) -> None:
@@ -124,15 +132,23 @@ def test_a_resumed_fit_equals_one_that_was_never_stopped(folder: Path, tmp_path:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(folder, target, **options, progress=interrupt)
+        fit(folder, target, background=BACKGROUND, progress=interrupt)
     assert not target.exists()
-    with pytest.raises(ResumeError, match="latent_dim was 2, now 5"):
-        fit(folder, target, **{**options, "latent_dim": 5}, resume=True)
-    resumed = fit(folder, target, **options, resume=True)
+    with pytest.raises(ResumeError, match="latent_dim was 4, now 5"):
+        fit(folder, target, background=BACKGROUND, latent_dim=5, resume=True)
+    resumed = fit(folder, target, background=BACKGROUND, resume=True)
     for name in ("encoder.onnx", "decoder.onnx"):
-        assert resumed.manifest.files[name].sha256 == whole.manifest.files[name].sha256
-    assert resumed.manifest.training.parameters.keys() == {"encoder", "decoder", "adversary"}
+        assert resumed.manifest.files[name].sha256 == bundle.manifest.files[name].sha256
     assert [path.name for path in tmp_path.iterdir() if "work" in path.name] == []
+
+
+def test_the_adversary_is_counted() -> None:
+    """The manifest names the parameters of each network, those of an adversary too."""
+    network = ArticleLearner(replace(TINY, regularizer="gan")).network
+    counts = parameters(network)
+    assert counts.keys() == {"encoder", "decoder", "adversary"}
+    assert sum(counts.values()) == sum(p.numel() for p in network.parameters())
+    assert parameters(ArticleLearner(TINY).network).keys() == {"encoder", "decoder"}
 
 
 def test_a_budget_too_short_leaves_nothing(folder: Path, tmp_path: Path) -> None:
@@ -144,7 +160,7 @@ def test_a_budget_too_short_leaves_nothing(folder: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("names", [["a.png"], ["a.png", "b.png"]], ids=["one", "two alike"])
 def test_too_few_pictures_are_refused(names: list[str], tmp_path: Path) -> None:
-    """One picture, or two that are copies, cannot be learned from; nothing is written."""
+    """One picture, or two exact copies, are not enough; nothing is written."""
     source = tmp_path / "source"
     source.mkdir()
     for name in names:
@@ -154,8 +170,8 @@ def test_too_few_pictures_are_refused(names: list[str], tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-def test_pictures_that_are_all_alike_become_a_model(tmp_path: Path) -> None:
-    """A folder of near-duplicates, of which nothing varies, ends in a model and in finite numbers."""
+def test_a_folder_of_near_duplicates_becomes_a_model(tmp_path: Path) -> None:
+    """A fit of pictures that hardly vary ends with finite figures."""
     source = tmp_path / "source"
     source.mkdir()
     for i in range(10):
