@@ -38,7 +38,7 @@ class Skipped:
 
     @property
     def reason(self) -> str:
-        """The reason in words or as a code, for people."""
+        """The reason in one word or two, for messages and reports."""
         return "exact copy" if self.invalid is None else self.invalid
 
 

@@ -21,7 +21,7 @@ def write_parts(folder: Path, count: int) -> None:
 
 
 def test_reading_a_folder(tmp_path: Path) -> None:
-    """Every picture once, sorted, at the asked size; copies and damaged files are named."""
+    """Every picture is read once, in order, at the requested size; copies and damaged files are named."""
     folder = tmp_path / "good"
     write_parts(folder, 9)
     (folder / "copy.png").write_bytes((folder / "000.png").read_bytes())

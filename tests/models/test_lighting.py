@@ -33,7 +33,7 @@ def test_stronger_changes_change_more() -> None:
 
 
 def test_order_of_brightness_stays() -> None:
-    """Where light is even, what was brighter than another place remains so: structure is not changed."""
+    """Under even light a brighter pixel stays the brighter one."""
     values = np.linspace(0.1, 0.9, 48 * 64, dtype=np.float32).reshape(48, 64, 1) * np.ones(3, np.float32)
     for seed in range(40):
         lit = relit(np.random.default_rng(seed), values, 1.0)

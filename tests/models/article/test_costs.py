@@ -1,4 +1,4 @@
-"""Costs and figures of copies."""
+"""The costs of reconstructions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
     ],
 )
 def test_costs_are_sums_over_pixels_and_means_over_pictures(name: str, formula: object) -> None:
-    """Each cost is the reference's formula, computed a second time with numpy."""
+    """Each cost equals the reference's formula in numpy."""
     x_hat, x = pictures()
     expected = formula((x_hat - x).numpy()).mean()  # type: ignore[operator]
     assert float(COSTS[name](x_hat, x)) == pytest.approx(expected)
 
 
-def test_a_perfect_copy_has_finite_gradients() -> None:
-    """The root's floor keeps the gradient of `l2` a number where nothing differs."""
+def test_a_perfect_reconstruction_has_finite_gradients() -> None:
+    """The root's floor keeps the gradient of `l2` finite where nothing differs."""
     x = torch.zeros(1, 3, 4, 4, requires_grad=True)
     torch.autograd.backward(COSTS["l2"](x, torch.zeros(1, 3, 4, 4)))
     assert x.grad is not None

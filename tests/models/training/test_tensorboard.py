@@ -26,13 +26,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8)
     for step in (1, 2):
         board.scalars({"loss/total": 1 / step}, step)
-    board.picture("copies", picture, 2)
+    board.picture("reconstructions", picture, 2)
     board.graph(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), torch.zeros(1, 3))
     board.options({"latent_dim": 3, "cost": "l2sq", "steps": None}, {"error": 0.5})
     board.close()
     found = events(board.path)
     assert [(event.step, event.value) for event in found.Scalars("loss/total")] == [(1, 1.0), (2, 0.5)]
-    (image,) = found.Images("copies")
+    (image,) = found.Images("reconstructions")
     read = cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
     assert read is not None
     assert np.array_equal(read[..., ::-1], picture)
@@ -78,7 +78,7 @@ def test_a_refused_fit_writes_no_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
-def test_a_resumed_run_goes_on_in_its_folder(tmp_path: Path) -> None:
+def test_a_resumed_run_continues_in_its_folder(tmp_path: Path) -> None:
     """Resuming takes the last run of the name; a new training takes the next number."""
     for name in ("part", "part-2"):
         (tmp_path / name).mkdir()
@@ -87,14 +87,14 @@ def test_a_resumed_run_goes_on_in_its_folder(tmp_path: Path) -> None:
     assert Board(tmp_path, "new", resume=True).path.name == "new"
 
 
-def test_looks_are_spread_over_the_training() -> None:
-    """First and last step are always shown, and about as many between as asked for."""
+def test_pictures_are_spread_over_the_training() -> None:
+    """The first and the last step are shown, and about as many between as requested."""
     looks = [step for step in range(1, 1001) if due(step, 1000, 20)]
     assert looks == [1, *range(50, 1001, 50)]
     assert [step for step in range(1, 4) if due(step, 3, 20)] == [1, 2, 3]
 
 
-def test_copies_lie_below_their_pictures(pixels: NDArray[np.uint8]) -> None:
+def test_reconstructions_lie_below_their_pictures(pixels: NDArray[np.uint8]) -> None:
     """Five pairs in rows of four: the second row has one pair."""
     laid = pairs_in_rows(pixels[:5], pixels[5:10], 4)
     found = [tuple(position) for picture in (pixels[4], pixels[9]) for position in positions(laid, picture)]
