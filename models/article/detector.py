@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inspector.bundle.records import Column
 from inspector.types import RawScores
 from models.article.networks import AutoEncoder
-from models.inspection.build import LOOKED_AT, Graphs
+from models.export.scoring_model import LEARNED_FROM, ScoringModel
 from models.mmd import IMQ_SCALES, squared_distances
 
 SMALL, WHOLE = 0.02, 1.0  # shares of the error map: a small defect, and the whole picture as in the article
@@ -22,7 +22,7 @@ COLUMNS = (
     Column(component="reconstruction", share=WHOLE),
     Column(component="latent_mmd", share=WHOLE),
 )
-FUSION = {"fused": ("reconstruction", "latent_mmd"), "weights": (1.0, 1.0)}
+WEIGHTS = {"reconstruction": 1.0, "latent_mmd": 1.0}
 CELL = 2  # px of the picture on each side of a patch of the map
 BATCH = 32
 
@@ -140,41 +140,66 @@ def errors(network: AutoEncoder, image: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def build(
-    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp], groups: NDArray[np.integer]
-) -> Graphs:
-    """Make the graphs of a trained auto-encoder, with the latents and the units of normal pictures.
+    network: AutoEncoder,
+    pixels: NDArray[np.uint8],
+    training: NDArray[np.intp],
+    heldout: NDArray[np.intp],
+    groups: NDArray[np.integer],
+) -> ScoringModel:
+    """Make the graphs of a trained auto-encoder, and score the normal pictures.
 
     Parameters
     ----------
     network : AutoEncoder
         Trained.
     pixels : uint8 (N, 64, 64, 3)
-    rows : int (n,)
-        The training pictures; 500 of them, at even distances, are used.
+    training, heldout : int (n,)
+        Rows of `pixels`.  Of the training pictures 500, at even distances, are used.
     groups : int (N,)
         From `models.split.cross_fitting_groups`: a training picture is scored without the latents of its
         group.
     """
     network = network.cpu().eval()
-    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)]
-    found = [errors(network, batch) for batch in _batches(pixels, chosen)]
-    error, z = (torch.cat(parts) for parts in zip(*found, strict=True))
+    chosen = training[np.linspace(0, len(training) - 1, min(len(training), LEARNED_FROM)).astype(int)]
+    error, z = _errors_of(network, pixels, chosen)
     smooth = nn.AvgPool2d(5, 1, 2, count_include_pad=False)
     spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt() + 0.5 * error.std()
     spread = spread + 0.01 * error.mean() + 1e-6  # pictures that hardly differ, differ by rounding
     density = KernelDensity(z)
     detector = ArticleDetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
     group = torch.from_numpy(np.asarray(groups[chosen], np.int64))
-    statistics, anomaly_map = detector.read(error, density(z, group[:, None] == group[None]))
-    return Graphs(
-        detector,
-        ArticleEncoderGraph(network).eval(),
-        ArticleDecoderGraph(network).eval(),
-        z.numpy(),
-        chosen,
-        RawScores(statistics.numpy(), anomaly_map.numpy(), z.numpy()),
-        None,
+    heldout_error, heldout_z = _errors_of(network, pixels, heldout)
+    heldout_scores = _scores(detector, heldout_error, density(heldout_z), heldout_z)
+    return ScoringModel(
+        architecture="article",
+        columns=COLUMNS,
+        weights=WEIGHTS,
+        detector=detector,
+        encoder=ArticleEncoderGraph(network).eval(),
+        decoder=ArticleDecoderGraph(network).eval(),
+        parameters={},
+        memory_bank=z.numpy(),
+        memory_bank_has_heldout=False,
+        training_rows=chosen,
+        training=_scores(detector, error, density(z, group[:, None] == group[None]), z),
+        disturbed_statistics=None,
+        heldout=heldout_scores,
+        heldout_whole=heldout_scores,
     )
+
+
+def _errors_of(
+    network: AutoEncoder, pixels: NDArray[np.uint8], rows: NDArray[np.intp]
+) -> tuple[Tensor, Tensor]:
+    """Return the squared errors (n, 1, 32, 32) and latents (n, d) of pictures."""
+    found = [errors(network, batch) for batch in _batches(pixels, rows)]
+    error, z = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return error, z
+
+
+def _scores(detector: ArticleDetectorGraph, error: Tensor, density: Tensor, z: Tensor) -> RawScores:
+    statistics, anomaly_map = detector.read(error, density)
+    return RawScores(statistics.numpy(), anomaly_map.numpy(), z.numpy())
 
 
 def _batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:

@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
 from models.article.batches import PictureSampler, to_tensor
-from models.article.detector import COLUMNS, FUSION, build
+from models.article.detector import build
 from models.article.figures import MIN_SPREAD, figures, one_of_each, reconstruct, spread
 from models.article.learner import ArticleLearner
 from models.article.networks import AutoEncoder
 from models.article.options import ArticleOptions
 from models.article.panel import ArticlePanel
 from models.article.warm_start import warm_start
-from models.export.bundle_writer import Learned, Pictures
+from models.export.bundle_writer import Pictures
+from models.export.scoring_model import ScoringModel
 from models.split import cross_fitting_groups, valid_flips
 from models.training import loop
-from models.training.course import Plan
+from models.training.course import Course, Plan
 from models.training.pace import kept_threads
 from models.training.tensorboard import Board
 from models.types import Progress
 
+FINISH_SECONDS = 15.0  # of a time budget, kept for export, calibration and report
 MATCHED = ("mmd", "gan")  # regularizers of latents; those of a VAE start near the prior anyway
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained auto-encoder, and everything that its model is built of."""
+
+    options: ArticleOptions
+    pictures: Pictures
+    network: AutoEncoder
+    course: Course
+    figures: dict[str, float]
+
+    def build(self) -> ScoringModel:
+        """Build the model that is exported."""
+        pictures = self.pictures
+        groups = cross_fitting_groups(pictures.groups, pictures.training, pictures.heldout)
+        model = build(self.network, pictures.pixels, pictures.training, pictures.heldout, groups)
+        return replace(
+            model,
+            architecture=f"article-{self.options.decoder}",
+            parameters=parameters(self.network),
+            figures=self.figures,
+        )
 
 
 def train(
@@ -37,7 +63,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     board: Board | None = None,
-) -> Learned:
+) -> Trained:
     """Train on the training pictures, and measure on the held-out ones.
 
     Parameters
@@ -79,20 +105,11 @@ def train(
     scaled = options.regularizer in MATCHED
     if scaled:
         spread_like_prior(network, pictures)
-    together = cross_fitting_groups(groups, rows, pictures.heldout)
     measured = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
     if board is not None:
         board.graph(network, sampler.evenly(1))
         board.options(options.as_dict(), measured)
-    return Learned(
-        architecture=f"article-{options.decoder}",
-        columns=COLUMNS,
-        course=course,
-        parameters=parameters(network),
-        assemble=lambda: build(network, pictures.pixels, rows, together),
-        fusion=FUSION,
-        figures=measured,
-    )
+    return Trained(options, pictures, network, course, measured)
 
 
 def spread_like_prior(network: AutoEncoder, pictures: Pictures) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +18,6 @@ from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,
-    Column,
     ImageContract,
     Manifest,
     TrainingSummary,
@@ -45,9 +42,10 @@ from inspector.types import RawScores
 from models import dataset
 from models.defects import corrupt
 from models.export import int8, onnx_graphs
+from models.export.scoring_model import ScoringModel
 from models.fit_options import FitOptions
-from models.inspection.build import Graphs
 from models.training.course import Course
+from models.types import Progress
 
 UNUSUAL, SHOWN = 12, 8  # pictures in the report
 FLOOR = -0.5  # a component far below the usual does not make up for a defect that another one sees
@@ -63,21 +61,19 @@ LOSS_MEANINGS = {
 SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class Pictures:
-    """What a fit learns from.
+    """The pictures of a fit.
 
     Attributes
     ----------
     known : PictureSet
-        All of them.
+        All pictures.
     training, heldout : int (n,)
         Rows of the set.
     groups : int (N,)
-        Pictures that share one are near-duplicates.
+        Near-duplicates have the same number.
     """
 
     known: dataset.PictureSet
@@ -92,162 +88,145 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What a training leaves, whichever networks were trained.
+class Fitted:
+    """Everything that a bundle is written from.
 
     Attributes
     ----------
-    architecture : str
-    columns : tuple of Column
-        The raw statistics of its graph.
+    folder : Path
+        The folder of the pictures.
+    name : str
+    options : FitOptions
+    settings : Settings
+    pictures : Pictures
     course : Course
-    parameters : dict of str to int
-        How many each network has.
-    assemble : callable
-        Puts networks, normalisation and scoring together.
-    fusion : dict
-        The arguments `fused` and `weights` of `calibration.thresholds.make_calibration`.
-    figures : dict of str to float
-        What else was measured, for the manifest.
-    rounds : bool
-        Whether a graph with 8-bit convolutions is tried.
+        Of the training.
+    model : ScoringModel
+    progress : callable
     """
-
-    architecture: str
-    columns: tuple[Column, ...]
-    course: Course
-    parameters: dict[str, int]
-    assemble: Callable[[], Graphs]
-    fusion: dict[str, Any]
-    figures: dict[str, float] = field(default_factory=dict)
-    rounds: bool = False
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that a finished training leaves to be packed."""
 
     folder: Path
     name: str
     options: FitOptions
     settings: Settings
-    device: str
     pictures: Pictures
-    learned: Learned
+    course: Course
+    model: ScoringModel
     progress: Progress
 
-    @property
-    def heldout(self) -> NDArray[np.intp]:
-        """Rows of the held-out pictures."""
-        return self.pictures.heldout
+
+def calibrate(fitted: Fitted, heldout: RawScores) -> Calibration:
+    """Set the thresholds from scores of held-out pictures."""
+    model, options = fitted.model, fitted.options
+    return make_calibration(
+        model.training.statistics,
+        heldout.statistics,
+        heldout.anomaly_map.max((1, 2)),
+        model.columns,
+        fused=tuple(model.weights),
+        weights=tuple(model.weights.values()),
+        floor=FLOOR,
+        disturbed_statistics=model.disturbed_statistics,
+        max_false_reject=options.max_false_reject,
+        max_review=options.max_review,
+        source=f"{len(fitted.pictures.heldout)} held-out pictures of {printable(fitted.folder)}",
+    )
 
 
-def fill(material: Material, target: Path) -> Manifest:
+def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manifest:
     """Write everything but the manifest into `target`, and return the manifest without its files.
+
+    If a graph with 8-bit convolutions pays, the bundle ships it, and is calibrated with its scores.
 
     Raises
     ------
     ParityError
-        The exported graphs do not score as the trained networks do.
+        The exported graph does not score as the trained network does.
     """
-    options, pixels, columns = material.options, material.pictures.pixels, material.learned.columns
-    material.progress("exporting", 0, 5)
-    graphs = material.learned.assemble()
-    onnx_graphs.write_graphs(graphs, target, options.image_size)
-    material.progress("exporting", 2, 5)
-    threads = material.settings.threads
-    heldout = onnx_graphs.score_heldout(target / GRAPH, threads, pixels, material.heldout, graphs.parts)
-    calibration = _calibrate(material, graphs, heldout)
-    material.progress("exporting", 3, 5)
-    parity = onnx_graphs.check_parity(graphs, heldout, pixels, material.heldout, calibration, columns)
-    _write_probes(target, DetectorSession(target / GRAPH, threads), pixels, material.heldout, options.seed)
-    trial = _try_int8(material, target, graphs, heldout, calibration) if material.learned.rounds else None
-    if trial is not None and trial.heldout is not None:  # what decides is what the thresholds belong to
-        heldout = trial.heldout
-        calibration = _calibrate(material, graphs, heldout)
-        _write_probes(
-            target, DetectorSession(target / INT8_GRAPH, threads), pixels, material.heldout, options.seed
-        )
-    material.progress("exporting", 4, 5)
+    model, options, pixels = fitted.model, fitted.options, fitted.pictures.pixels
+    heldout_rows, threads = fitted.pictures.heldout, fitted.settings.threads
+    onnx_graphs.write_graphs(model, target, options.image_size)
+    fitted.progress("exporting", 2, 5)
+    session = DetectorSession(target / GRAPH, threads)
+    exported = onnx_graphs.score_rows(session, pixels, heldout_rows)
+    parity = onnx_graphs.check_parity(
+        model.heldout_whole.statistics, exported.statistics, calibration, model.columns
+    )
+    _write_probes(target, session, pixels, heldout_rows, options.seed)
+    fitted.progress("exporting", 3, 5)
+    heldout, summary = model.heldout, None
+    if model.try_int8:
+        trial = _try_int8(fitted, target, calibration)
+        summary = trial.summary
+        if trial.heldout is not None:
+            heldout = trial.heldout
+            calibration = calibrate(fitted, heldout)
+            int8_session = DetectorSession(target / INT8_GRAPH, threads)
+            _write_probes(target, int8_session, pixels, heldout_rows, options.seed)
+    fitted.progress("exporting", 4, 5)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
-        name=material.name,
+        name=fitted.name,
         version=1,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         inspector_version=version("wae-inspector"),
         image=ImageContract(
             height=options.image_size, width=options.image_size, background=options.background
         ),
-        architecture=material.learned.architecture,
-        columns=columns,
+        architecture=model.architecture,
+        columns=model.columns,
         latent_dim=options.latent_dim,
-        training=_summary(material),
+        training=_summary(fitted),
         parity=parity,
-        int8=None if trial is None else trial.summary,
+        int8=summary,
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
-    _write_reference(target, material, heldout, graphs)
-    _write_report(target, material, manifest, calibration, graphs)
-    material.progress("exporting", 5, 5)
+    _write_reference(target, fitted, heldout)
+    _write_report(target, fitted, manifest, calibration)
+    fitted.progress("exporting", 5, 5)
     return manifest
 
 
-def _try_int8(
-    material: Material, target: Path, graphs: Graphs, heldout: RawScores, calibration: Calibration
-) -> int8.Trial:
-    course = material.learned.course
+def _try_int8(fitted: Fitted, target: Path, calibration: Calibration) -> int8.Trial:
+    course = fitted.course
     return int8.attempt(
-        int8.Material(
+        int8.Request(
             folder=target,
-            pixels=material.pictures.pixels,
-            training=material.pictures.training,
-            heldout=material.heldout,
-            parts=graphs.parts,
-            scored=heldout,
+            pixels=fitted.pictures.pixels,
+            training=fitted.pictures.training,
+            heldout=fitted.pictures.heldout,
+            folds=fitted.model.heldout_folds,
+            columns=fitted.model.columns,
+            scored=fitted.model.heldout,
             calibration=calibration,
-            seed=material.options.seed,
+            seed=fitted.options.seed,
             threads=1 if course.one_thread_from is not None else course.threads,
         )
     )
 
 
-def _calibrate(material: Material, graphs: Graphs, heldout: RawScores) -> Calibration:
-    return make_calibration(
-        graphs.training.statistics,
-        heldout.statistics,
-        heldout.anomaly_map[:, 0, 0],
-        material.learned.columns,
-        disturbed_statistics=graphs.disturbed_statistics,
-        max_false_reject=material.options.max_false_reject,
-        max_review=material.options.max_review,
-        source=f"{len(material.heldout)} held-out pictures of {printable(material.folder)}",
-        **material.learned.fusion,
-        floor=FLOOR,
-    )
-
-
-def _summary(material: Material) -> TrainingSummary:
-    course, pictures = material.learned.course, material.pictures
+def _summary(fitted: Fitted) -> TrainingSummary:
+    course, pictures = fitted.course, fitted.pictures
     last = {name: float(np.mean([v for _, v in points[-50:]])) for name, points in course.curves.items()}
     return TrainingSummary(
-        preset=material.options.preset,
-        options=material.options.as_dict(),
+        preset=fitted.options.preset,
+        options=fitted.options.as_dict(),
         steps=course.step,
         seconds=round(course.seconds, 1),
-        seed=material.options.seed,
+        seed=fitted.options.seed,
         threads=course.threads,
         one_thread_from=course.one_thread_from,
-        device=material.device,
+        device=fitted.options.resolved_device(),
         images=len(pictures.training),
         heldout_images=len(pictures.heldout),
         skipped_images=len(pictures.known.skipped),
         dataset_digest=pictures.known.digest,
-        parameters=material.learned.parameters,
+        parameters=fitted.model.parameters,
         losses=last,
-        figures=material.learned.figures,
+        figures=fitted.model.figures,
         packages={package: version(package) for package in PACKAGES},
-        folder=_recorded(material.folder),
+        folder=_recorded(fitted.folder),
     )
 
 
@@ -257,40 +236,34 @@ def _recorded(folder: Path) -> str | None:
     return path if path.isprintable() else None
 
 
-def _write_reference(target: Path, material: Material, heldout: RawScores, graphs: Graphs) -> None:
+def _write_reference(target: Path, fitted: Fitted, heldout: RawScores) -> None:
     """Write latents for drift (held-out pictures only), the memory bank, and digests of known files."""
-    pictures = material.pictures
+    pictures = fitted.pictures
 
     def digests(rows: NDArray[np.intp]) -> NDArray[np.uint64]:
         return np.array([short_digest(pictures.known.digests[i]) for i in rows], np.uint64)
 
     arrays: dict[str, NDArray[np.generic]] = {
         HELDOUT_LATENTS: heldout.latent,
-        MEMORY_BANK: graphs.landmarks,
+        MEMORY_BANK: fitted.model.memory_bank,
         TRAINING_DIGESTS: digests(pictures.training),
     }
-    if graphs.parts is not None:
+    if fitted.model.memory_bank_has_heldout:
         arrays[MEMORY_BANK_DIGESTS] = digests(pictures.heldout)
     write_reference(target, arrays)
 
 
-def _write_report(
-    target: Path,
-    material: Material,
-    manifest: Manifest,
-    calibration: Calibration,
-    graphs: Graphs,
-) -> None:
-    pictures = material.pictures.known
-    components = decision.component_scores(graphs.training.statistics, manifest.columns, calibration)
+def _write_report(target: Path, fitted: Fitted, manifest: Manifest, calibration: Calibration) -> None:
+    model, pictures = fitted.model, fitted.pictures.known
+    components = decision.component_scores(model.training.statistics, manifest.columns, calibration)
     scores = decision.fuse(components, calibration)
     unusual = []
     for i in np.argsort(-scores)[:UNUSUAL]:
-        row = int(graphs.rows[i])
-        path, prepared = material.folder / pictures.names[row], pictures.pixels[row]
-        picture = original(path, prepared, material.settings, manifest.image.background)
+        row = int(model.training_rows[i])
+        path, prepared = fitted.folder / pictures.names[row], pictures.pixels[row]
+        picture = original(path, prepared, fitted.settings, manifest.image.background)
         verdict = decision.verdict(float(scores[i]), calibration.threshold, calibration.review_threshold)
-        coarse_map, size = graphs.training.anomaly_map[i], (picture.shape[0], picture.shape[1])
+        coarse_map, size = model.training.anomaly_map[i], (picture.shape[0], picture.shape[1])
         overlay = heatmap.overlay(
             picture,
             coarse_map,
@@ -300,15 +273,15 @@ def _write_report(
         )
         parts = {name: float(values[i]) for name, values in components.items()}
         unusual.append(report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts))
-    originals = np.array(pictures.pixels[material.heldout[:SHOWN]])
+    originals = np.array(pictures.pixels[fitted.pictures.heldout[:SHOWN]])
     with torch.no_grad():
-        copies = graphs.decoder(graphs.encoder(torch.from_numpy(originals))).numpy()
+        copies = model.decoder(model.encoder(torch.from_numpy(originals))).numpy()
     content = report.ReportContent(
         manifest=manifest,
         calibration=calibration,
         unusual=unusual,
         reconstructions=list(zip(originals, copies, strict=True)),
-        curves=material.learned.course.curves,
+        curves=fitted.course.curves,
         loss_meanings=LOSS_MEANINGS,
         notes=[f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped],
     )

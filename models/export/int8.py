@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundle.folder import GRAPH, INT8_GRAPH
-from inspector.bundle.records import Calibration, Int8Summary
+from inspector.bundle.records import Calibration, Column, Int8Summary
 from inspector.scoring import decision
 from inspector.scoring.runtime import DetectorSession
 from inspector.types import RawScores
-from models.export.onnx_graphs import score_heldout, score_rows
+from models.export.onnx_graphs import graph_with, score_rows
 from models.export.quantise import (
     Operation,
     Pixels,
@@ -25,8 +25,7 @@ from models.export.quantise import (
     speedup,
     with_defects,
 )
-from models.inspection.cross_fitting import Parts
-from models.inspection.detector import COLUMNS
+from models.export.scoring_model import HeldoutFold
 
 TOLERANCE = 0.1  # of a score, relative to the larger of the score and 1
 LEAST_CORRELATION = 0.999
@@ -55,8 +54,8 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is needed to try.
+class Request:
+    """Everything that a trial needs.
 
     Attributes
     ----------
@@ -65,12 +64,13 @@ class Material:
     pixels : uint8 (N, H, W, 3)
     training, heldout : int (n,)
         Rows of `pixels`.
-    parts : Parts, optional
-        Of the held-out pictures, where they are landmarks.
+    folds : tuple of HeldoutFold
+        Of the held-out pictures.
+    columns : tuple of Column
     scored : RawScores
-        Of the held-out pictures, by `detector.onnx`.
+        The cross-fitted scores of the held-out pictures.
     calibration : Calibration
-        By `detector.onnx`.
+        From `scored`.
     seed, threads : int
     """
 
@@ -78,7 +78,8 @@ class Material:
     pixels: Pixels
     training: NDArray[np.intp]
     heldout: NDArray[np.intp]
-    parts: Parts | None
+    folds: tuple[HeldoutFold, ...]
+    columns: tuple[Column, ...]
     scored: RawScores
     calibration: Calibration
     seed: int
@@ -86,56 +87,56 @@ class Material:
 
     def scores(self, raw: RawScores) -> NDArray[np.float64]:
         """Fused scores (n,) of what a graph said."""
-        return decision.score(raw.statistics, COLUMNS, self.calibration)
+        return decision.score(raw.statistics, self.columns, self.calibration)
 
 
-def attempt(material: Material) -> Trial:
+def attempt(request: Request) -> Trial:
     """Write `detector.int8.onnx` into the bundle if it pays; otherwise leave nothing there, and say why.
 
     Parameters
     ----------
-    material : Material
+    request : Request
 
     Returns
     -------
     Trial
     """
-    quantiser = Quantiser(material.folder / GRAPH, reduced_range=needs_reduced_range())
+    quantiser = Quantiser(request.folder / GRAPH, reduced_range=needs_reduced_range())
     figures: dict[str, Any] = {"reduced_range": quantiser.reduced_range, "tolerance": TOLERANCE}
     products = sum(one.products for one in quantiser.operations())
     if products < LEAST_PRODUCTS:
         reason = f"{products / 1e6:.0f} million multiplications a picture are too few to gain from it"
         return Trial(Int8Summary(shipped=False, reason=reason, **figures))
-    if len(material.heldout) < FEWEST_HELDOUT:
+    if len(request.heldout) < FEWEST_HELDOUT:
         reason = (
-            f"{len(material.heldout)} held-out pictures are too few to compare, {FEWEST_HELDOUT} are needed"
+            f"{len(request.heldout)} held-out pictures are too few to compare, {FEWEST_HELDOUT} are needed"
         )
         return Trial(Int8Summary(shipped=False, reason=reason, **figures))
-    return _try(material, quantiser, products, figures)
+    return _try(request, quantiser, products, figures)
 
 
-def _try(material: Material, quantiser: Quantiser, products: int, figures: dict[str, Any]) -> Trial:
-    target = material.folder / INT8_GRAPH
-    plain, damaged = _range_pictures(material, products)
+def _try(request: Request, quantiser: Quantiser, products: int, figures: dict[str, Any]) -> Trial:
+    target = request.folder / INT8_GRAPH
+    plain, damaged = _range_pictures(request, products)
     quantiser.observe(plain[:1])  # any range will do to tell how fast it can be
     quantiser.write(target, [one.name for one in quantiser.operations()])
-    figures["speedup"] = _speedup(material)
+    figures["speedup"] = _speedup(request)
     if reason := _slow(figures["speedup"]):
         target.unlink()
         return Trial(Int8Summary(shipped=False, reason=reason, **figures))
     quantiser.observe(np.concatenate([plain, damaged]))
     figures["calibration_images"] = len(plain) + len(damaged)
-    fp32 = DetectorSession(material.folder / GRAPH, material.threads)
+    fp32 = DetectorSession(request.folder / GRAPH, request.threads)
     each = max(2, len(plain) // PROBE_SHARE)
-    noise = _noise(material, quantiser, fp32, np.concatenate([plain[:each], damaged[:each]]))
-    judge, reason, raw = _Judge(material, fp32), NOTHING_LEFT, None
+    noise = _noise(request, quantiser, fp32, np.concatenate([plain[:each], damaged[:each]]))
+    judge, reason, raw = _Judge(request, fp32), NOTHING_LEFT, None
     for names in filter(None, dict.fromkeys(chosen(noise, limit) for limit in NOISE_LIMITS)):
         quantiser.write(target, names)
         raw, compared = judge.compare(target)
         figures |= {"convolutions": len(names), **compared}
         reason = fault(**compared)
         if not reason:
-            figures["speedup"] = _speedup(material)
+            figures["speedup"] = _speedup(request)
             reason = _slow(figures["speedup"])
             break
     if reason:
@@ -144,25 +145,25 @@ def _try(material: Material, quantiser: Quantiser, products: int, figures: dict[
     return Trial(Int8Summary(shipped=True, **figures), raw)
 
 
-def _range_pictures(material: Material, products: int) -> tuple[Pixels, Pixels]:
+def _range_pictures(request: Request, products: int) -> tuple[Pixels, Pixels]:
     """Training pictures, and others of them with synthetic defects; about as many of both."""
-    rows, (fewest, most) = material.training, RANGE_PICTURES
+    rows, (fewest, most) = request.training, RANGE_PICTURES
     count = min(len(rows), max(fewest, min(most, RANGE_PRODUCTS // products)))
-    pictures = np.array(material.pixels[rows[np.linspace(0, len(rows) - 1, count).astype(int)]])
-    return pictures[::2], with_defects(pictures[1::2], material.seed)
+    pictures = np.array(request.pixels[rows[np.linspace(0, len(rows) - 1, count).astype(int)]])
+    return pictures[::2], with_defects(pictures[1::2], request.seed)
 
 
 def _noise(
-    material: Material, quantiser: Quantiser, fp32: DetectorSession, probes: Pixels
+    request: Request, quantiser: Quantiser, fp32: DetectorSession, probes: Pixels
 ) -> list[tuple[float, list[Operation]]]:
     """For each group of convolutions what rounding it alone does to the scores.
 
     The root of the mean square of the change, in units of the held-out scores' spread; of a score over ten
     times that, in units of its tenth.
     """
-    target, rows = material.folder / INT8_GRAPH, np.arange(len(probes))
-    exact = material.scores(score_rows(fp32, probes, rows))
-    spread = max(float(material.scores(material.scored).std()), 1e-6)
+    target, rows = request.folder / INT8_GRAPH, np.arange(len(probes))
+    exact = request.scores(score_rows(fp32, probes, rows))
+    spread = max(float(request.scores(request.scored).std()), 1e-6)
     unit = np.maximum(spread, np.abs(exact) / 10)
     found: list[tuple[float, list[Operation]]] = []
     ends = perf_counter() + NOISE_SECONDS
@@ -170,7 +171,7 @@ def _noise(
         if perf_counter() > ends:  # the machine is busy, and a fit has a budget: the others stay exact
             break
         quantiser.write(target, [one.name for one in group])
-        rounded = material.scores(score_rows(DetectorSession(target, material.threads), probes, rows))
+        rounded = request.scores(score_rows(DetectorSession(target, request.threads), probes, rows))
         found.append((float(np.sqrt(np.mean(((rounded - exact) / unit) ** 2))), group))
     return found
 
@@ -196,29 +197,44 @@ def chosen(noise: list[tuple[float, list[Operation]]], limit: float) -> tuple[st
 class _Judge:
     """Compares graphs on held-out pictures, and on some of them with defects."""
 
-    def __init__(self, material: Material, fp32: DetectorSession) -> None:
-        self._material = material
-        rows = material.heldout[:DAMAGED_HELDOUT]
-        self._damaged = with_defects(np.array(material.pixels[rows]), material.seed + 1)
-        self._exact = material.scores(material.scored)
+    def __init__(self, request: Request, fp32: DetectorSession) -> None:
+        self._request = request
+        rows = request.heldout[:DAMAGED_HELDOUT]
+        self._damaged = with_defects(np.array(request.pixels[rows]), request.seed + 1)
+        self._exact = request.scores(request.scored)
         self._exact_damaged = self._scores_of_damaged(fp32)
 
     def _scores_of_damaged(self, graph: DetectorSession) -> NDArray[np.float64]:
-        return self._material.scores(score_rows(graph, self._damaged, np.arange(len(self._damaged))))
+        return self._request.scores(score_rows(graph, self._damaged, np.arange(len(self._damaged))))
 
     def compare(self, path: Path) -> tuple[RawScores, dict[str, Any]]:
         """Return what a graph says of the held-out pictures, and the figures of its comparison."""
-        material = self._material
-        raw = score_heldout(path, material.threads, material.pixels, material.heldout, material.parts)
-        rounded = material.scores(raw)
+        request = self._request
+        raw = score_heldout(path, request)
+        rounded = request.scores(raw)
         both = (
             np.concatenate([self._exact, self._exact_damaged]),
-            np.concatenate([rounded, self._scores_of_damaged(DetectorSession(path, material.threads))]),
+            np.concatenate([rounded, self._scores_of_damaged(DetectorSession(path, request.threads))]),
         )
-        figures: dict[str, Any] = compare(*both, material.calibration.threshold)
+        figures: dict[str, Any] = compare(*both, request.calibration.threshold)
         return raw, figures | {
             "score_correlation": min(correlation(self._exact, rounded), correlation(*both))
         }
+
+
+def score_heldout(path: Path, request: Request) -> RawScores:
+    """Score held-out pictures with an exported graph, each with the constants learned without its fold."""
+    found = []
+    for fold in request.folds:
+        with graph_with(fold.constants, path) as graph:
+            session = DetectorSession(graph, request.threads)
+            found.append(score_rows(session, request.pixels, request.heldout[fold.positions]))
+    order = np.argsort(np.concatenate([fold.positions for fold in request.folds]))
+    return RawScores(
+        np.concatenate([raw.statistics for raw in found])[order],
+        np.concatenate([raw.anomaly_map for raw in found])[order],
+        np.concatenate([raw.latent for raw in found])[order],
+    )
 
 
 def compare(
@@ -262,8 +278,8 @@ def _slow(times: float) -> str:
     return f"it is {times:.2f} times as fast on this machine, {LEAST_SPEEDUP:g} is worth it"
 
 
-def _speedup(material: Material) -> float:
+def _speedup(request: Request) -> float:
     """Time both graphs on one picture and one core."""
-    picture = np.array(material.pixels[material.heldout[:1]])
-    fp32, int8 = (DetectorSession(material.folder / name, 1) for name in (GRAPH, INT8_GRAPH))
+    picture = np.array(request.pixels[request.heldout[:1]])
+    fp32, int8 = (DetectorSession(request.folder / name, 1) for name in (GRAPH, INT8_GRAPH))
     return speedup(lambda: fp32.run(picture), lambda: int8.run(picture))

@@ -6,12 +6,15 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnx_ir.passes import Sequential
 from onnx_ir.passes.common import (
     CommonSubexpressionEliminationPass,
@@ -28,9 +31,7 @@ from inspector.errors import ParityError
 from inspector.scoring import decision
 from inspector.scoring.runtime import DetectorSession
 from inspector.types import RawScores
-from models.inspection.build import SCORING_BATCH, Graphs, batches
-from models.inspection.cross_fitting import Parts, graph_without, left_out
-from models.inspection.detector import COLUMNS
+from models.export.scoring_model import ScoringModel, batches
 
 OPSET = 18
 TOLERANCE = 1e-3  # fp32
@@ -40,15 +41,15 @@ TIDY = Sequential(
 )
 
 
-def write_graphs(graphs: Graphs, folder: Path, size: int) -> None:
+def write_graphs(model: ScoringModel, folder: Path, size: int) -> None:
     """Export `encoder.onnx`, `decoder.onnx` and `detector.onnx`; only the batch is dynamic."""
     image = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     with torch.no_grad():
-        latent = graphs.encoder(image)
-    _export(graphs.encoder, image, folder / ENCODER, "image", ["latent"])
-    _export(graphs.decoder, latent, folder / DECODER, "latent", ["image"])
+        latent = model.encoder(image)
+    _export(model.encoder, image, folder / ENCODER, "image", ["latent"])
+    _export(model.decoder, latent, folder / DECODER, "latent", ["image"])
     outputs = ["statistics", "anomaly_map", "latent"]
-    _export(graphs.detector, image, folder / "detector.onnx", "image", outputs)
+    _export(model.detector, image, folder / "detector.onnx", "image", outputs)
 
 
 def _export(module: nn.Module, example: Tensor, path: Path, name: str, outputs: list[str]) -> None:
@@ -85,11 +86,11 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def score_rows(graph: DetectorSession, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> RawScores:
-    """Score pictures with the exported graph; the maps are reduced to their peaks, shape (n, 1, 1)."""
+def score_rows(session: DetectorSession, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> RawScores:
+    """Score pictures with an exported graph; the maps are reduced to their peaks, shape (n, 1, 1)."""
     found = []
-    for start in range(0, len(rows), SCORING_BATCH):
-        raw = graph.run(np.array(pixels[rows[start : start + SCORING_BATCH]]))
+    for batch in batches(pixels, rows):
+        raw = session.run(batch.numpy())
         found.append(RawScores(raw.statistics, raw.anomaly_map.max((1, 2), keepdims=True), raw.latent))
     return RawScores(
         np.concatenate([raw.statistics for raw in found]),
@@ -98,37 +99,30 @@ def score_rows(graph: DetectorSession, pixels: NDArray[np.uint8], rows: NDArray[
     )
 
 
-def score_heldout(
-    path: Path, threads: int, pixels: NDArray[np.uint8], rows: NDArray[np.intp], parts: Parts | None
-) -> RawScores:
-    """Score held-out pictures with the exported graph, none of them by landmarks of its own part."""
-    if parts is None:
-        return score_rows(DetectorSession(path, threads), pixels, rows)
-    found = []
-    for part, positions in parts.each():
-        with graph_without(path, parts, part) as graph:
-            found.append(score_rows(DetectorSession(graph, threads), pixels, rows[positions]))
-    order = np.argsort(np.concatenate([positions for _, positions in parts.each()]))
-    return RawScores(
-        np.concatenate([raw.statistics for raw in found])[order],
-        np.concatenate([raw.anomaly_map for raw in found])[order],
-        np.concatenate([raw.latent for raw in found])[order],
-    )
+@contextlib.contextmanager
+def graph_with(constants: Mapping[str, NDArray[np.float32]], path: Path) -> Iterator[Path]:
+    """Write a copy of an exported graph with other constants, for as long as the context lasts."""
+    model = onnx.load(path)
+    del model.graph.value_info[:]  # shapes may differ
+    found = {constant.name: constant for constant in model.graph.initializer}
+    for name, value in constants.items():
+        found[name].CopyFrom(numpy_helper.from_array(value, name))
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / path.name
+        onnx.save(model, target)
+        yield target
 
 
-@torch.no_grad()
 def check_parity(
-    graphs: Graphs,
-    exported: RawScores,
-    pixels: NDArray[np.uint8],
-    rows: NDArray[np.intp],
+    trained: NDArray[np.float32],
+    exported: NDArray[np.float32],
     calibration: Calibration,
-    columns: tuple[Column, ...] = COLUMNS,
+    columns: tuple[Column, ...],
 ) -> ParitySummary:
-    """Compare torch with the exported graph on held-out pictures, as `score_heldout` scored them.
+    """Compare the statistics (n, C) of torch and of the exported graph for the same pictures.
 
     A difference is relative to the larger of the value and the training pictures' spread of that
-    statistic.  A flip is another verdict although both scores lie further than the tolerance from
+    statistic.  A verdict flips if it differs although both scores lie further than the tolerance from
     the threshold.
 
     Raises
@@ -136,27 +130,6 @@ def check_parity(
     ParityError
         The largest relative difference exceeds 1e-3, or a verdict flips.
     """
-    if graphs.parts is None:
-        trained = _by_torch(graphs, pixels, rows)
-    else:
-        trained = np.empty_like(exported.statistics)
-        for part, positions in graphs.parts.each():
-            with left_out(graphs.detector.maps, graphs.parts, part):  # type: ignore[arg-type]  # a graph with parts has maps
-                trained[positions] = _by_torch(graphs, pixels, rows[positions])
-    return compare(trained, exported.statistics, calibration, columns)
-
-
-def _by_torch(graphs: Graphs, pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    return np.concatenate([graphs.detector(batch)[0].numpy() for batch in batches(pixels, rows)])
-
-
-def compare(
-    trained: NDArray[np.float32],
-    exported: NDArray[np.float32],
-    calibration: Calibration,
-    columns: tuple[Column, ...] = COLUMNS,
-) -> ParitySummary:
-    """Compare two sets of raw statistics (n, C); see `check_parity`."""
     allowed = np.maximum(np.abs(trained), np.asarray(calibration.scale))
     difference = float((np.abs(trained - exported) / allowed).max())
     scores = np.stack([decision.score(s, columns, calibration) for s in (trained, exported)])

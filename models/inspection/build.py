@@ -1,12 +1,12 @@
-"""A trained network is put together with what scores are measured by: landmarks, units, and its graphs."""
+"""From a trained network to a model that scores: normal models, units, and the scores of normal pictures."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,72 +15,47 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inspector.types import RawScores
-from models.inspection import memory_bank
-from models.inspection.context import GoodLayouts
-from models.inspection.cross_fitting import NO_PART, Parts, divide
-from models.inspection.detector import (
-    LAYOUTS,
-    DecoderGraph,
-    DetectorGraph,
-    EncoderGraph,
-    Maps,
-    MapStatistics,
-    Normalise,
-    RawMaps,
-    Rows,
+from models.export.scoring_model import LEARNED_FROM, HeldoutFold, ScoringModel, batches
+from models.inspection import components
+from models.inspection.cross_fitting import (
+    CrossFitting,
+    Folds,
+    Output,
+    folds_like,
+    folds_of_groups,
+    heldout_folds,
 )
-from models.inspection.memory_bank import KernelDistance
+from models.inspection.detector import DecoderGraph, DetectorGraph, EncoderGraph, Normalise, RawMaps
+from models.inspection.features import features_of
+from models.inspection.memory_bank import MemoryBank
 from models.inspection.network import InspectionNetwork
-from models.inspection.patches import CODES, LIGHT, CodeNumbers, light
+from models.inspection.normal_model import Learned, NormalModel
+from models.inspection.units import Units
 from models.lighting import refocused, relit
 from models.split import cross_fitting_groups
 
-LANDMARKS = (2048, 2048, 1024)  # of the fine codes, of those at half the size, of the latent
-LOOKED_AT = 500  # pictures that landmarks and units are taken from
-RELIT_PICTURES = 100  # of them, looked at again under other light
-SCORING_BATCH = 8
-
-
-@dataclass(frozen=True)
-class Graphs:
-    """The modules that are exported, and what the units were measured on.
-
-    Attributes
-    ----------
-    landmarks : float32 (m, d)
-        Of the latent.
-    rows : int (n,)
-        The training pictures that landmarks and units come from.
-    training : RawScores
-        Of these pictures, none of them compared with landmarks of its own: as pictures that are scored later.
-    disturbed_statistics : float32 (m, C), optional
-        Of the same without landmarks of their look-alikes, and of some under other light: what moves a score
-        without being a defect.
-    parts : Parts, optional
-        Where landmarks come from held-out pictures too.
-    """
-
-    detector: nn.Module
-    encoder: nn.Module
-    decoder: nn.Module
-    landmarks: NDArray[np.float32]
-    rows: NDArray[np.intp]
-    training: RawScores
-    disturbed_statistics: NDArray[np.float32] | None
-    parts: Parts | None = None
+RELIT_PICTURES = 100  # training pictures that are scored under other light, too
 
 
 @torch.no_grad()
-def assemble(
+def build(
     network: InspectionNetwork,
     target_mean: float,
     pixels: NDArray[np.uint8],
-    rows: NDArray[np.intp],
+    training: NDArray[np.intp],
+    heldout: NDArray[np.intp],
     groups: NDArray[np.integer],
     seed: int,
-    heldout: NDArray[np.intp],
-) -> Graphs:
-    """Put networks, landmarks and units together.
+) -> ScoringModel:
+    """Learn the normal models and units, and score the normal pictures by cross-fitting.
+
+    The normal models learn from at most 500 pictures, evenly spread over training and held-out pictures.
+    Three kinds of scores are returned:
+
+    - `training`: training pictures, each without itself;
+    - `disturbed_statistics`: training pictures, each without its duplicate group, and some of them also under
+      other light.  They show how far a score moves without a defect;
+    - `heldout`: held-out pictures, each without its fold.
 
     Parameters
     ----------
@@ -89,112 +64,144 @@ def assemble(
     target_mean : float
         Brightness that pictures are brought to, 0 to 1.
     pixels : uint8 (N, H, W, 3)
-    rows : int (n,)
-        The training pictures.
+    training, heldout : int (n,)
+        Rows of `pixels`.
     groups : int (N,)
-        Pictures that share one are near-duplicates.
+        Near-duplicates have the same number.
     seed : int
-        Picks the landmarks.
-    heldout : int (h,)
-        The held-out pictures, of which only landmarks are taken; 500 of both, evenly spread, are looked at.
+        Chooses the entries of memory banks, the folds, and the light.
     """
     network = folded(network.to("cpu", memory_format=torch.contiguous_format).float())  # type: ignore[call-overload]  # as torch documents it
     normalise = Normalise(target_mean)
-    owners = cross_fitting_groups(groups, rows, heldout)
-    everything = np.sort(np.concatenate([rows, heldout]))
-    known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LOOKED_AT)).astype(int)]
-    seen = _seen(network, (normalise(batch) for batch in batches(pixels, known)))
-    found = [
-        memory_bank.choose(codes, _tensor(owners[known]), count, seed)
-        for codes, count in zip((seen.fine, seen.wide, seen.coarse), LANDMARKS, strict=True)
-    ]
-    numbers = CodeNumbers(seen.fine, seen.wide)
-    layouts = [
-        GoodLayouts(of_places, shape, owners[known], seed)
-        for of_places, shape in ((numbers(seen.fine, seen.wide), CODES), (seen.light, LIGHT))
-    ]
-    fine, wide, coarse = (KernelDistance(each.codes, each.reach) for each in found)
-    expected, layout = (each.layout() for each in layouts)
-    maps = Maps(network, fine, wide, coarse, numbers, expected, layout).eval()
+    groups = cross_fitting_groups(groups, training, heldout)
+    everything = np.sort(np.concatenate([training, heldout]))
+    known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LEARNED_FROM)).astype(int)]
+    models = learn(network, (normalise(batch) for batch in batches(pixels, known)), groups[known], seed)
+    raw_maps = RawMaps(network, models).eval()
 
-    here = np.flatnonzero(np.isin(known, rows))
-    chosen = known[here]
-    of_groups = [each.of_groups(_tensor(owners[chosen])) for each in found]
-    (alone, apart), _ = _measured(
-        maps,
-        (normalise(batch) for batch in batches(pixels, chosen)),
-        [[each.of_pictures(_tensor(here)) for each in found], of_groups],
+    def folds_from(numbers: NDArray[np.integer]) -> dict[Learned, Folds]:
+        return {each: folds_of_groups(numbers, each.folds, seed) for each in models}
+
+    positions = np.flatnonzero(np.isin(known, training))  # of training pictures among the known ones
+    without_self = CrossFitting(models, folds_from(np.arange(len(known))))
+    without_group = CrossFitting(models, folds_from(groups[known]))
+    alone, apart = measure(
+        raw_maps,
+        (normalise(batch) for batch in batches(pixels, known[positions])),
+        [without_self.scores_known(positions), without_group.scores_known(positions)],
     )
-    alone = _judged(alone, [each.alone()[here] for each in layouts])
-    apart = _judged(apart, [each.apart()[here] for each in layouts])
-    detector = DetectorGraph(normalise, maps, _units(apart)).eval()
-    some = np.linspace(0, len(chosen) - 1, min(len(chosen), RELIT_PICTURES)).astype(int)
-    (lit,), lit_rows = _measured(
-        maps,
-        (normalise(batch) for batch in _relit_batches(pixels, chosen[some], seed)),
-        [[own[torch.from_numpy(some)] for own in of_groups]],
+    detector = DetectorGraph(normalise, raw_maps, measure_units(apart.maps)).eval()
+    some = positions[np.linspace(0, len(positions) - 1, min(len(positions), RELIT_PICTURES)).astype(int)]
+    (under_other_light,) = measure(
+        raw_maps,
+        (normalise(batch) for batch in _relit_batches(pixels, known[some], seed)),
+        [without_group.scores_known(some)],
     )
-    lit = _judged(lit, [each.again(rows, here[some]) for each, rows in zip(layouts, lit_rows, strict=True)])
-    statistics, anomaly_map = detector.read(alone)
-    return Graphs(
-        detector,
-        EncoderGraph(normalise, network).eval(),
-        DecoderGraph(network).eval(),
-        found[2].codes.numpy(),
-        chosen,
-        RawScores(statistics.numpy(), anomaly_map.numpy(), alone.z.mean((2, 3)).numpy()),
-        np.concatenate([detector.read(raw)[0].numpy() for raw in (apart, lit)]),
-        _parts(owners[heldout], found, layouts),
+    folds = heldout_folds(groups[heldout])
+    known_folds = folds_like(groups[known], groups[heldout], folds)
+    without_fold = CrossFitting(models, dict.fromkeys(models, known_folds))
+    unseen, whole = measure(
+        raw_maps,
+        (normalise(batch) for batch in batches(pixels, heldout)),
+        [
+            without_fold.scores(dict.fromkeys(models, folds)),
+            lambda features, _, learned: raw_maps.output(learned, features),
+        ],
     )
-
-
-def _measured(maps: Maps, batches: Iterator[Tensor], owned: list[list[Tensor]]) -> tuple[list[RawMaps], Rows]:
-    """Maps of pictures, once for each choice of landmarks (n, m) that do not count; rows of their places."""
-    found: list[list[RawMaps]] = []
-    rows: list[Rows] = []
-    start = 0
-    for batch in batches:
-        few = slice(start, start := start + len(batch))
-        seen, of_places = maps.compare(batch, [tuple(own[few] for own in choice) for choice in owned])
-        found.append(seen)
-        rows.append(of_places)
-    whole = [
-        RawMaps(*(torch.cat(parts) for parts in zip(*raw, strict=True))) for raw in zip(*found, strict=True)
-    ]
-    return whole, Rows(*(torch.cat(parts) for parts in zip(*rows, strict=True)))
-
-
-def _judged(raw: RawMaps, maps: list[Tensor]) -> RawMaps:
-    """Put other judgements of places into raw maps, in the order of `LAYOUTS`."""
-    return raw._replace(**dict(zip(LAYOUTS, maps, strict=True)))
-
-
-def _parts(
-    owners: NDArray[np.int64], found: list[memory_bank.Landmarks], layouts: Sequence[GoodLayouts]
-) -> Parts | None:
-    """Divide held-out pictures with these owners, and tell which landmarks are theirs."""
-    if not len(owners):
-        return None
-    pictures = divide(owners)
-    part = dict(zip(owners.tolist(), pictures.tolist(), strict=True))
-    return Parts(
-        pictures,
-        tuple(np.array([part.get(owner, NO_PART) for owner in each.owners.tolist()]) for each in found),
-        {
-            part: tuple(each.without(owners[pictures == part]) for each in layouts)
-            for part in np.unique(pictures).tolist()
+    latent_bank = models[components.LATENT_BANK]
+    assert isinstance(latent_bank, MemoryBank)
+    return ScoringModel(
+        architecture="inspection",
+        columns=components.columns(),
+        weights=components.weights(),
+        detector=detector,
+        encoder=EncoderGraph(normalise, network).eval(),
+        decoder=DecoderGraph(network).eval(),
+        parameters={
+            name: sum(p.numel() for p in getattr(network, name).parameters())
+            for name in ("encoder", "decoder", "head")
         },
+        memory_bank=latent_bank.coreset.vectors.numpy(),
+        memory_bank_has_heldout=True,
+        training_rows=known[positions],
+        training=alone.scores(detector),
+        disturbed_statistics=np.concatenate(
+            [each.scores(detector).statistics for each in (apart, under_other_light)]
+        ),
+        heldout=unseen.scores(detector),
+        heldout_whole=whole.scores(detector),
+        heldout_folds=tuple(
+            HeldoutFold(
+                np.flatnonzero(folds == fold), changed_constants(raw_maps, without_fold.without(fold))
+            )
+            for fold in np.unique(folds).tolist()
+        ),
+        try_int8=True,
     )
 
 
-def _tensor(owners: NDArray[np.int64]) -> Tensor:
-    return torch.from_numpy(owners)
+def learn(
+    network: InspectionNetwork, normalised: Iterator[Tensor], groups: NDArray[np.integer], seed: int
+) -> dict[Learned, NormalModel]:
+    """Learn every normal model from batches of normal pictures with group numbers (n,)."""
+    learned = components.learned()
+    fields = sorted({name for each in learned for name in each.inputs})
+    seen: dict[str, list[Tensor]] = {name: [] for name in fields}
+    for x in normalised:
+        features = features_of(network, x)
+        for name in fields:
+            seen[name].append(getattr(features, name))
+    inputs = {name: torch.cat(parts) for name, parts in seen.items()}
+    return {each: each.learn(*(inputs[name] for name in each.inputs), groups, seed) for each in learned}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Raw maps of pictures, and their latents (n, d, h, w) averaged over patches."""
+
+    maps: list[Tensor]
+    latent: Tensor
+
+    def scores(self, detector: DetectorGraph) -> RawScores:
+        """Put the maps into units and pool them."""
+        statistics, anomaly_map = detector.read(self.maps)
+        return RawScores(statistics.numpy(), anomaly_map.numpy(), self.latent.numpy())
+
+
+def measure(raw_maps: RawMaps, normalised: Iterator[Tensor], ways: Sequence[Output]) -> list[Measured]:
+    """Compute the raw maps of pictures, once for each way to compute the maps of the normal models."""
+    found: list[list[list[Tensor]]] = [[] for _ in ways]
+    latents: list[Tensor] = []
+    start = 0
+    for x in normalised:
+        features, here = features_of(raw_maps.network, x), slice(start, start + len(x))
+        for of_way, output in zip(found, ways, strict=True):
+            of_way.append(raw_maps(features, partial(output, features, here)))
+        latents.append(features.latent.mean((2, 3)))
+        start += len(x)
+    latent = torch.cat(latents)
+    return [Measured([torch.cat(parts) for parts in zip(*of_way, strict=True)], latent) for of_way in found]
+
+
+def changed_constants(
+    raw_maps: RawMaps, models: Mapping[Learned, NormalModel]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the constants of the detector that other normal models would change, by name."""
+    before = dict(raw_maps.named_buffers())
+    changed = RawMaps(raw_maps.network, models).named_buffers()
+    return {f"raw_maps.{name}": value.numpy() for name, value in changed if value is not before[name]}
+
+
+def measure_units(raw: Sequence[Tensor]) -> list[Units]:
+    """Measure the units of each raw map."""
+    kinds = [each.units for each in components.maps() for _ in each.computed]
+    return [units(maps) for units, maps in zip(kinds, raw, strict=True)]
 
 
 def folded(network: InspectionNetwork) -> InspectionNetwork:
     """Copy a trained network with each batch norm put into the convolution before it.
 
-    ONNX Runtime does the same for 32 bits, but not around a convolution with 8.
+    ONNX Runtime does the same for convolutions of 32 bits, but not of 8 bits.
     """
     network = copy.deepcopy(network).eval()
     for block in network.modules():
@@ -205,55 +212,9 @@ def folded(network: InspectionNetwork) -> InspectionNetwork:
     return network
 
 
-class _Seen(NamedTuple):
-    """What good pictures look like: their codes, and the light of their places."""
-
-    fine: Tensor  # (n, FINE_DIM, H/8, W/8)
-    wide: Tensor  # (n, FINE_DIM, H/16, W/16)
-    coarse: Tensor  # (n, d, H/16, W/16)
-    light: Tensor  # (n, 2320)
-
-
-def _seen(network: InspectionNetwork, batches: Iterator[Tensor]) -> _Seen:
-    found = []
-    for x in batches:
-        codes = network.encoder(x)
-        found.append((codes.fine, network.encoder.wide(x), codes.z, light(x)))
-    return _Seen(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-
-
-def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
-    """Pictures as tensors uint8 (8, H, W, 3), the last batch with what is left."""
-    for start in range(0, len(rows), SCORING_BATCH):
-        yield torch.from_numpy(np.array(pixels[rows[start : start + SCORING_BATCH]]))
-
-
 def _relit_batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp], seed: int) -> Iterator[Tensor]:
-    """Batches of the same pictures under other light."""
+    """Return batches of pictures under other light."""
     rng = np.random.default_rng(seed)
     for batch in batches(pixels, rows):
         lit = [refocused(rng, relit(rng, picture.numpy().astype(np.float32) / 255, 1.0)) for picture in batch]
         yield torch.from_numpy((np.clip(np.stack(lit), 0, 1) * 255).round().astype(np.uint8))
-
-
-def _units(measured: RawMaps) -> MapStatistics:
-    """Look at training pictures' maps: by position for the error, over all places for the others."""
-    error = measured.error  # (n, 1, H/4, W/4): 8 MB for 500 pictures of 256 px
-    smooth = nn.AvgPool2d(9, 1, 4, count_include_pad=False)
-    spread = smooth(error.var(0, keepdim=True, unbiased=False)).sqrt()
-    return MapStatistics(
-        smooth(error.mean(0, keepdim=True)),
-        spread + 0.5 * error.std() + 1e-6,
-        _center_and_scale(measured.fine),
-        _center_and_scale(measured.wide),
-        _center_and_scale(measured.coarse),
-        _center_and_scale(measured.expected),
-        _center_and_scale(measured.logits),
-        _center_and_scale(measured.layout),
-    )
-
-
-def _center_and_scale(values: Tensor) -> tuple[float, float]:
-    """Median, and the way from it to the 99th percentile."""
-    middle, high = np.quantile(values.numpy(), [0.5, 0.99])
-    return float(middle), float(max(high - middle, 1e-6))

@@ -1,16 +1,14 @@
-"""How little each place of a picture fits all the others.
+"""The context model: predicts each patch from the rest of the picture.
 
-Codes and the head say what a place looks like, wherever it lies.  This says whether it fits the rest of the
-picture: too dark for what is around it, or of another structure than what the others lead to expect.  Good
-pictures are taken for draws of one normal distribution over all places, and a place is judged by how far it
-is from what the others make of it.
+Memory bank and head judge a patch wherever it lies.  The context model judges whether it fits the rest of
+the picture: whether it is darker, or of another structure, than the other patches lead to expect.  It takes
+normal pictures as draws from a normal distribution over all patches.  The misfit of a patch is the root mean
+square of its standardised residuals, given all other patches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,201 +16,89 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from calibration.gaussian import conditional_residual
-from models.inspection.patches import Shape, sizes
+from calibration.gaussian import Residual, conditional_residual
+from models.inspection.features import relative
+from models.inspection.normal_model import NormalModel
+from models.inspection.patches import EMBEDDING_GRIDS, LIGHT_GRIDS, EmbeddingPatches, Grids, sizes
 
-DIRECTIONS = 128  # in which good pictures vary at most; what is left of them is noise
-FOLDS = 5
-
-
-class Gaussian(NamedTuple):
-    """What the places of one grid make of each other: `calibration.gaussian.Residual`, as tensors.
-
-    Attributes
-    ----------
-    middle, scale : Tensor (p,)
-    along : Tensor (p, k)
-    back : Tensor (k, p)
-    """
-
-    middle: Tensor
-    scale: Tensor
-    along: Tensor
-    back: Tensor
-
-
-Gaussians = tuple[Gaussian, ...]  # one for each grid
+DIRECTIONS = 128  # of largest variance among normal pictures; the rest is taken as noise
 
 
 class Grid(nn.Module):
-    """One grid of a layout: features (N, p) to the misfit of each place."""
+    """Residuals of one grid: a `calibration.gaussian.Residual` with p features, as a module."""
 
     middle: Tensor
     scale: Tensor
     along: Tensor
     back: Tensor
 
-    def __init__(self, gaussian: Gaussian) -> None:
+    def __init__(self, residual: Residual) -> None:
         super().__init__()
-        for name, value in gaussian._asdict().items():
-            self.register_buffer(name, value)
-
-    def gaussian(self) -> Gaussian:
-        """Return what it judges by."""
-        return Gaussian(self.middle, self.scale, self.along, self.back)
-
-    def judge_by(self, gaussian: Gaussian) -> None:
-        """Judge by another one from now on."""
-        self.middle, self.scale, self.along, self.back = gaussian
-
-
-class Layout(nn.Module):
-    """Rows of numbers to how little each place fits the others.
-
-    Parameters
-    ----------
-    gaussians : tuple of Gaussian
-        Of good pictures.
-    shape : tuple of (places, numbers)
-        Of the rows.
-    """
-
-    def __init__(self, gaussians: Gaussians, shape: Shape) -> None:
-        super().__init__()
-        self.shape = shape
-        self.grids = nn.ModuleList(Grid(each) for each in gaussians)
-
-    def gaussians(self) -> Gaussians:
-        """Return what it judges by."""
-        return tuple(grid.gaussian() for grid in self.grids)  # type: ignore[operator]  # they are Grids
+        for name, value in residual._asdict().items():
+            self.register_buffer(name, torch.from_numpy(value).float())
 
     def forward(self, rows: Tensor) -> Tensor:
-        """(N, p) to (N, 1, 16, 16), with as many places as the first grid has."""
-        return misfit(rows, self.gaussians(), self.shape)
-
-    @contextmanager
-    def instead(self, gaussians: Gaussians) -> Iterator[None]:
-        """Judge by others for a while."""
-        before = self.gaussians()
-        self._judge_by(gaussians)
-        try:
-            yield
-        finally:
-            self._judge_by(before)
-
-    def _judge_by(self, gaussians: Gaussians) -> None:
-        for grid, gaussian in zip(self.grids, gaussians, strict=True):
-            grid.judge_by(gaussian)  # type: ignore[operator]  # they are Grids
+        """(N, p) to standardised residuals (N, p)."""
+        moved = rows - self.middle
+        return moved * self.scale - torch.matmul(torch.matmul(moved, self.along), self.back)
 
 
-def misfit(rows: Tensor, gaussians: Gaussians, shape: Shape) -> Tensor:
-    """Rows (N, p) to how little each place fits, (N, 1, 16, 16): the mean over the grids.
-
-    In a grid it is the root mean square of a place's residuals, relative to the picture's.
-    """
-    found = []
-    for part, (places, numbers), gaussian in zip(
-        torch.split(rows, sizes(shape), 1), shape, gaussians, strict=True
-    ):
-        moved = part - gaussian.middle
-        left = moved * gaussian.scale - torch.matmul(torch.matmul(moved, gaussian.along), gaussian.back)
-        size = left.reshape(-1, numbers, places, places).square().mean(1, keepdim=True).sqrt()
-        found.append(
-            F.interpolate(relative(size), size=(shape[0][0],) * 2, mode="bilinear", align_corners=False)
-        )
-    return torch.cat(found, 1).mean(1, keepdim=True)
-
-
-def relative(maps: Tensor) -> Tensor:
-    """Divide maps (N, 1, h, w) by the root of their mean over the picture.
-
-    Where nothing fits well, as under other light, a place must stand out further.
-    """
-    return maps / maps.mean((2, 3), keepdim=True).clamp_min(1e-3).sqrt()
-
-
-class GoodLayouts:
-    """The layouts of good pictures, each of them judged by what was learned from others.
+class ContextModel(NormalModel):
+    """Misfit of each patch: rows (N, p) to maps (N, 1, 16, 16), the mean over all grids.
 
     Parameters
     ----------
     rows : Tensor (n, p)
-    shape : tuple of (places, numbers)
-        Of the rows.
-    owners : int (n,)
-        Pictures that share one look alike.
-    seed : int
-        Of the folds.
+        Normal pictures as `models.inspection.patches` makes rows of them; n is at least 2.
+    grids : Grids
+        The grids of a row.
     """
 
-    def __init__(self, rows: Tensor, shape: Shape, owners: NDArray[np.integer], seed: int) -> None:
-        self._rows, self._shape, self._owners, self._seed = rows, shape, owners, seed
-        self._folds = _folds(owners, seed)
-        self._without = {
-            fold: learned(rows[_where(self._folds != fold)], shape) for fold in set(self._folds.tolist())
-        }
+    def __init__(self, rows: Tensor, grids: Grids) -> None:
+        super().__init__()
+        self._rows, self._grids = rows, grids
+        parts = np.split(rows.double().numpy(), np.cumsum(sizes(grids))[:-1], axis=1)
+        self.residuals = nn.ModuleList(Grid(conditional_residual(part, DIRECTIONS)) for part in parts)
 
-    def layout(self) -> Layout:
-        """Learn from all of them."""
-        return Layout(self.without(np.array([], np.int64)), self._shape)
+    def without(self, pictures: NDArray[np.bool_]) -> Self:
+        """Learn again, without these pictures (n,)."""
+        return type(self)(self._rows[torch.from_numpy(~pictures)], self._grids)
 
-    def without(self, owners: NDArray[np.integer]) -> Gaussians:
-        """Learn from all pictures but those of some owners; the tensors' shapes are those of all pictures."""
-        return tuple(
-            _widened(each, min(len(self._rows), DIRECTIONS))
-            for each in learned(self._rows[_where(~np.isin(self._owners, owners))], self._shape)
-        )
+    def forward(self, rows: Tensor) -> Tensor:
+        """(N, p) to (N, 1, 16, 16): as many patches as the first grid has."""
+        parts = torch.split(rows, sizes(self._grids), 1)
+        maps = []
+        for residual, part, (side, numbers) in zip(self.residuals, parts, self._grids, strict=True):
+            left = residual(part).reshape(-1, numbers, side, side)
+            misfit = relative(left.square().mean(1, keepdim=True).sqrt())
+            size = (self._grids[0][0],) * 2
+            maps.append(F.interpolate(misfit, size=size, mode="bilinear", align_corners=False))
+        return torch.cat(maps, 1).mean(1, keepdim=True)
 
-    def alone(self) -> Tensor:
-        """Judge each without itself: (n, 1, 16, 16)."""
-        folds = _folds(np.arange(len(self._rows)), self._seed)
-        return self._judged(
-            self._rows,
-            {fold: learned(self._rows[_where(folds != fold)], self._shape) for fold in set(folds.tolist())},
-            folds,
-        )
 
-    def apart(self) -> Tensor:
-        """Judge each without its look-alikes: (n, 1, 16, 16)."""
-        return self.again(self._rows, np.arange(len(self._rows)))
+class EmbeddingContext(NormalModel):
+    """The context model of embeddings: the misfit of each patch's embedding with the rest of the picture."""
 
-    def again(self, rows: Tensor, which: NDArray[np.intp]) -> Tensor:
-        """Judge new rows (m, p) of pictures (m,) without the look-alikes of these: (m, 1, 16, 16)."""
-        return self._judged(rows, self._without, self._folds[which])
+    def __init__(self, patches: EmbeddingPatches, context: ContextModel) -> None:
+        super().__init__()
+        self.patches, self.context = patches, context
 
-    def _judged(self, rows: Tensor, without: dict[int, Gaussians], folds: NDArray[np.intp]) -> Tensor:
-        """Judge each row by what was learned without its fold (m,)."""
-        found = torch.empty(len(rows), 1, *(self._shape[0][0],) * 2)
-        for fold, gaussians in without.items():
-            here = _where(folds == fold)
-            found[here] = misfit(rows[here], gaussians, self._shape)
+    @classmethod
+    def learn(cls, embedding: Tensor, half_size: Tensor, _groups: NDArray[np.integer], _seed: int) -> Self:
+        """Learn from embeddings (n, d, h, w) and (n, d, h', w') of normal pictures."""
+        patches = EmbeddingPatches(embedding, half_size)
+        return cls(patches, ContextModel(patches(embedding, half_size), EMBEDDING_GRIDS))
+
+    def without(self, pictures: NDArray[np.bool_]) -> Self:
+        """Learn the context again, without these pictures (n,); the directions stay."""
+        return type(self)(self.patches, self.context.without(pictures))
+
+    def forward(self, embedding: Tensor, half_size: Tensor) -> Tensor:
+        """Embeddings (N, d, h, w) and (N, d, h', w') to (N, 1, 16, 16)."""
+        found: Tensor = self.context(self.patches(embedding, half_size))
         return found
 
 
-def learned(rows: Tensor, shape: Shape) -> Gaussians:
-    """Estimate from rows (n, p) of good pictures, n at least 2."""
-    return tuple(
-        Gaussian(*(torch.from_numpy(each).float() for each in conditional_residual(part, DIRECTIONS)))
-        for part in np.split(rows.double().numpy(), np.cumsum(sizes(shape))[:-1], axis=1)
-    )
-
-
-def _widened(gaussian: Gaussian, count: int) -> Gaussian:
-    """Fill up with zeros to a number of directions: one graph serves all of them."""
-    missing = count - gaussian.back.shape[0]
-    return gaussian._replace(
-        along=F.pad(gaussian.along, (0, missing)), back=F.pad(gaussian.back, (0, 0, 0, missing))
-    )
-
-
-def _folds(owners: NDArray[np.integer], seed: int) -> NDArray[np.intp]:
-    """Divide pictures (n,) into folds of about equal size; those of one owner stay together."""
-    names, whose = np.unique(owners, return_inverse=True)
-    folds: NDArray[np.intp] = np.random.default_rng(seed).permutation(len(names))[whose] % min(
-        FOLDS, len(names)
-    )
-    return folds
-
-
-def _where(chosen: NDArray[np.bool_]) -> Tensor:
-    return torch.from_numpy(chosen)
+def learn_light_context(light: Tensor, _groups: NDArray[np.integer], _seed: int) -> ContextModel:
+    """Learn the context model of brightness and edges from rows (n, 2320) of normal pictures."""
+    return ContextModel(light, LIGHT_GRIDS)

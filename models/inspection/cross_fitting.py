@@ -1,11 +1,8 @@
-"""Held-out pictures become landmarks and layouts too, and yet set thresholds as strangers.
+"""Cross-fitting: each normal picture is scored by models that were learned without it.
 
-The networks never see them.  Landmarks are codes, and a detector needs those of all good pictures that there
-are: a kind of good part that happens to be held out as a whole would be an anomaly otherwise.  So that no
-picture vouches for itself, the held-out ones are divided into a few parts, and each is scored by a graph in
-which the landmarks and layouts of its part do not count (cross-conformal prediction).  Later pictures are
-compared with all of them: no landmark makes a distance larger.  That a distance relative to the picture's
-mean, or a layout that has seen more pictures, finds less unusual too is to be expected, but no law.
+Memory banks and context models learn from all normal pictures.  A picture that they learned from looks more
+normal to them than a new picture does.  So the pictures are divided into folds, and each picture is scored by
+models that were learned without its fold.  Pictures of one duplicate group belong to one fold.
 
 References
 ----------
@@ -14,97 +11,115 @@ V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Inte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from torch import Tensor
 
-from models.inspection.context import Gaussians
-from models.inspection.detector import DISTANCES, LAYOUTS, Maps
-from models.inspection.memory_bank import BLOCK, without
+from models.inspection.features import Features
+from models.inspection.normal_model import Learned, NormalModel
 
-PARTS = 4
-NO_PART = -1
+Folds = NDArray[np.integer]
+HELDOUT_FOLDS = 4
+NO_FOLD = -1  # a picture that is scored in no fold
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Which part each held-out picture belongs to, and each landmark.
+class CrossFitted:
+    """A normal model that scores each picture without the picture's fold.
 
-    Attributes
+    Parameters
     ----------
-    pictures : int (h,)
-        0 to `PARTS` − 1, in the order of the held-out rows.
-    landmarks : tuple of int (m,)
-        For each of `models.inspection.detector.DISTANCES`; −1 for those of training pictures.
-    layouts : dict of int to tuple of tuple of Gaussian
-        For each part what each of `models.inspection.detector.LAYOUTS` is without it.
+    model : NormalModel
+        Learned from n pictures.
+    folds : int (n,)
+        The fold of each of these pictures.
     """
 
-    pictures: NDArray[np.intp]
-    landmarks: tuple[NDArray[np.intp], ...]
-    layouts: dict[int, tuple[Gaussians, ...]]
+    def __init__(self, model: NormalModel, folds: Folds) -> None:
+        self._model, self._folds = model, folds
+        self.without = cache(self._without)
 
-    def each(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        """Yield each part and the positions of its pictures."""
-        for part in np.unique(self.pictures):
-            yield int(part), np.flatnonzero(self.pictures == part)
+    def _without(self, fold: int) -> NormalModel:
+        """Return the model that was learned without a fold."""
+        return self._model.without(self._folds == fold)
+
+    def __call__(self, inputs: Sequence[Tensor], folds: Folds) -> Tensor:
+        """Return the maps (N, 1, h, w) of N pictures, which belong to these folds (N,)."""
+        order = np.argsort(folds, kind="stable")
+        maps = [
+            self.without(int(fold))(
+                *(each[torch.from_numpy(np.flatnonzero(folds == fold))] for each in inputs)
+            )
+            for fold in np.unique(folds)
+        ]
+        return torch.cat(maps)[torch.from_numpy(np.argsort(order))]
 
 
-def divide(owners: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Divide held-out pictures into parts of about equal size: (h,) owners to (h,) parts.
+# Computes the map of a normal model for a batch: takes the features of the batch, its place among all
+# pictures, and the model.
+Output = Callable[[Features, slice, Learned], Tensor]
 
-    Look-alikes, which have the same owner, stay together.
+
+class CrossFitting:
+    """All normal models, cross-fitted.
+
+    Parameters
+    ----------
+    models : mapping of Learned to NormalModel
+    folds : mapping of Learned to int (n,)
+        For each model the folds of the pictures that it was learned from.
     """
-    names, counts = np.unique(owners, return_counts=True)
-    sizes, parts = np.zeros(PARTS, int), np.zeros(len(names), np.intp)
+
+    def __init__(self, models: Mapping[Learned, NormalModel], folds: Mapping[Learned, Folds]) -> None:
+        self._folds = folds
+        self._models = {each: CrossFitted(model, folds[each]) for each, model in models.items()}
+
+    def scores(self, folds: Mapping[Learned, Folds]) -> Output:
+        """Return the function that scores pictures of these folds (m,)."""
+
+        def output(features: Features, here: slice, learned: Learned) -> Tensor:
+            return self._models[learned](learned.inputs_of(features), folds[learned][here])
+
+        return output
+
+    def without(self, fold: int) -> dict[Learned, NormalModel]:
+        """Return all models, learned without a fold."""
+        return {each: model.without(fold) for each, model in self._models.items()}
+
+    def scores_known(self, positions: NDArray[np.intp]) -> Output:
+        """Return the function that scores the pictures at these positions among the n pictures."""
+        return self.scores({each: folds[positions] for each, folds in self._folds.items()})
+
+
+def folds_of_groups(groups: Folds, count: int | None, seed: int) -> Folds:
+    """Divide pictures with these group numbers (n,) into `count` folds of about as many groups, at random.
+
+    Without `count` each group is a fold of its own.
+    """
+    names, positions = np.unique(groups, return_inverse=True)
+    if count is None:
+        return positions
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    return np.asarray(shuffled[positions] % min(count, len(names)))
+
+
+def heldout_folds(groups: Folds) -> Folds:
+    """Divide held-out pictures with these group numbers (h,) into four folds of about as many pictures."""
+    names, counts = np.unique(groups, return_counts=True)
+    sizes, folds = np.zeros(HELDOUT_FOLDS, int), np.zeros(len(names), np.intp)
     for i in np.argsort(-counts, kind="stable"):
-        parts[i] = sizes.argmin()
-        sizes[parts[i]] += counts[i]
-    return parts[np.searchsorted(names, owners)]
+        folds[i] = sizes.argmin()
+        sizes[folds[i]] += counts[i]
+    return folds[np.searchsorted(names, groups)]
 
 
-@contextmanager
-def left_out(maps: Maps, parts: Parts, part: int) -> Iterator[None]:
-    """Make the landmarks of a part, and its layouts, not count in a network."""
-    distances = [getattr(maps, name) for name in DISTANCES]
-    before = [distance.squares for distance in distances]
-    try:
-        for distance, owned in zip(distances, parts.landmarks, strict=True):
-            distance.squares = without(distance.squares, torch.from_numpy(owned == part))
-        with ExitStack() as others:
-            for name, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
-                others.enter_context(getattr(maps, name).instead(gaussians))
-            yield
-    finally:
-        for distance, squares in zip(distances, before, strict=True):
-            distance.squares = squares
+def folds_like(groups: Folds, heldout_groups: Folds, folds: Folds) -> Folds:
+    """Give pictures with group numbers (n,) the folds (h,) of the held-out pictures of the same group.
 
-
-@contextmanager
-def graph_without(path: Path, parts: Parts, part: int) -> Iterator[Path]:
-    """Write a copy of an exported graph in which the landmarks of a part, and its layouts, do not count."""
-    model = onnx.load(path)
-    constants = {value.name: value for value in model.graph.initializer}
-    for name, owned in zip(DISTANCES, parts.landmarks, strict=True):
-        for i, marked in enumerate(np.split(owned == part, range(BLOCK, len(owned), BLOCK))):
-            constant = constants[f"maps.{name}.blocks.{i}.squares"]
-            squares = numpy_helper.to_array(constant).copy()
-            squares[marked] = np.inf
-            constant.CopyFrom(numpy_helper.from_array(squares, constant.name))
-    for layout, gaussians in zip(LAYOUTS, parts.layouts[part], strict=True):
-        for i, gaussian in enumerate(gaussians):
-            for name, value in gaussian._asdict().items():
-                constant = constants[f"maps.{layout}.grids.{i}.{name}"]
-                constant.CopyFrom(numpy_helper.from_array(value.numpy(), constant.name))
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / path.name
-        onnx.save(model, target)
-        yield target
+    Pictures whose group has no held-out picture belong to no fold.
+    """
+    known = dict(zip(heldout_groups.tolist(), folds.tolist(), strict=True))
+    return np.array([known.get(group, NO_FOLD) for group in groups.tolist()], np.intp)

@@ -86,8 +86,9 @@ def objective(
     mmd_weight : float
         0 leaves the MMD out.
     """
-    features, x_hat, logits = network(batch.corrupted, distances)
-    z, fine, x_hat, logits = features.z.float(), features.fine.float(), x_hat.float(), logits.float()
+    encoded, x_hat, logits = network(batch.corrupted, distances)
+    z, embedding = encoded.z.float(), encoded.embedding.float()
+    x_hat, logits = x_hat.float(), logits.float()
     at_4 = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
     losses = {
         "reconstruction": reconstruction_loss(x_hat, batch.clean),
@@ -96,9 +97,9 @@ def objective(
     }
     if mmd_weight:
         losses["mmd"] = mmd_of_good_patches(z, F.max_pool2d(batch.label, 16), generator)
-        if fine.requires_grad:  # the trunk learns: its embeddings are regularized too
+        if embedding.requires_grad:  # the trunk learns: its embeddings are regularized too
             at_8 = F.max_pool2d(batch.label, 8)
-            losses["mmd"] = losses["mmd"] + mmd_of_good_patches(fine, at_8, generator)
+            losses["mmd"] = losses["mmd"] + mmd_of_good_patches(embedding, at_8, generator)
     losses["total"] = losses["reconstruction"] + mmd_weight * losses["mmd"] + losses["head"]
     return losses
 

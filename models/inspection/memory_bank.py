@@ -1,191 +1,167 @@
-"""Landmarks: codes of good pictures, and the kernel distance to them."""
+"""The memory bank: vectors of normal patches, and the distance of other patches to the nearest of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-COMPARED = 24  # directions along which codes are compared
-BLOCK = 256  # landmarks that places are compared with at a time: so few distances stay in the cache
-CANDIDATES = 150_000  # places, evenly spread over all pictures
-FOLLOWED, MOST_AT_ONCE = 1024, 32  # candidates that are followed by themselves, for at most so many choices
+from models.inspection.normal_model import NormalModel
+from models.inspection.principal import principal_axes
+
+DIRECTIONS = 24  # of largest variance, along which vectors are compared
+BLOCK = 256  # entries that are compared at a time: their distances stay in the processor's cache
+CANDIDATES = 150_000  # patches, drawn from all pictures, that the coreset is chosen from
+FOLLOWED, MOST_AT_ONCE = 1024, 32  # candidates whose distances stay up to date, and for how many choices
 
 
-@dataclass(frozen=True)
-class Landmarks:
-    """Chosen codes, and whose they are.
+class Coreset(NamedTuple):
+    """Vectors that represent all others.
 
     Attributes
     ----------
-    codes : Tensor (m, d)
-    owners : Tensor (m,)
-        The group of pictures from which each comes.
-    pictures : Tensor (m,)
-        The row of the picture itself.
+    vectors : Tensor (m, d)
+    pictures : int64 (m,)
+        The picture that each of them comes from.
     reach : float
-        Median squared distance of codes to the nearest landmark of another group.
+        Median squared distance of all vectors to the nearest chosen one of another duplicate group.
     """
 
-    codes: Tensor
-    owners: Tensor
+    vectors: Tensor
     pictures: Tensor
     reach: float
 
-    def of_groups(self, groups: Tensor) -> Tensor:
-        """Mark the landmarks that come from pictures of these groups: (N,) to bool (N, m)."""
-        return self.owners[None] == groups[:, None]
-
-    def of_pictures(self, rows: Tensor) -> Tensor:
-        """Mark the landmarks that come from these pictures alone: (N,) to bool (N, m)."""
-        return self.pictures[None] == rows[:, None]
-
 
 class Block(nn.Module):
-    """Some of the landmarks r as columns (k, b), and their ‖r‖² (b,)."""
+    """Some entries r of the bank as columns (k, b), and their squared lengths ‖r‖² (b,)."""
 
-    landmarks: Tensor
+    entries: Tensor
     squares: Tensor
 
-    def __init__(self, landmarks: Tensor) -> None:
+    def __init__(self, entries: Tensor, squares: Tensor | None = None) -> None:
         super().__init__()
-        self.register_buffer("landmarks", landmarks)
-        self.register_buffer("squares", landmarks.square().sum(0))
+        self.register_buffer("entries", entries)
+        self.register_buffer("squares", entries.square().sum(0) if squares is None else squares)
 
-    def nearest(self, z: Tensor, squares: Tensor) -> Tensor:
-        """(n, k) to the least ‖z − r‖² − ‖z‖² where the ‖r‖² are these (b,), (n, 1)."""
-        return torch.addmm(squares, z, self.landmarks, alpha=-2).amin(1, keepdim=True)
+    def without(self, left_out: Tensor) -> Block:
+        """Return a block in which some of the entries, bool (b,), are infinitely far from everything."""
+        return Block(self.entries, self.squares.masked_fill(left_out, torch.inf))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Vectors (n, k) to the least ‖z − r‖² − ‖z‖² over the entries, (n, 1)."""
+        return torch.addmm(self.squares, z, self.entries, alpha=-2).amin(1, keepdim=True)
 
 
-class KernelDistance(nn.Module):
-    """Distance of the code at each place to the nearest code of a good picture, by the kernel.
+class MemoryBank(NormalModel):
+    """Kernel distance of each patch to the nearest entry.
 
-    The squared MMD between two single codes is `k(z, z) + k(r, r) − 2·k(z, r) = 2·(1 − k(z, r))`, with the
-    inverse multiquadratic `k(z, r) = C / (C + ‖z − r‖²)`.  The landmark that is nearest by it is nearest by
-    every kernel that falls with distance, and `−log k = log(1 + ‖z − r‖² / C)` says the same on a scale that
-    does not saturate.
+    The squared MMD between two single vectors is `k(z, z) + k(r, r) − 2·k(z, r) = 2·(1 − k(z, r))`, with the
+    inverse multiquadratic `k(z, r) = C / (C + ‖z − r‖²)`.  The distance is `−log k = log(1 + ‖z − r‖² / C)`,
+    which has the same nearest entry, and does not saturate.
 
     Parameters
     ----------
-    landmarks : Tensor (m, d)
-    reach : float
-        C, the squared distance that counts as near.
-
-    Notes
-    -----
-    Distances are measured along the directions in which landmarks differ most: 24 of the 64 of fine codes
-    tell good places from others as well as all of them do.
+    coreset : Coreset
+        The vectors of which the bank is made.
+    middle : Tensor (d,)
+        Subtracted from every vector, so that differences lose fewer digits.
+    axes : Tensor (d, k)
+        The directions along which vectors are compared.
+    blocks : iterable of Block
+        All entries.
     """
 
     middle: Tensor
     axes: Tensor
 
-    def __init__(self, landmarks: Tensor, reach: float) -> None:
+    def __init__(self, coreset: Coreset, middle: Tensor, axes: Tensor, blocks: Iterable[Block]) -> None:
         super().__init__()
-        self.register_buffer("middle", landmarks.mean(0))  # taken out: smaller numbers cancel less
-        self.register_buffer("axes", widest(landmarks, COMPARED))  # (d, k)
-        along = torch.matmul(landmarks - self.middle, self.axes)
-        self.blocks = nn.ModuleList(Block(some.T.contiguous()) for some in torch.split(along, BLOCK))
-        self.reach = reach
+        self.coreset = coreset
+        self.register_buffer("middle", middle)
+        self.register_buffer("axes", axes)
+        self.blocks = nn.ModuleList(blocks)
 
-    @property
-    def squares(self) -> tuple[Tensor, ...]:
-        """‖r‖² of the landmarks of each block, (b,); infinite where one does not count."""
-        return tuple(block.squares for block in self._blocks())
+    @classmethod
+    def of(cls, coreset: Coreset) -> Self:
+        """Make a bank of the vectors of a coreset."""
+        middle, axes = coreset.vectors.mean(0), principal_axes(coreset.vectors, DIRECTIONS)
+        along = torch.split(torch.matmul(coreset.vectors - middle, axes), BLOCK)  # (b, k) each
+        return cls(coreset, middle, axes, (Block(some.T.contiguous()) for some in along))
 
-    @squares.setter
-    def squares(self, squares: Sequence[Tensor]) -> None:
-        """Reckon with others of the same shapes from now on."""
-        for block, each in zip(self._blocks(), squares, strict=True):
-            block.squares = each
+    @classmethod
+    def learn(cls, vectors: Tensor, groups: NDArray[np.integer], seed: int, *, size: int) -> Self:
+        """Make a bank of at most `size` vectors of normal pictures.
 
-    def forward(self, codes: Tensor, own: Tensor | None = None) -> Tensor:
-        """(N, d, h, w) to (N, 1, h, w); rises as a code leaves the landmarks.
-
-        Landmarks that are marked in `own`, bool (N, m), do not count for that picture.
+        Parameters
+        ----------
+        vectors : Tensor (n, d, h, w)
+        groups : int (n,)
+            Pictures of one duplicate group have the same number.
+        seed : int
+            Draws the candidates and the first entry.
+        size : int
         """
-        n, d, h, w = codes.shape
-        z = torch.matmul(codes.permute(0, 2, 3, 1).reshape(-1, d) - self.middle, self.axes)  # (N·h·w, k)
-        if own is None:
-            nearest = self._nearest(z, self.squares)
-        else:  # each picture by itself
-            rows = zip(torch.split(z, h * w), own, strict=True)
-            nearest = torch.cat([self._nearest(each, without(self.squares, mine)) for each, mine in rows])
-        nearest = (nearest + z.square().sum(1)).clamp_min(0)
-        return torch.log1p(nearest / self.reach).reshape(n, h, w).unsqueeze(1)
+        return cls.of(choose(vectors, groups, size, seed))
 
-    def _nearest(self, z: Tensor, squares: Sequence[Tensor]) -> Tensor:
-        """(n, k) to the least ‖z − r‖² − ‖z‖² of landmarks r with these ‖r‖², (n,)."""
-        pairs = zip(self._blocks(), squares, strict=True)
-        return torch.cat([block.nearest(z, each) for block, each in pairs], 1).amin(1)
+    def without(self, pictures: NDArray[np.bool_]) -> Self:
+        """Return a bank in which the entries of these pictures lie infinitely far away."""
+        left_out = torch.from_numpy(pictures)[self.coreset.pictures].to(self.middle.device)  # (m,)
+        pairs = zip(self._blocks(), torch.split(left_out, BLOCK), strict=True)
+        blocks = (block.without(some) for block, some in pairs)
+        return type(self)(self.coreset, self.middle, self.axes, blocks)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(N, d, h, w) to distances (N, 1, h, w)."""
+        n, d, h, w = vectors.shape
+        z = torch.matmul(vectors.permute(0, 2, 3, 1).reshape(-1, d) - self.middle, self.axes)  # (N·h·w, k)
+        nearest = torch.cat([block(z) for block in self._blocks()], 1).amin(1)
+        squared = (nearest + z.square().sum(1)).clamp_min(0)
+        return torch.log1p(squared / self.coreset.reach).reshape(n, h, w).unsqueeze(1)
 
     def _blocks(self) -> list[Block]:
         return list(self.blocks)  # type: ignore[arg-type]  # they are Blocks
 
 
-def without(squares: Sequence[Tensor], owned: Tensor) -> tuple[Tensor, ...]:
-    """Make the landmarks that are marked in `owned`, bool (m,), infinitely far, block by block."""
-    pairs = zip(squares, torch.split(owned, BLOCK), strict=True)
-    return tuple(each.masked_fill(marked, torch.inf) for each, marked in pairs)
+def choose(vectors: Tensor, groups: NDArray[np.integer], size: int, seed: int) -> Coreset:
+    """Choose vectors that leave no vector far from all of them (greedy k-center).
 
+    Each choice is the vector that is farthest from all earlier choices.  Rare but normal patches are
+    represented this way; a random choice would mostly repeat the commonest patch.
 
-def choose(codes: Tensor, groups: Tensor, count: int, seed: int) -> Landmarks:
-    """Choose landmarks that leave no code far from all of them (greedy k-center).
-
-    Each next landmark is the code that is farthest from those already chosen, so that rare but good
-    places are represented too; landmarks drawn at random would mostly repeat the commonest place.
-
-    Parameters
-    ----------
-    codes : Tensor (n, d, h, w)
-        Of normal pictures.
-    groups : Tensor (n,)
-        Pictures that share one show the same thing.
-    count : int
-    seed : int
-        Draws the candidates and the first landmark.
+    Takes vectors (n, d, h, w) of pictures with group numbers (n,).
 
     References
     ----------
     T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical Computer
-    Science 38, 1985; for codes of patches, K. Roth et al., "Towards Total Recall in Industrial Anomaly
-    Detection", CVPR 2022.
+    Science 38, 1985; for patches, K. Roth et al., "Towards Total Recall in Industrial Anomaly Detection",
+    CVPR 2022.
     """
     generator = torch.Generator().manual_seed(seed)
-    rows = codes.permute(0, 2, 3, 1).reshape(-1, codes.shape[1])  # (n·h·w, d)
-    pictures = torch.arange(len(codes)).repeat_interleave(codes.shape[2] * codes.shape[3])
+    rows = vectors.permute(0, 2, 3, 1).reshape(-1, vectors.shape[1])  # (n·h·w, d)
+    pictures = torch.arange(len(vectors)).repeat_interleave(vectors.shape[2] * vectors.shape[3])
     if len(rows) > CANDIDATES:
         pick = torch.randperm(len(rows), generator=generator)[:CANDIDATES]
         rows, pictures = rows[pick], pictures[pick]
-    owners = groups[pictures]
-    along = torch.matmul(rows, widest(rows, COMPARED))  # quicker to compare, and less of it is noise
-    chosen = _farthest(along, min(count, len(rows)), generator)
-    landmarks, whose = rows[chosen], owners[chosen]
-    reach = _reach(rows, owners, landmarks, whose, generator)
-    return Landmarks(landmarks, whose, pictures[chosen], reach)
-
-
-def widest(rows: Tensor, count: int) -> Tensor:
-    """Directions in which rows (n, d) differ most, as columns (d, count); all of them where d is small."""
-    d = rows.shape[1]
-    if d <= count:
-        return torch.eye(d, dtype=rows.dtype, device=rows.device)
-    axes: Tensor = torch.linalg.eigh(torch.cov(rows.T))[1]  # (d, d), the widest last
-    return axes[:, -count:]
+    along = torch.matmul(rows, principal_axes(rows, DIRECTIONS))
+    chosen = _farthest(along, min(size, len(rows)), generator)
+    reach = _reach(rows, torch.from_numpy(np.asarray(groups))[pictures], chosen, generator)
+    return Coreset(rows[chosen], pictures[chosen], reach)
 
 
 def _farthest(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Row numbers of a greedy k-center choice.
+    """Return the row numbers of a greedy k-center choice.
 
-    Distances to the nearest chosen row only fall.  So the farthest rows are followed by themselves, until
-    none of them is as far as the farthest of the others was; then all are brought up to date at once.
+    Distances to the nearest chosen row only fall.  So only the farthest rows are kept up to date, until none
+    of them is as far as the farthest of the others was.  Then all distances are computed again.
     """
     squares = rows.square().sum(1)
     nearest = torch.full((len(rows),), torch.inf)
     chosen = [int(torch.randint(len(rows), (1,), generator=generator))]
-    known = 0  # so many of the chosen are in `nearest`
+    known = 0  # the number of choices that `nearest` accounts for
     while len(chosen) < count:
         torch.minimum(nearest, _to_nearest(rows, squares, chosen[known:]), out=nearest)
         known = len(chosen)
@@ -193,26 +169,24 @@ def _farthest(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
         least = far[-1].clone() if len(which) < len(rows) else torch.tensor(-torch.inf)
         few, few_squares = rows[which], squares[which]
         while len(chosen) < min(count, known + MOST_AT_ONCE):
-            place = int(far.argmax())
-            if far[place] < least:
+            farthest = int(far.argmax())
+            if far[farthest] < least:
                 break
-            chosen.append(int(which[place]))
-            torch.minimum(far, _to_nearest(few, few_squares, [place]), out=far)
+            chosen.append(int(which[farthest]))
+            torch.minimum(far, _to_nearest(few, few_squares, [farthest]), out=far)
     return torch.tensor(chosen)
 
 
 def _to_nearest(rows: Tensor, squares: Tensor, chosen: list[int]) -> Tensor:
-    """Squared distance of each row (n, k) to the nearest of some of them, (n,)."""
+    """Squared distance of each row (n, k) to the nearest of the chosen rows, (n,)."""
     return torch.addmm(squares[chosen], rows, rows[chosen].T, alpha=-2).amin(1) + squares
 
 
-def _reach(
-    rows: Tensor, owners: Tensor, landmarks: Tensor, whose: Tensor, generator: torch.Generator
-) -> float:
+def _reach(rows: Tensor, groups: Tensor, chosen: Tensor, generator: torch.Generator) -> float:
+    """Median squared distance of 2,000 rows to the nearest chosen row of another group."""
     pick = torch.randperm(len(rows), generator=generator)[:2000]
-    distances = torch.cdist(rows[pick], landmarks).square()
-    foreign = distances.masked_fill(owners[pick][:, None] == whose[None], torch.inf)
-    nearest = foreign.min(1).values
+    distances = torch.cdist(rows[pick], rows[chosen]).square()
+    same_group = groups[pick][:, None] == groups[chosen][None]
+    nearest = distances.masked_fill(same_group, torch.inf).min(1).values
     finite = nearest[nearest.isfinite()]
-    chosen = finite if len(finite) else distances.flatten()
-    return max(float(chosen.median()), 1e-6)
+    return max(float((finite if len(finite) else distances.flatten()).median()), 1e-6)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.inspection.detector import Normalise
-from models.inspection.train import InspectionLearner
+from models.inspection.learner import InspectionLearner
 from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, pairs_in_rows
 
 SHOWN, ACROSS = 8, 4

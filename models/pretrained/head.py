@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.inspection.losses import dice, focal_bce
-from models.inspection.network import RESIDUALS, InspectionNetwork, nearness
+from models.inspection.network import RESIDUALS, InspectionNetwork, head_distances
 from models.pretrained.episodes import COMPARABLE, PICTURES, Episode
 from models.pretrained.learner import EpisodeLearner
 from models.pretrained.weights import load_trunk
@@ -75,13 +75,13 @@ class HeadLearner(EpisodeLearner):
         """Return the loss as `total`."""
         x = episode.pictures.contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            codes, wide = self.encoder(x), self.encoder.wide(x)
-        near = nearness(
-            scene_distances(codes.fine.float(), F.max_pool2d(episode.label, 8)),
-            scene_distances(wide.float(), F.max_pool2d(episode.label, 16)),
+            encoded, half_size = self.encoder(x), self.encoder.half_size_embedding(x)
+        distances = head_distances(
+            scene_distances(encoded.embedding.float(), F.max_pool2d(episode.label, 8)),
+            scene_distances(half_size.float(), F.max_pool2d(episode.label, 16)),
         )
         with torch.autocast("cpu", torch.bfloat16):
-            residual = x.new_zeros(len(x), RESIDUALS, *codes.s4.shape[-2:])
-            logits = self.head(codes, residual, near).float()
+            residual = x.new_zeros(len(x), RESIDUALS, *encoded.s4.shape[-2:])
+            logits = self.head(encoded.s4, encoded.s8, residual, distances).float()
         label = F.avg_pool2d(episode.label, 4)
         return {"total": 10 * focal_bce(logits, label) + 0.3 * dice(logits, label)}

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.inspection.network import FINE_DIM, Trunk
+from models.inspection.network import EMBEDDING_DIM, Trunk
 from models.pretrained.episodes import COMPARABLE, PICTURES, Episode
 from models.pretrained.learner import EpisodeLearner
 from models.pretrained.weights import PRETRAINED_WIDTH
@@ -158,7 +158,7 @@ class TrunkLearner(EpisodeLearner):
     def __init__(self, seed: int, steps: int) -> None:
         torch.manual_seed(seed)
         self.trunk = Trunk(PRETRAINED_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
-        self.to_detail = nn.Sequential(nn.Conv2d(FINE_DIM, 3 * 64, 1), nn.PixelShuffle(8))
+        self.to_detail = nn.Sequential(nn.Conv2d(EMBEDDING_DIM, 3 * 64, 1), nn.PixelShuffle(8))
         self.norms = nn.ModuleList(nn.BatchNorm2d(k * PRETRAINED_WIDTH, affine=False) for k in (2, 4))
         super().__init__(self.trunk, [self.to_detail, self.norms], steps=steps, decay=EMA_DECAY)
 

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from models.inspection.detector import FUSED, WEIGHTS
+from models.inspection.components import COMPONENTS
 from tests.benchmarks.command import arguments, exit_code, requests
 from tests.benchmarks.detection import run
 from tests.benchmarks.result import Stored
@@ -28,14 +28,14 @@ class Variant(NamedTuple):
 
 def _without(component: str) -> Variant:
     """Take a component out of the score; the others keep their weights."""
-    kept = {name: weight for name, weight in zip(FUSED, WEIGHTS, strict=True) if name != component}
-    return Variant(constants={"models.fit.FUSED": tuple(kept), "models.fit.WEIGHTS": tuple(kept.values())})
+    table = tuple(replace(row, weight=None) if row.name == component else row for row in COMPONENTS)
+    return Variant(constants={"models.inspection.components.COMPONENTS": table})
 
 
 VARIANTS = {
     "no pretrained weights": Variant({"pretrained": False}),
     "no MMD": Variant({"regularizer": "none"}),
-    "MMD weight 10": Variant(constants={"models.fit.MMD_WEIGHT": 10.0}),
+    "MMD weight 10": Variant(constants={"models.inspection.learner.MMD_WEIGHT": 10.0}),
     "no pretrained weights, no MMD": Variant({"pretrained": False, "regularizer": "none"}),
     "no corruption": Variant(constants={"models.defects.corruption.CORRUPTED_SHARE": 0.0}),
     "no gain": Variant(
@@ -45,7 +45,7 @@ VARIANTS = {
         }
     ),
     "no head": _without("head"),
-    "no context": _without("layout"),
+    "no context": _without("context"),
     "resolution 128": Variant({"image_size": 128}),
 }
 DEFAULTS = "defaults"

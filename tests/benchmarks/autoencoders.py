@@ -26,7 +26,7 @@ from inspector.imaging.files import list_images
 from inspector.imaging.resize import fit_to
 from inspector.types import Pixels
 from models.article.networks import SIDE
-from models.fit import ARTICLE_FINISH_SECONDS
+from models.article.train import FINISH_SECONDS
 from models.training.course import Plan
 from tests.benchmarks import provenance
 from tests.benchmarks.anogan import train_anogan
@@ -78,7 +78,7 @@ def measure_anogan(request: Request, _store: Path) -> tuple[Content, Content]:
     plan = Plan(effort.steps)
     if effort.steps is None:
         assert effort.budget_seconds is not None
-        plan = Plan(seconds=effort.budget_seconds - ARTICLE_FINISH_SECONDS - (time.monotonic() - started))
+        plan = Plan(seconds=effort.budget_seconds - FINISH_SECONDS - (time.monotonic() - started))
     gan, steps = train_anogan(training, plan, latent_dim=LATENT_DIM, width=WIDTH, seed=request.seed)
     trained = time.monotonic()
     found = gan.search(_pictures([one.path for one in labelled]))

@@ -9,66 +9,49 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from calibration.conformal import heldout_count
-from calibration.thresholds import make_calibration
 from inspector.commands.options import seconds
 from inspector.commands.progress import shown_progress
 from inspector.scoring.runtime import DetectorSession
+from inspector.settings import Settings
 from models import dataset
 from models.export import onnx_graphs
-from models.export.bundle_writer import FLOOR
-from models.fit import BATCH, CROP
-from models.inspection import build
-from models.inspection.batches import CropSampler
-from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
+from models.export.bundle_writer import Fitted, Pictures, calibrate
+from models.export.scoring_model import batches
 from models.inspection.options import InspectionOptions
-from models.inspection.train import TrainOptions, train
-from models.split import duplicate_groups, split, valid_flips
+from models.inspection.train import train
+from models.split import duplicate_groups, split
 from models.training.course import Plan
 
 
 def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     """Train on `train/good`, score the pictures under `test` twice, and describe the differences."""
     options = InspectionOptions()
-    learned = _read(folder / "train" / "good", work / "train", options)
-    groups = duplicate_groups(learned.thumbnails)
-    count = heldout_count(len(learned), options.max_false_reject)
-    training, heldout = split(learned.digests, groups, count)
-    flips = valid_flips(learned.thumbnails[training], groups[training])
-    sampler = CropSampler(learned.pixels, training, crop=CROP, batch=BATCH, flips=flips, seed=0)
+    known = _read(folder / "train" / "good", work / "train", options)
+    groups = duplicate_groups(known.thumbnails)
+    count = heldout_count(len(known), options.max_false_reject)
+    pictures = Pictures(known, *split(known.digests, groups, count), groups)
     with shown_progress() as progress:
         trained = train(
-            sampler, TrainOptions(), Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
+            options, pictures, lambda: Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
-    graphs = build.assemble(
-        trained.network, sampler.target_mean, learned.pixels, training, groups, 0, heldout
-    )
-    onnx_graphs.write_graphs(graphs, work, options.image_size)
-    graph = DetectorSession(work / "detector.onnx", 0)
-    fresh = onnx_graphs.score_heldout(work / "detector.onnx", 0, learned.pixels, heldout, graphs.parts)
-    calibration = make_calibration(
-        graphs.training.statistics,
-        fresh.statistics,
-        fresh.anomaly_map[:, 0, 0],
-        COLUMNS,
-        fused=FUSED,
-        weights=WEIGHTS,
-        floor=FLOOR,
-        disturbed_statistics=graphs.disturbed_statistics,
-        max_false_reject=options.max_false_reject,
-        max_review=None,
-        source="held-out pictures",
-    )
+    model = trained.build()
+    onnx_graphs.write_graphs(model, work, options.image_size)
+    fitted = Fitted(folder, "parity", options, Settings(), pictures, trained.course, model, lambda *_: None)
+    calibration = calibrate(fitted, model.heldout)
     unseen = _read(folder / "test", work / "test", options)
     rows = np.arange(len(unseen))
-    exported = onnx_graphs.score_rows(graph, unseen.pixels, rows)
-    graphs = replace(graphs, parts=None)  # none of the test pictures is in the memory bank
-    found = onnx_graphs.check_parity(graphs, exported, unseen.pixels, rows, calibration)
+    with torch.no_grad():
+        in_torch = [model.detector(batch)[0].numpy() for batch in batches(unseen.pixels, rows)]
+    exported = onnx_graphs.score_rows(DetectorSession(work / "detector.onnx", 0), unseen.pixels, rows)
+    found = onnx_graphs.check_parity(
+        np.concatenate(in_torch), exported.statistics, calibration, model.columns
+    )
     return (
         f"{found.images} test pictures after {trained.course.step} steps: largest relative difference "
         f"{found.largest_relative_difference:.2g}, at most {found.tolerance:g}; {found.verdict_flips} flips"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inspector.errors import UsageError
-from models.inspection.detector import FUSED, WEIGHTS
+from models.inspection.components import COMPONENTS
 from models.inspection.options import InspectionOptions
 from tests.benchmarks import ablation, autoencoders, detection
 from tests.benchmarks.baseline_figures import NAMES
@@ -67,9 +67,10 @@ def test_a_variant_changes_existing_options_and_constants(variant: str) -> None:
 
 def test_without_a_component_the_others_keep_their_weights() -> None:
     """The variant without the context model keeps the names and weights of the other components."""
-    constants = ablation.VARIANTS["no context"].constants
-    assert constants["models.fit.FUSED"] == FUSED[:-1]
-    assert constants["models.fit.WEIGHTS"] == WEIGHTS[:-1]
+    ((name, table),) = ablation.VARIANTS["no context"].constants.items()
+    assert name == "models.inspection.components.COMPONENTS"
+    expected = [(row.name, None if row.name == "context" else row.weight) for row in COMPONENTS]
+    assert [(row.name, row.weight) for row in table] == expected
 
 
 def test_a_set_that_cannot_be_fitted_does_not_end_the_others(tmp_path: Path, capsys: Output) -> None:

@@ -16,7 +16,7 @@ from models.article.detector import COLUMNS, KernelDensity, build, errors
 from models.article.learner import ArticleLearner
 from models.article.warm_start import warm_start
 from models.export import onnx_graphs
-from models.inspection.build import Graphs
+from models.export.scoring_model import ScoringModel
 from tests.models.article.conftest import TINY
 
 GROUPS = np.array([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
@@ -33,16 +33,16 @@ def learner(pictures: PictureSampler) -> ArticleLearner:
 
 
 @pytest.fixture(scope="module")
-def graphs(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> Graphs:
-    """Put together on the first ten pictures."""
-    return build(learner.network, pixels, np.arange(10), GROUPS)
+def model(learner: ArticleLearner, pixels: NDArray[np.uint8]) -> ScoringModel:
+    """Built on the first ten pictures, with the others held out."""
+    return build(learner.network, pixels, np.arange(10), np.arange(10, 12), GROUPS)
 
 
 @pytest.fixture(scope="module")
-def folder(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(model: ScoringModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the three graphs were written to."""
     target = tmp_path_factory.mktemp("graphs")
-    onnx_graphs.write_graphs(graphs, target, 64)
+    onnx_graphs.write_graphs(model, target, 64)
     return target
 
 
@@ -75,7 +75,7 @@ def test_the_distance_rises_away_from_the_sample() -> None:
     assert score[0] < score[1] < score[2]
 
 
-def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.uint8]) -> None:
+def test_torch_and_onnx_agree(model: ScoringModel, folder: Path, pixels: NDArray[np.uint8]) -> None:
     """Statistics, maps and latents agree for any batch size, and have the contract's names and shapes."""
     graph = DetectorSession(folder / "detector.onnx", 1)
     for count in (1, 2, 5):
@@ -84,7 +84,7 @@ def test_torch_and_onnx_agree(graphs: Graphs, folder: Path, pixels: NDArray[np.u
         assert raw.anomaly_map.shape == (count, 32, 32)
         assert raw.latent.shape == (count, 3)
         with torch.no_grad():
-            expected = graphs.detector(torch.from_numpy(pixels[:count]))
+            expected = model.detector(torch.from_numpy(pixels[:count]))
         for got, want in zip((raw.statistics, raw.anomaly_map, raw.latent), expected, strict=True):
             np.testing.assert_allclose(got, want.numpy(), rtol=1e-3, atol=1e-3)
     session = onnxruntime.InferenceSession(str(folder / "detector.onnx"))
@@ -109,28 +109,28 @@ def test_encoder_and_decoder_fit_together(
 
 
 def test_training_pictures_are_scored_without_their_own_latents(
-    graphs: Graphs, learner: ArticleLearner, pixels: NDArray[np.uint8]
+    model: ScoringModel, learner: ArticleLearner, pixels: NDArray[np.uint8]
 ) -> None:
     """The distance of a training picture leaves out its own latent and that of its near-duplicate."""
     with torch.no_grad():
         _, z = errors(learner.network, torch.from_numpy(pixels[:10]))
         without = KernelDensity(z)(z[:1], torch.from_numpy(GROUPS[None, :10] == 0))
-    assert graphs.training.statistics[0, -1] == pytest.approx(float(without), rel=1e-5)
-    assert graphs.training.statistics[0, -1] > float(KernelDensity(z)(z[:1]))
+    assert model.training.statistics[0, -1] == pytest.approx(float(without), rel=1e-5)
+    assert model.training.statistics[0, -1] > float(KernelDensity(z)(z[:1]))
 
 
-def test_the_map_is_in_units_of_the_training_pictures(graphs: Graphs) -> None:
+def test_the_map_is_in_units_of_the_training_pictures(model: ScoringModel) -> None:
     """It is about 0 in training, and the first column is the mean of its top patches."""
-    flat = np.sort(graphs.training.anomaly_map.reshape(10, -1), axis=1)
-    np.testing.assert_allclose(graphs.training.statistics[:, 0], flat[:, -20:].mean(1), rtol=1e-5)
+    flat = np.sort(model.training.anomaly_map.reshape(10, -1), axis=1)
+    np.testing.assert_allclose(model.training.statistics[:, 0], flat[:, -20:].mean(1), rtol=1e-5)
     assert abs(flat.mean()) < 0.2
 
 
-def test_the_second_column_is_the_articles_error(graphs: Graphs, learner: ArticleLearner) -> None:
+def test_the_second_column_is_the_articles_error(model: ScoringModel, learner: ArticleLearner) -> None:
     """The column is the mean squared error of the whole picture, in one unit for all pictures."""
     pixels = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
-        statistics = graphs.detector(pixels)[0]
+        statistics = model.detector(pixels)[0]
         x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
         error = (learner.network(x) - x).square().mean((1, 2, 3))
     ratio = statistics[:, 1] / error

@@ -23,8 +23,7 @@ from inspector.settings import Settings
 from models.export import int8, onnx_graphs
 from models.export.bundle_writer import FLOOR
 from models.export.quantise import Operation
-from models.inspection.build import assemble
-from models.inspection.detector import COLUMNS, FUSED, WEIGHTS
+from models.inspection.build import build
 from models.inspection.network import InspectionNetwork
 from models.pretrained.weights import load_head, load_trunk
 
@@ -39,59 +38,73 @@ def _small_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Material:
-    """An exported network with the prior's weights, its pictures, and its numbers."""
-    folder = tmp_path_factory.mktemp("exported")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Request:
+    """An exported network with the pretrained weights, its pictures, and its scores."""
+    folder = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
     pixels = np.stack([render(seed, size=64).picture for seed in range(36)])
     network = InspectionNetwork()
     load_trunk(network.encoder.trunk)
     load_head(network.head)
     training, heldout = np.arange(20), np.arange(20, 36)
-    graphs = assemble(network.eval(), 0.4, pixels, training, np.arange(36), seed=0, heldout=heldout)
-    onnx_graphs.write_graphs(graphs, folder, 64)
-    scored = onnx_graphs.score_heldout(folder / GRAPH, 1, pixels, heldout, graphs.parts)
+    model = build(network.eval(), 0.4, pixels, training, heldout, np.arange(36), seed=0)
+    onnx_graphs.write_graphs(model, folder, 64)
     calibration = make_calibration(
-        graphs.training.statistics,
-        scored.statistics,
-        scored.anomaly_map[:, 0, 0],
-        COLUMNS,
-        fused=FUSED,
-        weights=WEIGHTS,
+        model.training.statistics,
+        model.heldout.statistics,
+        model.heldout.anomaly_map.max((1, 2)),
+        model.columns,
+        fused=tuple(model.weights),
+        weights=tuple(model.weights.values()),
         floor=FLOOR,
         max_false_reject=0.1,
         source="a test",
     )
-    return int8.Material(
-        folder, pixels, training, heldout, graphs.parts, scored, calibration, seed=0, threads=1
+    return int8.Request(
+        folder,
+        pixels,
+        training,
+        heldout,
+        model.heldout_folds,
+        model.columns,
+        scored=model.heldout,
+        calibration=calibration,
+        seed=0,
+        threads=1,
     )
 
 
 @pytest.fixture
-def material(shared: int8.Material, tmp_path: Path) -> int8.Material:
+def asked(shared: int8.Request, tmp_path: Path) -> int8.Request:
     """The same in a folder of the test's own."""
     shutil.copy(shared.folder / GRAPH, tmp_path)
     return replace(shared, folder=tmp_path)
 
 
 @pytest.mark.usefixtures("_small_pays")
-def test_what_agrees_is_shipped(material: int8.Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_agrees_is_shipped(asked: int8.Request, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph that was compared is the one that is left, and its figures are those that were found."""
     monkeypatch.setattr(int8, "LEAST_CORRELATION", 0.9)
-    trial = int8.attempt(material)
+    trial = int8.attempt(asked)
     summary = trial.summary
     assert (summary.shipped, summary.reason) == (True, None)
     assert (summary.images, summary.verdict_flips) == (32, 0)
     assert (summary.convolutions or 0) > 3
     assert summary.calibration_images == 20
-    again = onnx_graphs.score_heldout(
-        material.folder / INT8_GRAPH, 1, material.pixels, material.heldout, material.parts
-    )
+    again = int8.score_heldout(asked.folder / INT8_GRAPH, asked)
     assert trial.heldout is not None
     np.testing.assert_array_equal(trial.heldout.statistics, again.statistics)
     assert (summary.score_correlation or 0) <= int8.correlation(
-        material.scores(material.scored), material.scores(again)
+        asked.scores(asked.scored), asked.scores(again)
     )
+
+
+def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Request) -> None:
+    """The exact graph with the constants of each fold scores held-out pictures as torch does."""
+    found = int8.score_heldout(shared.folder / GRAPH, shared)
+    np.testing.assert_allclose(found.statistics, shared.scored.statistics, rtol=1e-3, atol=1e-3)
+    whole = {position for fold in shared.folds for position in fold.positions.tolist()}
+    assert whole == set(range(len(shared.heldout)))
 
 
 @pytest.mark.usefixtures("_small_pays")
@@ -107,14 +120,14 @@ def test_what_agrees_is_shipped(material: int8.Material, monkeypatch: pytest.Mon
     ],
 )
 def test_what_does_not_pay_is_left_out(
-    material: int8.Material, monkeypatch: pytest.MonkeyPatch, limit: str, value: Any, reason: str
+    asked: int8.Request, monkeypatch: pytest.MonkeyPatch, limit: str, value: Any, reason: str
 ) -> None:
     """Whatever is missed, no file is left, and the reason names it."""
     monkeypatch.setattr(int8, limit, value)
-    trial = int8.attempt(material)
+    trial = int8.attempt(asked)
     assert (trial.summary.shipped, trial.heldout) == (False, None)
     assert any(words in (trial.summary.reason or "") for words in reason.split("|")), trial.summary.reason
-    assert not (material.folder / INT8_GRAPH).exists()
+    assert not (asked.folder / INT8_GRAPH).exists()
 
 
 @pytest.mark.parametrize(
@@ -172,11 +185,11 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     monkeypatch.setattr(int8, "TOLERANCE", 10.0)
     monkeypatch.setattr(int8, "NOISE_LIMITS", (1.0,))
     monkeypatch.setenv("INSPECTOR_THREADS", "1")
-    tried: list[tuple[int8.Material, int8.Trial]] = []
+    tried: list[tuple[int8.Request, int8.Trial]] = []
     attempt = int8.attempt
 
-    def recorded(material: int8.Material) -> int8.Trial:
-        tried.append((material, attempt(material)))
+    def recorded(asked: int8.Request) -> int8.Trial:
+        tried.append((asked, attempt(asked)))
         return tried[-1][1]
 
     monkeypatch.setattr(int8, "attempt", recorded)
@@ -189,15 +202,15 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     detector = Detector(bundle, Settings(threads=1))
     detector.verify()
     assert detector.precision == "int8"
-    ((material, trial),) = tried
+    ((asked, trial),) = tried
     assert trial.heldout is not None
     exact, rounded = (
-        np.sort(decision.score(raw.statistics, COLUMNS, bundle.calibration))
-        for raw in (material.scored, trial.heldout)
+        np.sort(decision.score(raw.statistics, bundle.manifest.columns, bundle.calibration))
+        for raw in (asked.scored, trial.heldout)
     )
     np.testing.assert_allclose(bundle.calibration.heldout_scores, rounded)
     assert bundle.calibration.threshold in bundle.calibration.heldout_scores
     assert not np.allclose(exact, rounded)
     detector.fall_back(GoldenMismatchError("for this test", hint="none"))
     detector.verify()
-    assert "With 8 bits" in (path / "report.html").read_text(encoding="utf-8")
+    assert "8-bit graph" in (path / "report.html").read_text(encoding="utf-8")

@@ -10,32 +10,23 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from inspector.demo.photograph import render
 from inspector.scoring.runtime import DetectorSession
-from models.export import onnx_graphs, quantise
+from models.export import quantise
 from models.export.quantise import Operation, Quantiser
-from models.inspection.build import assemble
-from models.inspection.detector import COLUMNS, DISTANCES
-from models.inspection.network import InspectionNetwork
+from models.inspection import components
 
+BANKS = 3  # memory banks of the model
 ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
 
 
 @pytest.fixture(scope="module")
-def graph(pixels: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graph(exported: Path) -> Path:
     """`detector.onnx` of a network with random weights."""
-    torch.manual_seed(0)
-    network = InspectionNetwork(8, 12)
-    network(torch.rand(8, 3, 64, 64))  # gives batch norm something to remember
-    folder = tmp_path_factory.mktemp("exact")
-    graphs = assemble(
-        network.eval(), 0.4, pixels, np.arange(10), np.arange(12), seed=0, heldout=np.array([], np.intp)
-    )
-    onnx_graphs.write_graphs(graphs, folder, 64)
-    return folder / "detector.onnx"
+    return exported / "detector.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +82,16 @@ def test_only_convolutions_and_products_are_rounded(
             assert channels == scales[sources[node.input[1]].input[0]][0]
 
 
-def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser, pixels: NDArray[np.uint8]) -> None:
+def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser) -> None:
     """Statistics of the rounded graph are near the exact one's within a few parts in a hundred.
 
-    Distances of untrained codes lie close together: in units of their spread, half of it is allowed.
+    Distances of untrained embeddings lie close together: in units of their spread, half of it is allowed.
     """
+    unseen = np.stack([render(seed, size=64).picture for seed in (30, 31)])
     target = graph.parent / "rounded.onnx"
     quantiser.write(target, [one.name for one in quantiser.operations()])
-    exact, rounded = (DetectorSession(path, 1).run(pixels[10:]).statistics for path in (graph, target))
-    distances = np.array([column.component.startswith("latent_mmd") for column in COLUMNS])
+    exact, rounded = (DetectorSession(path, 1).run(unseen).statistics for path in (graph, target))
+    distances = np.array([column.component.startswith("latent_mmd") for column in components.columns()])
     np.testing.assert_allclose(rounded[:, ~distances], exact[:, ~distances], rtol=0.1, atol=0.2)
     np.testing.assert_allclose(rounded[:, distances], exact[:, distances], atol=0.5)
     assert not np.array_equal(rounded, exact)
@@ -113,7 +105,7 @@ def test_rounded_products_are_sums_of_integers(
     found = Quantiser(graph, reduced_range=reduced_range)
     found.observe(pixels[:6])
     products = [one.name for one in found.operations() if one.name.startswith("products of ")]
-    assert len(products) == len(DISTANCES)
+    assert len(products) == BANKS
     found.write(tmp_path / "products.onnx", products)
     model = onnx.load(tmp_path / "products.onnx")
     constants = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
@@ -124,7 +116,7 @@ def test_rounded_products_are_sums_of_integers(
     ):
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    assert len({node.input[0] for node in nodes}) == len(DISTANCES) < len(nodes)
+    assert len({node.input[0] for node in nodes}) == BANKS < len(nodes)
     for node in nodes:
         codes, landmarks, code_scale, scale, zero, _, squares = node.input
         assert np.abs(constants[landmarks].astype(int)).max() == (64 if reduced_range else 127)

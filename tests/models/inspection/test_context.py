@@ -1,4 +1,4 @@
-"""The layout: places of a picture, judged by what the other places say."""
+"""The context model: patches of a picture, predicted from the rest of the picture."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.inspection.context import DIRECTIONS, Gaussian, GoodLayouts, Layout, misfit
-from models.inspection.patches import LIGHT, light, sizes
+from models.inspection.context import DIRECTIONS, ContextModel
+from models.inspection.patches import LIGHT_GRIDS, light_patches, sizes
 
 SIDE = 128
-PLACES = LIGHT[0][0]
+PATCHES = LIGHT_GRIDS[0][0]
 
 
 def pictures(count: int, seed: int) -> Tensor:
@@ -24,81 +24,59 @@ def pictures(count: int, seed: int) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def layout() -> Layout:
-    """Learned from 60 of them."""
-    return good_layouts(light(pictures(60, 0)), np.arange(60)).layout()
+def model() -> ContextModel:
+    """Learned from 60 pictures."""
+    return ContextModel(light_patches(pictures(60, 0)), LIGHT_GRIDS)
 
 
-def good_layouts(rows: Tensor, owners: np.ndarray) -> GoodLayouts:
-    """Of pictures' light."""
-    return GoodLayouts(rows, LIGHT, owners, seed=0)
-
-
-def test_the_misfit_of_a_place_is_the_root_mean_square_of_its_features() -> None:
-    """By hand, where no feature says anything about another; less counts where much is unusual."""
-    rows = [torch.zeros(1, numbers, places, places) for places, numbers in LIGHT]
+def test_the_misfit_is_the_root_mean_square_of_the_residuals() -> None:
+    """By hand, where no number predicts another; less counts where much of the picture is unusual."""
+    rows = [torch.zeros(1, numbers, patches, patches) for patches, numbers in LIGHT_GRIDS]
     rows[0][0, :2, 3, 4] = torch.tensor([3.0, 4.0])
-    free = tuple(
-        Gaussian(torch.zeros(size), torch.ones(size), torch.zeros(size, 1), torch.zeros(1, size))
-        for size in sizes(LIGHT)
-    )
+    free = ContextModel(torch.randn(4, sum(sizes(LIGHT_GRIDS))), LIGHT_GRIDS)
+    for grid in free.residuals:
+        for name, value in (("middle", 0.0), ("scale", 1.0), ("along", 0.0)):
+            getattr(grid, name).fill_(value)
 
     def found(rows: list[Tensor]) -> Tensor:
-        return misfit(torch.cat([each.flatten(1) for each in rows], 1), free, LIGHT)
+        misfit: Tensor = free(torch.cat([each.flatten(1) for each in rows], 1))
+        return misfit
 
-    size = 5 / LIGHT[0][1] ** 0.5
-    expected = torch.zeros(1, 1, PLACES, PLACES)
-    expected[0, 0, 3, 4] = size / (size / PLACES**2) ** 0.5 / len(LIGHT)
+    size = 5 / LIGHT_GRIDS[0][1] ** 0.5
+    expected = torch.zeros(1, 1, PATCHES, PATCHES)
+    expected[0, 0, 3, 4] = size / (size / PATCHES**2) ** 0.5 / len(LIGHT_GRIDS)
     torch.testing.assert_close(found(rows), expected)
     rows[0][0, :, :, 8:] = 1.0
     assert found(rows)[0, 0, 3, 4] < 0.5 * expected[0, 0, 3, 4]
     everywhere = [torch.full_like(each, 4.0) for each in rows]
-    torch.testing.assert_close(found(everywhere), torch.full((1, 1, PLACES, PLACES), 2.0))
+    torch.testing.assert_close(found(everywhere), torch.full((1, 1, PATCHES, PATCHES), 2.0))
 
 
-def test_light_and_gradients_that_good_pictures_have_are_no_misfit(layout: Layout) -> None:
-    """Other good pictures fit; a dark place and a rough one stand out."""
-    good, spoilt = layout(light(pictures(20, 1))), pictures(2, 2)
+def test_usual_light_and_gradients_are_no_misfit(model: ContextModel) -> None:
+    """Other good pictures fit; a dark patch and a rough one stand out."""
+    good, spoilt = model(light_patches(pictures(20, 1))), pictures(2, 2)
     spoilt[0, :, 40:48, 64:72] *= 0.8
     spoilt[1, :, 80:88, 16:24] += 0.05 * torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(3))
-    dark, rough = layout(light(spoilt))
+    dark, rough = model(light_patches(spoilt))
     assert good.max() < 3
-    assert dark.argmax() == 5 * PLACES + 8
-    assert rough.argmax() == 10 * PLACES + 2
+    assert dark.argmax() == 5 * PATCHES + 8
+    assert rough.argmax() == 10 * PATCHES + 2
     assert min(dark.max(), rough.max()) > 2 * good.max()
 
 
-def test_a_picture_is_judged_by_others() -> None:
-    """Look-alikes do not vouch for each other apart, and do alone; nobody vouches for itself."""
-    rows = light(pictures(24, 4))
-    rows[20:22, 7] += 1.0  # two look-alikes that differ from all the others
-    owners = np.r_[np.arange(20), 20, 20, 21, 22]
-    layouts = good_layouts(rows, owners)
-    known = layouts.layout()(rows)
-    alone, apart = layouts.alone(), layouts.apart()
-    assert apart.shape == alone.shape == (24, 1, PLACES, PLACES)
-    assert (apart[20, 0, 0, 7] > 2 * known[20, 0, 0, 7]).all()
+def test_without_a_picture_its_oddity_is_a_misfit() -> None:
+    """A patch that is odd in two pictures fits a model that knows both, and no model without them."""
+    rows = light_patches(pictures(24, 4))
+    rows[20:22, 7] += 1.0
+    known = ContextModel(rows, LIGHT_GRIDS)
+    without = known.without(np.isin(np.arange(24), (20, 21)))
+    assert float(without(rows[20:21])[0, 0, 0, 7]) > 2 * float(known(rows[20:21])[0, 0, 0, 7])
     torch.testing.assert_close(
-        misfit(rows[20:22], layouts.without(np.array([20])), LIGHT)[0, 0, 0, 7],
-        apart[20, 0, 0, 7],
-        rtol=0.5,
-        atol=0,
+        without(rows[:5]), ContextModel(torch.cat([rows[:20], rows[22:]]), LIGHT_GRIDS)(rows[:5])
     )
-    torch.testing.assert_close(layouts.again(rows[3:5], np.array([3, 4])), apart[3:5])
 
 
-def test_another_layout_for_a_while(layout: Layout) -> None:
-    """It judges by the other one, and afterwards by its own again."""
-    rows = light(pictures(1, 9))
-    before = layout(rows)
-    other = good_layouts(light(pictures(10, 8)), np.arange(10)).without(np.array([]))
-    with layout.instead(other):
-        assert not torch.equal(layout(rows), before)
-    assert torch.equal(layout(rows), before)
-
-
-def test_what_is_learned_does_not_grow_with_the_number_of_pictures() -> None:
-    """At most so many directions, also without some of the pictures."""
-    layouts = good_layouts(light(pictures(DIRECTIONS + 20, 6)), np.arange(DIRECTIONS + 20))
-    for gaussians in (layouts.without(np.array([])), layouts.without(np.arange(40))):
-        assert {gaussian.along.shape[1] for gaussian in gaussians} == {DIRECTIONS}
+def test_the_model_does_not_grow_with_the_number_of_pictures() -> None:
+    """It has at most 128 directions."""
+    model = ContextModel(light_patches(pictures(DIRECTIONS + 20, 6)), LIGHT_GRIDS)
+    assert {grid.get_buffer("along").shape[1] for grid in model.residuals} == {DIRECTIONS}

@@ -1,129 +1,122 @@
-"""Held-out pictures as landmarks: what later pictures gain, and that none vouches for itself."""
+"""Cross-fitting: each picture is scored by models that were learned without it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Self
 
 import numpy as np
-import onnx
-import pytest
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from torch import Tensor
 
-from inspector.demo.photograph import render
-from inspector.scoring.runtime import DetectorSession
-from models.export import onnx_graphs
-from models.inspection.build import Graphs, assemble
-from models.inspection.cross_fitting import NO_PART, PARTS, divide, graph_without, left_out
-from models.inspection.detector import COLUMNS, DISTANCES, Maps
-from models.inspection.memory_bank import BLOCK
+from models.export.scoring_model import ScoringModel
+from models.inspection import components
+from models.inspection.build import build
+from models.inspection.cross_fitting import (
+    HELDOUT_FOLDS,
+    NO_FOLD,
+    CrossFitted,
+    folds_like,
+    folds_of_groups,
+    heldout_folds,
+)
+from models.inspection.detector import DetectorGraph
+from models.inspection.memory_bank import MemoryBank
 from models.inspection.network import InspectionNetwork
-
-TRAINING, HELDOUT = np.arange(7), np.arange(7, 12)
-# Two held-out pictures look alike; the others are alone.
-GROUPS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10])
+from models.inspection.normal_model import NormalModel
+from tests.models.conftest import HELDOUT, TRAINING
 
 
-@pytest.fixture(scope="module")
-def network() -> InspectionNetwork:
-    """One with random weights, and with batch norm that has seen something."""
-    torch.manual_seed(0)
-    network = InspectionNetwork(8, 12)
-    network(torch.rand(8, 3, 64, 64))
-    return network.eval()
+class Mean(NormalModel):
+    """The distance of a number to the mean of the numbers that it was learned from."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        super().__init__()
+        self.numbers = numbers
+
+    def without(self, pictures: NDArray[np.bool_]) -> Self:
+        """Forget some of the numbers."""
+        return type(self)(self.numbers[torch.from_numpy(~pictures)])
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """(N,) to (N, 1, 1, 1)."""
+        return (numbers - self.numbers.mean()).abs()[:, None, None, None]
 
 
-@pytest.fixture(scope="module")
-def graphs(network: InspectionNetwork, pixels: NDArray[np.uint8]) -> Graphs:
-    """Graphs whose landmarks come from both sides."""
-    return assemble(network, 0.4, pixels, TRAINING, GROUPS, seed=0, heldout=HELDOUT)
+def test_each_picture_is_scored_without_its_fold() -> None:
+    """The scores come back in the order of the pictures, whatever the order of the folds."""
+    numbers = torch.tensor([1.0, 2.0, 3.0, 10.0])
+    scored = CrossFitted(Mean(numbers), np.array([1, 0, 1, 0]))
+    found = scored([numbers], np.array([1, 0, 1, 0])).flatten()
+    without_0, without_1 = (1 + 3) / 2, (2 + 10) / 2
+    torch.testing.assert_close(
+        found, torch.tensor([without_1 - 1, abs(2 - without_0), without_1 - 3, 10 - without_0])
+    )
 
 
-@pytest.fixture(scope="module")
-def path(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Their `detector.onnx`."""
-    folder = tmp_path_factory.mktemp("both")
-    onnx_graphs.write_graphs(graphs, folder, 64)
-    return folder / "detector.onnx"
+def test_a_picture_of_no_fold_is_scored_by_the_whole_model() -> None:
+    """A fold that no learned picture belongs to leaves none out."""
+    numbers = torch.tensor([1.0, 2.0, 3.0])
+    found = CrossFitted(Mean(numbers), np.array([0, 1, 2]))([numbers[:1]], np.array([7]))
+    assert float(found) == 1.0
 
 
-def test_parts_are_even_and_keep_look_alikes_together() -> None:
-    """Each owner is in one part, and no part is larger than the others by more than one group."""
-    owners = np.repeat(np.arange(40), [1, 2, 3, 1] * 10)
-    parts = divide(owners)
-    for owner in range(40):
-        assert len(set(parts[owners == owner].tolist())) == 1
-    sizes = np.bincount(parts, minlength=PARTS)
+def test_folds_keep_groups_together() -> None:
+    """Five folds of about as many groups; without a number, each group is a fold."""
+    groups = np.repeat(np.arange(40), [1, 2, 3, 1] * 10)
+    folds = folds_of_groups(groups, 5, seed=0)
+    for group in range(40):
+        assert len(set(folds[groups == group].tolist())) == 1
+    assert sorted(np.bincount([folds[groups == group][0] for group in range(40)])) == [8] * 5
+    np.testing.assert_array_equal(folds_of_groups(groups + 3, None, seed=0), groups)
+    assert set(folds_of_groups(np.array([4, 4, 9]), 5, seed=0).tolist()) == {0, 1}
+
+
+def test_heldout_folds_are_even() -> None:
+    """No fold is larger than another by more than one group."""
+    groups = np.repeat(np.arange(40), [1, 2, 3, 1] * 10)
+    folds = heldout_folds(groups)
+    for group in range(40):
+        assert len(set(folds[groups == group].tolist())) == 1
+    sizes = np.bincount(folds, minlength=HELDOUT_FOLDS)
     assert sizes.max() - sizes.min() <= 3
-    assert set(divide(np.array([5, 5, 5])).tolist()) == {0}
+    assert set(heldout_folds(np.array([5, 5, 5])).tolist()) == {0}
 
 
-def test_every_landmark_has_its_part(graphs: Graphs) -> None:
-    """Landmarks come from both sides, and those of look-alikes belong to one part."""
-    assert graphs.parts is not None
-    assert graphs.parts.pictures[0] == graphs.parts.pictures[1]
-    for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
-        distance = getattr(graphs.detector.maps, name)
-        squares = torch.cat(distance.squares)
-        assert owned.shape == squares.shape
-        assert set(owned.tolist()) == {NO_PART, *graphs.parts.pictures.tolist()}
-        assert bool(squares.isfinite().all())
+def test_pictures_get_the_fold_of_their_group() -> None:
+    """Training pictures belong to no fold of the held-out pictures."""
+    found = folds_like(np.array([3, 7, 9, 7]), np.array([7, 9]), np.array([2, 0]))
+    assert found.tolist() == [NO_FOLD, 2, 0, 2]
 
 
-def test_a_heldout_picture_is_as_far_as_without_its_part(
-    graphs: Graphs, path: Path, pixels: NDArray[np.uint8]
-) -> None:
-    """With all landmarks a held-out picture lies on its own; scored as one, it does not."""
-    assert graphs.parts is not None
-    everything = onnx_graphs.score_rows(DetectorSession(path, 1), pixels, HELDOUT).statistics
-    apart = onnx_graphs.score_heldout(path, 1, pixels, HELDOUT, graphs.parts).statistics
-    distances = slice(2, 8)
-    assert (everything[:, distances] < apart[:, distances]).all()
-    np.testing.assert_allclose(everything[:, :2], apart[:, :2], rtol=1e-4, atol=1e-4)
-    for part, positions in graphs.parts.each():
-        maps = graphs.detector.maps
-        assert isinstance(maps, Maps)
-        with left_out(maps, graphs.parts, part), torch.no_grad():
-            torch_says = graphs.detector(torch.from_numpy(pixels[HELDOUT[positions]]))[0].numpy()
-        np.testing.assert_allclose(torch_says, apart[positions], rtol=1e-3, atol=1e-3)
+def test_a_heldout_picture_is_not_compared_with_itself(model: ScoringModel) -> None:
+    """With the whole memory bank a held-out picture lies on its own patches; cross-fitted it does not."""
+    columns = [i for i, column in enumerate(model.columns) if column.component.startswith("latent_mmd")]
+    whole, apart = model.heldout_whole.statistics, model.heldout.statistics
+    assert (whole[:, columns] < apart[:, columns]).all()
+    reconstruction = [i for i, column in enumerate(model.columns) if column.component == "reconstruction"]
+    np.testing.assert_array_equal(whole[:, reconstruction], apart[:, reconstruction])
 
 
-def test_later_pictures_only_come_nearer(graphs: Graphs, path: Path) -> None:
-    """What is compared with all landmarks is never farther than without some of them.
-
-    Statistics of the latent say so at once; those of the fine codes are relative to the picture's mean, so
-    that their distances are asked.
-    """
-    assert graphs.parts is not None
-    later, rows = np.stack([render(seed, size=64).picture for seed in range(30, 35)]), np.arange(5)
-    everything = onnx_graphs.score_rows(DetectorSession(path, 1), later, rows).statistics
-    for part, _ in graphs.parts.each():
-        with graph_without(path, graphs.parts, part) as fewer:
-            found = onnx_graphs.score_rows(DetectorSession(fewer, 1), later, rows).statistics
-            constants = {value.name: value for value in onnx.load(fewer).graph.initializer}
-        latent = [i for i, column in enumerate(COLUMNS) if column.component == "latent_mmd_coarse"]
-        assert (everything[:, latent] <= found[:, latent] + 1e-4).all()
-        for name, owned in zip(DISTANCES, graphs.parts.landmarks, strict=True):
-            blocks = [f"maps.{name}.blocks.{i}.squares" for i in range(-(-len(owned) // BLOCK))]
-            squares = np.concatenate([numpy_helper.to_array(constants[each]) for each in blocks])
-            np.testing.assert_array_equal(np.isinf(squares), owned == part)
-        maps = graphs.detector.maps
-        assert isinstance(maps, Maps)
-        codes = torch.randn(2, maps.fine.axes.shape[0], 4, 4, generator=torch.Generator().manual_seed(part))
+def test_a_distance_to_the_whole_bank_is_the_smallest(model: ScoringModel) -> None:
+    """A later picture is never farther from the whole memory bank than from a part of it."""
+    detector = model.detector
+    assert isinstance(detector, DetectorGraph)
+    some = np.arange(len(TRAINING) + len(HELDOUT)) < 5
+    for each in (components.EMBEDDING_BANK, components.HALF_SIZE_BANK, components.LATENT_BANK):
+        bank = detector.raw_maps.normal_models[each.name]
+        assert isinstance(bank, MemoryBank)
+        vectors = torch.randn(3, len(bank.middle), 4, 4, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
-            near = [distance(codes) for distance in (maps.fine, maps.wide)]
-            with left_out(maps, graphs.parts, part):
-                far = [distance(codes) for distance in (maps.fine, maps.wide)]
-        assert all(bool((one <= other + 1e-6).all()) for one, other in zip(near, far, strict=True))
+            near, far = bank(vectors), bank.without(some)(vectors)
+        assert bool((near <= far).all())
+        assert float(far.mean()) > float(near.mean())
 
 
-def test_where_all_look_alike_each_picture_is_its_own(
+def test_where_all_pictures_are_duplicates_each_is_its_own_group(
     network: InspectionNetwork, pixels: NDArray[np.uint8]
 ) -> None:
-    """One great group on both sides still leaves distances to others, and parts of even size."""
-    alike = np.zeros(12, int)
-    graphs = assemble(network, 0.4, pixels, TRAINING, alike, seed=0, heldout=HELDOUT)
-    assert np.isfinite(graphs.training.statistics).all()
-    assert graphs.parts is not None
-    assert sorted(np.bincount(graphs.parts.pictures).tolist()) == [1, 1, 1, 2]
+    """One great duplicate group on both sides of the split still leaves other pictures to compare with."""
+    model = build(network, 0.4, pixels, TRAINING, HELDOUT, np.zeros(12, int), seed=0)
+    assert np.isfinite(model.training.statistics).all()
+    assert np.isfinite(model.heldout.statistics).all()

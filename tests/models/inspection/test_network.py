@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from models.inspection.losses import box_mean, dice, focal_bce, objective, reconstruction_loss, ssim
-from models.inspection.network import FINE_DIM, InspectionNetwork, cells_of, residual_means
+from models.inspection.network import EMBEDDING_DIM, InspectionNetwork, cells_of, residual_means
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -15,7 +15,7 @@ def test_shapes(size: int) -> None:
     """Codes lie at an eighth and a sixteenth of the resolution, logits at a quarter."""
     network = InspectionNetwork(8, 12).eval()
     codes, x_hat, logits = network(torch.rand(2, 3, size, size))
-    assert codes.fine.shape == (2, FINE_DIM, size // 8, size // 8)
+    assert codes.embedding.shape == (2, EMBEDDING_DIM, size // 8, size // 8)
     assert codes.z.shape == (2, 12, size // 16, size // 16)
     assert x_hat.shape == (2, 3, size, size)
     assert logits.shape == (2, 1, size // 4, size // 4)

@@ -1,0 +1,95 @@
+"""A trained model that is ready for export, and the scores of the normal pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from inspector.bundle.records import Column
+from inspector.types import RawScores
+
+LEARNED_FROM = 500  # pictures at most that memory bank and units are learned from
+SCORING_BATCH = 8
+
+
+@dataclass(frozen=True)
+class HeldoutFold:
+    """A fold of the held-out pictures.
+
+    Attributes
+    ----------
+    positions : int (k,)
+        Of its pictures among the held-out ones.
+    constants : dict of str to array
+        The constants of the exported detector that differ if it is learned without these pictures.
+    """
+
+    positions: NDArray[np.intp]
+    constants: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """The three graphs of a model, and the scores of the pictures that it was fitted to.
+
+    Attributes
+    ----------
+    architecture : str
+    columns : tuple of Column
+        The columns of the statistics.
+    weights : dict of str to float
+        The weight of each component that counts in the score.
+    detector, encoder, decoder : Module
+        On the processor, in evaluation mode.
+    parameters : dict of str to int
+        The number of parameters of each part of the network.
+    memory_bank : float32 (m, d)
+        Latents of normal pictures.
+    memory_bank_has_heldout : bool
+        True if latents of held-out pictures are among them.
+    training_rows : int (n,)
+        The pictures of `training`.
+    training : RawScores
+        Training pictures, each scored without itself.
+    disturbed_statistics : float32 (m, C), optional
+        Statistics of training pictures after harmless changes.
+    heldout : RawScores
+        Held-out pictures, each scored without what was learned from it.
+    heldout_whole : RawScores
+        Held-out pictures, scored by `detector` as it is: the exported graph must say the same.
+    heldout_folds : tuple of HeldoutFold
+        The folds of `heldout`.
+    try_int8 : bool
+        True if a graph with 8-bit convolutions may be worth it.
+    figures : dict of str to float
+        Other measurements, for the manifest.
+    """
+
+    architecture: str
+    columns: tuple[Column, ...]
+    weights: dict[str, float]
+    detector: nn.Module
+    encoder: nn.Module
+    decoder: nn.Module
+    parameters: dict[str, int]
+    memory_bank: NDArray[np.float32]
+    memory_bank_has_heldout: bool
+    training_rows: NDArray[np.intp]
+    training: RawScores
+    disturbed_statistics: NDArray[np.float32] | None
+    heldout: RawScores
+    heldout_whole: RawScores
+    heldout_folds: tuple[HeldoutFold, ...] = ()
+    try_int8: bool = False
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
+    """Return pictures as tensors uint8 (8, H, W, 3); the last batch has the rest."""
+    for start in range(0, len(rows), SCORING_BATCH):
+        yield torch.from_numpy(np.array(pixels[rows[start : start + SCORING_BATCH]]))
