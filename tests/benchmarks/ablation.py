@@ -11,7 +11,6 @@ import sys
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from models.inspection.components import COMPONENTS
 from tests.benchmarks.command import arguments, exit_code, requests
 from tests.benchmarks.detection import run
 from tests.benchmarks.result import Stored
@@ -20,16 +19,11 @@ from tests.benchmarks.table import WIDTH, difference, number
 
 
 class Variant(NamedTuple):
-    """A change from the defaults: options of a fit, and constants where there is no option."""
+    """A change from the defaults, with the fields of a `Request` that it sets."""
 
     changes: dict[str, Any] = {}  # noqa: RUF012  # never changed
     constants: dict[str, Any] = {}  # noqa: RUF012
-
-
-def _without(component: str) -> Variant:
-    """Take a component out of the score; the others keep their weights."""
-    table = tuple(replace(row, weight=None) if row.name == component else row for row in COMPONENTS)
-    return Variant(constants={"models.inspection.components.COMPONENTS": table})
+    without: str | None = None
 
 
 VARIANTS = {
@@ -44,8 +38,8 @@ VARIANTS = {
             "models.inspection.detector.GAIN_LIMITS": (1.0, 1.0),
         }
     ),
-    "no head": _without("head"),
-    "no context": _without("context"),
+    "no head": Variant(without="head"),
+    "no context": Variant(without="context"),
     "resolution 128": Variant({"image_size": 128}),
 }
 DEFAULTS = "defaults"

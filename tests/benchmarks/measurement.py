@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from calibration.conformal import beta_binomial_interval
 from inspector.bundle.records import Calibration
 from inspector.commands.progress import shown_progress
 from inspector.errors import InspectorError
+from models.inspection import components
 from tests.benchmarks import provenance
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Content, Stored, load, write
@@ -138,7 +140,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         Durations, date and machine: different each time.
     """
     started = time.monotonic()
-    with _threads(request.threads), _replaced(request.constants), shown_progress() as progress:
+    with _threads(request.threads), _replaced(replaced_constants(request)), shown_progress() as progress:
         path = models.fit(
             request.folder / "train" / "good",
             name=request.folder.name,
@@ -187,6 +189,18 @@ def _false_rejects(figures: Content, good: int, calibration: Calibration) -> Con
         "promised_rate": promised,
         "at_most": limits[1],
     }
+
+
+def replaced_constants(request: Request) -> dict[str, Any]:
+    """Return the constants to replace during a fit, by `module.NAME`."""
+    if request.without is None:
+        return request.constants
+    names = [row.name for row in components.COMPONENTS if row.weight is not None]
+    assert request.without in names, f"{request.without} is not one of {names}"
+    table = tuple(
+        replace(row, weight=None) if row.name == request.without else row for row in components.COMPONENTS
+    )
+    return request.constants | {"models.inspection.components.COMPONENTS": table}
 
 
 @contextmanager

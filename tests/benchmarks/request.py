@@ -60,6 +60,8 @@ class Request:
         Options of `models.fit` that differ from the defaults.
     constants : dict
         Constants of modules that differ during the fit: `module.NAME` to a value.
+    without : str or None
+        A component that is taken out of the score; the others keep their weights.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Request:
     variant: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
+    without: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the options of `models.fit`, without the seed."""
@@ -93,6 +96,7 @@ class Request:
                 "options": self.options(),
             }
             | ({"constants": self.constants} if self.constants else {})
+            | ({"without": self.without} if self.without else {})
         )
         return asked
 

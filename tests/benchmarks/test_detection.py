@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.benchmarks import ablation, autoencoders, detection
 from tests.benchmarks.baseline_figures import NAMES
 from tests.benchmarks.command import arguments, requests
 from tests.benchmarks.conftest import detection_table
-from tests.benchmarks.measurement import code
+from tests.benchmarks.measurement import code, replaced_constants
 from tests.benchmarks.request import Effort, Request
 from tests.benchmarks.result import Stored, load_all, write
 
@@ -57,20 +58,23 @@ def test_an_ablation_compares_with_the_defaults(
 @pytest.mark.parametrize("variant", ablation.VARIANTS)
 def test_a_variant_changes_existing_options_and_constants(variant: str) -> None:
     """A renamed constant, or one that has the variant's value already, fails here and not after an hour."""
-    changes, constants = ablation.VARIANTS[variant]
-    assert changes or constants
+    changes, constants, without = ablation.VARIANTS[variant]
+    assert changes or constants or without
     assert all(getattr(InspectionOptions(), name) != value for name, value in changes.items())
     for name, value in constants.items():
         module, _, constant = name.rpartition(".")
         assert getattr(importlib.import_module(module), constant) != value
 
 
-def test_without_a_component_the_others_keep_their_weights() -> None:
-    """The variant without the context model keeps the names and weights of the other components."""
-    ((name, table),) = ablation.VARIANTS["no context"].constants.items()
+@pytest.mark.parametrize("component", ["head", "context"])
+def test_without_a_component_the_others_keep_their_weights(component: str, data: Path) -> None:
+    """The component has no weight during the fit, and the request names it in its file."""
+    asked = Request(data / "flange", without=component)
+    ((name, table),) = replaced_constants(asked).items()
     assert name == "models.inspection.components.COMPONENTS"
-    expected = [(row.name, None if row.name == "context" else row.weight) for row in COMPONENTS]
+    expected = [(row.name, None if row.name == component else row.weight) for row in COMPONENTS]
     assert [(row.name, row.weight) for row in table] == expected
+    assert json.loads(json.dumps(asked.asked("code")))["without"] == component
 
 
 def test_a_set_that_cannot_be_fitted_does_not_end_the_others(tmp_path: Path, capsys: Output) -> None:
