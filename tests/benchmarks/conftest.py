@@ -23,7 +23,7 @@ from tests.conftest import MakeOnce
 SMALL = {"image_size": 64, "width": 4}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def data(make_once: MakeOnce) -> Path:
     """A folder with one set of small parts, `flange`."""
     return make_once(
@@ -31,7 +31,7 @@ def data(make_once: MakeOnce) -> Path:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def request_(data: Path) -> Request:
     """A fit of two steps with small networks."""
     return Request(data / "flange", Effort(steps=2), changes=SMALL)
@@ -51,7 +51,7 @@ def detection_table(data: Path, results: Path) -> str:
     return printed.getvalue()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def results(data: Path, make_once: MakeOnce) -> Path:
     """The result of that fit and the printed table, in a folder that tests must not change."""
     return make_once(
@@ -65,7 +65,7 @@ def stored(request_: Request, results: Path) -> Stored:
     return measured(request_, code(), results)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _narrow() -> Iterator[None]:
     """Give the article's network few channels and a short warm start; no test depends on either."""
     with pytest.MonkeyPatch.context() as patch:

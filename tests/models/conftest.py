@@ -15,6 +15,7 @@ from models.export.scoring_model import ScoringModel
 from models.inspection.batches import CropSampler
 from models.inspection.build import build
 from models.inspection.network import InspectionNetwork
+from tests.conftest import MakeOnce
 
 TRAINING, HELDOUT = np.arange(7), np.arange(7, 12)
 # Two held-out pictures are near-duplicates; every other picture is a group of its own.
@@ -49,8 +50,6 @@ def model(network: InspectionNetwork, pixels: NDArray[np.uint8]) -> ScoringModel
 
 
 @pytest.fixture(scope="session")
-def exported(model: ScoringModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(model: ScoringModel, make_once: MakeOnce) -> Path:
     """The folder with the model's three graphs."""
-    folder = tmp_path_factory.mktemp("exported")
-    write_graphs(model, folder, 64)
-    return folder
+    return make_once("exported", lambda folder: write_graphs(model, folder, 64))

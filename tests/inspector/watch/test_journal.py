@@ -104,7 +104,8 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such folder"):
         Journal(tmp_path / "none" / "results.jsonl", print).open()
     assert not (tmp_path / "none").exists()
-    assert "not a regular file" in refusal(lambda: Journal(Path(os.devnull), print).open())
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a regular file" in refusal(lambda: Journal(tmp_path / "pipe", print).open())
 
 
 @pytest.mark.parametrize("change", ["removed", "emptied", "renamed", "longer"])
