@@ -15,6 +15,7 @@ from inspector.daemon.schemas import ModelCard, ModelReply
 from inspector.daemon.service import Service
 
 ModelName = Annotated[str, Path(examples=["tiles", "tiles@1"])]
+LimitedModelName = Annotated[str, Path(max_length=100, examples=["tiles", "tiles@1"])]
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -34,7 +35,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/models/{name}/card", dependencies=may_score, responses=MODEL_REPLIES, summary="A model's card"
     )
-    async def card(name: ModelName) -> ModelCard:
+    async def card(name: LimitedModelName) -> ModelCard:
         """Return how a model was made, its promise, and the drift of its recent pictures."""
         detector = await service.open_model(name)
         return ModelCard(
@@ -51,7 +52,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         response_class=Response,
         summary="A sample picture",
     )
-    async def sample(name: ModelName, number: Annotated[int, Path(ge=0, le=1000)]) -> Response:
+    async def sample(name: LimitedModelName, number: Annotated[int, Path(ge=0, le=1000)]) -> Response:
         """Return a golden picture of the model as PNG: good ones, and a last one with synthetic defects."""
         detector = await service.open_model(name)
         names = golden.image_names(detector.bundle)
