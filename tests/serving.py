@@ -125,4 +125,4 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
         except httpx.TransportError:  # the daemon does not listen yet
             pass
         assert time.monotonic() < end, "it did not become true"
-        time.sleep(0.05)
+        time.sleep(0.01)

@@ -10,8 +10,9 @@ import pytest
 
 from inspector.errors import DatasetError
 from inspector.watch.arrivals import Arrival, Arrivals, Modification
-from tests.inspector.watch.watching import SETTLE, arrived, until, write
+from tests.inspector.watch.watching import SETTLE, arrived, write
 from tests.privileges import unprivileged
+from tests.serving import until
 
 
 class Clock:

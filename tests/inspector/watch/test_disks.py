@@ -22,9 +22,9 @@ from tests.inspector.watch.watching import (
     rows,
     rows_so_far,
     told,
-    until,
     write,
 )
+from tests.serving import until
 
 
 def test_a_folder_that_vanishes(folder: Path) -> None:

@@ -24,9 +24,9 @@ from tests.inspector.watch.watching import (
     rows,
     rows_so_far,
     told,
-    until,
     write,
 )
+from tests.serving import until
 
 
 def test_killed_and_torn(folder: Path) -> None:

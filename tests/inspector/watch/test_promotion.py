@@ -8,7 +8,8 @@ from pathlib import Path
 from inspector.bundle.store import Store
 from inspector.scoring.detector import verify_bundle
 from tests.inspector.tiny_bundle import tiny_fill
-from tests.inspector.watch.watching import GOOD, SETTLE, Watcher, rows, until, write
+from tests.inspector.watch.watching import GOOD, SETTLE, Watcher, rows, write
+from tests.serving import until
 
 
 def test_promotions_are_followed(folder: Path, model: Store) -> None:

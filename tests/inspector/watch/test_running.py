@@ -21,9 +21,9 @@ from tests.inspector.watch.watching import (
     rows,
     rows_so_far,
     told,
-    until,
     write,
 )
+from tests.serving import until
 
 
 def test_slow_writers_and_renames(folder: Path) -> None:
