@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from calibration.conformal import heldout_count
 from inspector import extras
 from inspector.bundle.folder import refuse_existing, write_bundle
 from inspector.bundle.names import slug
-from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
 from inspector.imaging.files import printable
 from inspector.settings import Settings
@@ -23,7 +23,6 @@ from models.article.options import ArticleOptions
 from models.export.bundle_writer import Fitted, Pictures, calibrate, write_files
 from models.fit_options import FitOptions
 from models.inspection import train as inspection
-from models.inspection.options import InspectionOptions
 from models.options import choose
 from models.split import duplicate_groups, split
 from models.training.course import Plan
@@ -94,17 +93,21 @@ def fit(
         pictures = _split(known, chosen)
         if isinstance(chosen, ArticleOptions):
             chosen = replace(chosen, width=chosen.width_for(len(known)))
-        resume = workspace.may_resume(chosen, known.digest, asked=resume)
-        training = (workspace.checkpoint, settings.threads, resume, progress, board)
-        trained = _train(chosen, pictures, started, *training)
+        trained = _training_of(chosen)(
+            chosen,
+            pictures,
+            partial(_plan, chosen, started),
+            workspace.checkpoint,
+            threads=settings.threads,
+            resume=workspace.may_resume(chosen, known.digest, asked=resume),
+            progress=progress,
+            board=board,
+        )
         progress("exporting", 0, 5)
         model = trained.build()
         fitted = Fitted(folder, model_name, chosen, settings, pictures, trained.course, model, progress)
         calibration = calibrate(fitted, model.heldout)
-
-        def write(target: Path) -> Manifest:
-            return write_files(fitted, calibration, target)
-
+        write = partial(write_files, fitted, calibration)
         if output is not None:
             bundle = write_bundle(output, write)
         else:
@@ -145,43 +148,9 @@ def _split(known: dataset.PictureSet, options: FitOptions) -> Pictures:
     return Pictures(known, training, heldout, groups)
 
 
-def _train(
-    options: FitOptions,
-    pictures: Pictures,
-    started: float,
-    checkpoint: Path,
-    threads: int,
-    resume: bool,
-    progress: Progress,
-    board: Board | None,
-) -> inspection.Trained | article.Trained:
-    """Train the kind of network that the preset asks for."""
-
-    def plan_with(finish_seconds: float) -> Callable[[], Plan]:
-        return lambda: _plan(options, started, finish_seconds)
-
-    if isinstance(options, ArticleOptions):
-        return article.train(
-            options,
-            pictures,
-            plan_with(article.FINISH_SECONDS),
-            checkpoint,
-            threads=threads,
-            resume=resume,
-            progress=progress,
-            board=board,
-        )
-    assert isinstance(options, InspectionOptions)
-    return inspection.train(
-        options,
-        pictures,
-        plan_with(inspection.finish_seconds(options, len(pictures.known))),
-        checkpoint,
-        threads=threads,
-        resume=resume,
-        progress=progress,
-        board=board,
-    )
+def _training_of(options: FitOptions) -> Callable[..., inspection.TrainedInspection | article.TrainedArticle]:
+    """Return the training of the kind of network that the preset asks for."""
+    return article.train if isinstance(options, ArticleOptions) else inspection.train
 
 
 def _plan(options: FitOptions, started: float, finish_seconds: float) -> Plan:

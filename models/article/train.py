@@ -31,7 +31,7 @@ MATCHED = ("mmd", "gan")  # regularizers of latents; those of a VAE start near t
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedArticle:
     """A trained auto-encoder, and everything that its model is built of."""
 
     options: ArticleOptions
@@ -56,14 +56,14 @@ class Trained:
 def train(
     options: ArticleOptions,
     pictures: Pictures,
-    plan: Callable[[], Plan],
+    plan: Callable[[float], Plan],
     checkpoint: Path,
     *,
     threads: int = 0,
     resume: bool = False,
     progress: Progress | None = None,
     board: Board | None = None,
-) -> Trained:
+) -> TrainedArticle:
     """Train on the training pictures, and measure on the held-out ones.
 
     Parameters
@@ -73,7 +73,8 @@ def train(
     pictures : Pictures
         At 64 px.
     plan : callable
-        Returns the plan; called after the warm start, which takes some of the time.
+        Returns the plan, given the seconds that the steps after the training need.  Called after the warm
+        start, which takes some of the time.
     checkpoint, threads, resume, progress
         As for `models.training.loop.run`.
     board : Board, optional
@@ -94,7 +95,7 @@ def train(
     course = loop.run(
         learner,
         sampler.draw,
-        plan(),
+        plan(FINISH_SECONDS),
         checkpoint,
         threads=threads,
         resume=resume,
@@ -109,7 +110,7 @@ def train(
     if board is not None:
         board.graph(network, sampler.evenly(1))
         board.options(options.as_dict(), measured)
-    return Trained(options, pictures, network, course, measured)
+    return TrainedArticle(options, pictures, network, course, measured)
 
 
 def spread_like_prior(network: AutoEncoder, pictures: Pictures) -> None:

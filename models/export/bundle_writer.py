@@ -1,4 +1,4 @@
-"""A trained network fills a bundle: graphs, calibration, reference, golden images and report."""
+"""Writes the files of a bundle: graphs, calibration, reference, golden images and report."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ LOSS_MEANINGS = {
     "kl": "distance of each latent's distribution from the prior",
     "head": "how badly the head finds corrupted patches",
 }
-SHOWN_SIDE = 1024  # pixels, about twice what a report shows: the finest lines of a heatmap stay
+SHOWN_SIDE = 1024  # pixels, about twice the size in the report, so that fine lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
 
@@ -188,10 +188,10 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
     return manifest
 
 
-def _try_int8(fitted: Fitted, target: Path, calibration: Calibration) -> int8.Trial:
+def _try_int8(fitted: Fitted, target: Path, calibration: Calibration) -> int8.Int8Trial:
     course = fitted.course
     return int8.attempt(
-        int8.Request(
+        int8.Int8Request(
             folder=target,
             pixels=fitted.pictures.pixels,
             training=fitted.pictures.training,
@@ -231,7 +231,7 @@ def _summary(fitted: Fitted) -> TrainingSummary:
 
 
 def _recorded(folder: Path) -> str | None:
-    """Return the folder's full path, or None where JSON cannot hold it."""
+    """Return the folder's full path, or None if JSON cannot hold it."""
     path = str(folder.resolve())
     return path if path.isprintable() else None
 
@@ -291,7 +291,7 @@ def _write_report(target: Path, fitted: Fitted, manifest: Manifest, calibration:
 def original(
     path: Path, prepared: NDArray[np.uint8], settings: Settings, background: Colour
 ) -> NDArray[np.uint8]:
-    """Return a picture in a size for the report, uint8 (H, W, 3); as prepared where its file is gone."""
+    """Return a picture in the report's size, uint8 (H, W, 3); the prepared one if its file cannot be read."""
     try:
         picture = decode(
             path, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes, background=background
@@ -306,7 +306,7 @@ def original(
 def _write_probes(
     target: Path, graph: DetectorSession, pixels: NDArray[np.uint8], heldout: NDArray[np.intp], seed: int
 ) -> None:
-    """Two normal pictures and one with synthetic defects, with the scores that they must reproduce."""
+    """Write golden images: two normal pictures and one with synthetic defects, with their scores."""
     probes = np.array(pixels[heldout[:2]])
     clean = probes[0].astype(np.float32) / 255
     rng = np.random.default_rng(seed)

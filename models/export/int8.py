@@ -1,4 +1,4 @@
-"""Whether the graph with 8-bit convolutions goes into a bundle: it must pay, and change no verdict."""
+"""Decides if a bundle ships a graph with 8-bit convolutions: it must be faster, and change no verdict."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ from models.export.scoring_model import HeldoutFold
 TOLERANCE = 0.1  # of a score, relative to the larger of the score and 1
 LEAST_CORRELATION = 0.999
 LEAST_SPEEDUP = 1.2
-LEAST_PRODUCTS = 500_000_000  # multiplications for a picture: a smaller graph takes a few milliseconds anyway
-FEWEST_HELDOUT = 10  # fewer do not tell how scores are correlated
+LEAST_PRODUCTS = 500_000_000  # multiplications for a picture; a smaller graph is fast enough
+FEWEST_HELDOUT = 10  # pictures; a correlation of fewer means nothing
 DAMAGED_HELDOUT = 32
-# Pictures that set the ranges: so many that they take so many multiplications, some seconds.  The noise of
-# each group is measured on a sixth of them.
+# The ranges are measured on as many pictures as take so many multiplications, which takes some seconds.  The
+# noise of each group is measured on a sixth of them.
 RANGE_PRODUCTS = 100_000_000_000
 RANGE_PICTURES = (8, 64)
 PROBE_SHARE = 6
-NOISE_SECONDS = 15.0  # several times what it takes on two idle cores
-# Noise that all groups together may add, in units of what normal pictures' scores differ by.  Two scores are
-# correlated by .999 at a noise of 0.045; the first that holds on the held-out pictures is taken.
+NOISE_SECONDS = 15.0  # several times as long as two idle cores take
+# Noise that all groups together may add, relative to the standard deviation of normal scores.  A noise of
+# 0.045 means a correlation of .999.  The first limit that passes on the held-out pictures is used.
 NOISE_LIMITS = (0.04, 0.02, 0.01)
 NOTHING_LEFT = "rounding any of its convolutions changes scores too much"
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What came of it, and if it is in the bundle, what it says of the held-out pictures."""
+class Int8Trial:
+    """The outcome of a trial; with the cross-fitted scores of the held-out pictures if the graph ships."""
 
     summary: Int8Summary
     heldout: RawScores | None = None
 
 
 @dataclass(frozen=True)
-class Request:
+class Int8Request:
     """Everything that a trial needs.
 
     Attributes
@@ -86,44 +86,44 @@ class Request:
     threads: int
 
     def scores(self, raw: RawScores) -> NDArray[np.float64]:
-        """Fused scores (n,) of what a graph said."""
+        """Return the scores (n,) from the output of a graph."""
         return decision.score(raw.statistics, self.columns, self.calibration)
 
 
-def attempt(request: Request) -> Trial:
-    """Write `detector.int8.onnx` into the bundle if it pays; otherwise leave nothing there, and say why.
+def attempt(request: Int8Request) -> Int8Trial:
+    """Write `detector.int8.onnx` into the bundle if it pays; otherwise write nothing, and give the reason.
 
     Parameters
     ----------
-    request : Request
+    request : Int8Request
 
     Returns
     -------
-    Trial
+    Int8Trial
     """
     quantiser = Quantiser(request.folder / GRAPH, reduced_range=needs_reduced_range())
     figures: dict[str, Any] = {"reduced_range": quantiser.reduced_range, "tolerance": TOLERANCE}
     products = sum(one.products for one in quantiser.operations())
     if products < LEAST_PRODUCTS:
-        reason = f"{products / 1e6:.0f} million multiplications a picture are too few to gain from it"
-        return Trial(Int8Summary(shipped=False, reason=reason, **figures))
+        reason = f"{products / 1e6:.0f} million multiplications a picture are too few to gain from 8 bits"
+        return Int8Trial(Int8Summary(shipped=False, reason=reason, **figures))
     if len(request.heldout) < FEWEST_HELDOUT:
         reason = (
             f"{len(request.heldout)} held-out pictures are too few to compare, {FEWEST_HELDOUT} are needed"
         )
-        return Trial(Int8Summary(shipped=False, reason=reason, **figures))
+        return Int8Trial(Int8Summary(shipped=False, reason=reason, **figures))
     return _try(request, quantiser, products, figures)
 
 
-def _try(request: Request, quantiser: Quantiser, products: int, figures: dict[str, Any]) -> Trial:
+def _try(request: Int8Request, quantiser: Quantiser, products: int, figures: dict[str, Any]) -> Int8Trial:
     target = request.folder / INT8_GRAPH
     plain, damaged = _range_pictures(request, products)
-    quantiser.observe(plain[:1])  # any range will do to tell how fast it can be
+    quantiser.observe(plain[:1])  # any range will do to measure the speed
     quantiser.write(target, [one.name for one in quantiser.operations()])
     figures["speedup"] = _speedup(request)
     if reason := _slow(figures["speedup"]):
         target.unlink()
-        return Trial(Int8Summary(shipped=False, reason=reason, **figures))
+        return Int8Trial(Int8Summary(shipped=False, reason=reason, **figures))
     quantiser.observe(np.concatenate([plain, damaged]))
     figures["calibration_images"] = len(plain) + len(damaged)
     fp32 = DetectorSession(request.folder / GRAPH, request.threads)
@@ -141,12 +141,12 @@ def _try(request: Request, quantiser: Quantiser, products: int, figures: dict[st
             break
     if reason:
         target.unlink(missing_ok=True)
-        return Trial(Int8Summary(shipped=False, reason=reason, **figures))
-    return Trial(Int8Summary(shipped=True, **figures), raw)
+        return Int8Trial(Int8Summary(shipped=False, reason=reason, **figures))
+    return Int8Trial(Int8Summary(shipped=True, **figures), raw)
 
 
-def _range_pictures(request: Request, products: int) -> tuple[Pixels, Pixels]:
-    """Training pictures, and others of them with synthetic defects; about as many of both."""
+def _range_pictures(request: Int8Request, products: int) -> tuple[Pixels, Pixels]:
+    """Return training pictures, and about as many other ones with synthetic defects."""
     rows, (fewest, most) = request.training, RANGE_PICTURES
     count = min(len(rows), max(fewest, min(most, RANGE_PRODUCTS // products)))
     pictures = np.array(request.pixels[rows[np.linspace(0, len(rows) - 1, count).astype(int)]])
@@ -154,12 +154,12 @@ def _range_pictures(request: Request, products: int) -> tuple[Pixels, Pixels]:
 
 
 def _noise(
-    request: Request, quantiser: Quantiser, fp32: DetectorSession, probes: Pixels
+    request: Int8Request, quantiser: Quantiser, fp32: DetectorSession, probes: Pixels
 ) -> list[tuple[float, list[Operation]]]:
-    """For each group of convolutions what rounding it alone does to the scores.
+    """Return for each group of operations by how much rounding it alone changes the scores.
 
-    The root of the mean square of the change, in units of the held-out scores' spread; of a score over ten
-    times that, in units of its tenth.
+    This is the root mean square of the changes, relative to the standard deviation of the held-out scores or
+    to a tenth of the score, whichever is larger.
     """
     target, rows = request.folder / INT8_GRAPH, np.arange(len(probes))
     exact = request.scores(score_rows(fp32, probes, rows))
@@ -168,7 +168,7 @@ def _noise(
     found: list[tuple[float, list[Operation]]] = []
     ends = perf_counter() + NOISE_SECONDS
     for group in groups(quantiser.operations()):
-        if perf_counter() > ends:  # the machine is busy, and a fit has a budget: the others stay exact
+        if perf_counter() > ends:  # the machine is busy: the other groups stay exact
             break
         quantiser.write(target, [one.name for one in group])
         rounded = request.scores(score_rows(DetectorSession(target, request.threads), probes, rows))
@@ -177,9 +177,10 @@ def _noise(
 
 
 def chosen(noise: list[tuple[float, list[Operation]]], limit: float) -> tuple[str, ...]:
-    """Names of the convolutions to round: the most multiplications for the least noise, up to a limit.
+    """Return the names of the operations to round: the most multiplications for the least noise.
 
-    Rounding errors of different places are independent, so that their squares add up.
+    Rounding errors of different operations are independent, so their squares add up, to the limit's square
+    at most.
     """
 
     def price(entry: tuple[float, list[Operation]]) -> float:
@@ -195,9 +196,9 @@ def chosen(noise: list[tuple[float, list[Operation]]], limit: float) -> tuple[st
 
 
 class _Judge:
-    """Compares graphs on held-out pictures, and on some of them with defects."""
+    """Compares graphs on held-out pictures, and on some of these pictures with defects."""
 
-    def __init__(self, request: Request, fp32: DetectorSession) -> None:
+    def __init__(self, request: Int8Request, fp32: DetectorSession) -> None:
         self._request = request
         rows = request.heldout[:DAMAGED_HELDOUT]
         self._damaged = with_defects(np.array(request.pixels[rows]), request.seed + 1)
@@ -208,7 +209,7 @@ class _Judge:
         return self._request.scores(score_rows(graph, self._damaged, np.arange(len(self._damaged))))
 
     def compare(self, path: Path) -> tuple[RawScores, dict[str, Any]]:
-        """Return what a graph says of the held-out pictures, and the figures of its comparison."""
+        """Return a graph's cross-fitted scores of held-out pictures, and the figures of the comparison."""
         request = self._request
         raw = score_heldout(path, request)
         rounded = request.scores(raw)
@@ -222,7 +223,7 @@ class _Judge:
         }
 
 
-def score_heldout(path: Path, request: Request) -> RawScores:
+def score_heldout(path: Path, request: Int8Request) -> RawScores:
     """Score held-out pictures with an exported graph, each with the constants learned without its fold."""
     found = []
     for fold in request.folds:
@@ -240,7 +241,7 @@ def score_heldout(path: Path, request: Request) -> RawScores:
 def compare(
     exact: NDArray[np.float64], rounded: NDArray[np.float64], threshold: float
 ) -> dict[str, int | float]:
-    """Compare two sets of scores (n,): number, largest relative difference, flipped verdicts."""
+    """Compare two sets of scores (n,): their number, largest relative difference, and flipped verdicts."""
     allowed = np.maximum(1.0, np.abs(exact))
     scores = np.stack([exact, rounded])
     far = (np.abs(scores - threshold) > TOLERANCE * allowed).all(0)
@@ -253,7 +254,7 @@ def compare(
 
 
 def correlation(exact: NDArray[np.float64], rounded: NDArray[np.float64]) -> float:
-    """Pearson's correlation; 0 where one of both is constant."""
+    """Return Pearson's correlation; 0 if one of both is constant."""
     if not exact.std() > 0 or not rounded.std() > 0:
         return 0.0
     return float(np.corrcoef(exact, rounded)[0, 1])
@@ -262,7 +263,7 @@ def correlation(exact: NDArray[np.float64], rounded: NDArray[np.float64]) -> flo
 def fault(
     *, images: int, score_correlation: float, largest_relative_difference: float, verdict_flips: int
 ) -> str:
-    """Say what is wrong with a comparison; nothing where all is well."""
+    """Return the fault that a comparison found, or an empty string."""
     if verdict_flips:
         return f"{verdict_flips} of {images} verdicts flip"
     if not largest_relative_difference <= TOLERANCE:
@@ -278,8 +279,8 @@ def _slow(times: float) -> str:
     return f"it is {times:.2f} times as fast on this machine, {LEAST_SPEEDUP:g} is worth it"
 
 
-def _speedup(request: Request) -> float:
-    """Time both graphs on one picture and one core."""
+def _speedup(request: Int8Request) -> float:
+    """Return how many times as fast the rounded graph is, on one picture and one core."""
     picture = np.array(request.pixels[request.heldout[:1]])
     fp32, int8 = (DetectorSession(request.folder / name, 1) for name in (GRAPH, INT8_GRAPH))
     return speedup(lambda: fp32.run(picture), lambda: int8.run(picture))

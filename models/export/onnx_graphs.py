@@ -1,4 +1,4 @@
-"""Graphs become ONNX files, which are re-opened and compared with torch."""
+"""Exports the graphs of a model as ONNX files, and compares them with torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from models.export.scoring_model import ScoringModel, batches
 
 OPSET = 18
 TOLERANCE = 1e-3  # fp32
-LARGEST_CONSTANT = 1_000_000  # numbers, that are computed once at the export instead of for each picture
+LARGEST_CONSTANT = 1_000_000  # numbers; smaller constant expressions are computed once, at the export
 TIDY = Sequential(
     CommonSubexpressionEliminationPass(), LiftConstantsToInitializersPass(), RemoveUnusedNodesPass()
 )
@@ -64,17 +64,17 @@ def _export(module: nn.Module, example: Tensor, path: Path, name: str, outputs: 
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            optimize=False,  # ONNX Runtime rewrites a graph itself, in no time
+            optimize=False,  # ONNX Runtime optimises the graph when it opens it
         )
         assert program is not None
         fold_constants(program.model, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT)
         TIDY(program.model)
-    write_bytes(path, program.model_proto.SerializeToString())  # whole, or an error
+    write_bytes(path, program.model_proto.SerializeToString())
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's talk, and its dependencies' deprecations, off the terminal."""
+    """Keep the output of the exporter, and deprecation warnings of its dependencies, off the terminal."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)

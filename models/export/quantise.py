@@ -1,8 +1,8 @@
-"""The graph that scores, with products of 8 bits: which there are, their ranges, how they are written.
+"""Writes versions of an exported graph in which chosen operations compute with 8 bits.
 
-Convolutions change, each between a rounding and its inverse, and the products of codes and landmarks, whose
-sums stay exact; normalisation, pooling and outputs compute with 32 bits as before.  Nodes are told apart by
-their kind and their cost, never by their names, so that any network may be handed in.
+Two kinds of operations can be rounded: convolutions, and the products of vectors with the entries of a memory
+bank, whose sums stay exact.  Normalisation, pooling and outputs keep 32 bits.  Operations are recognised by
+their kind and cost, never by their names, so any network will do.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from models.defects import corrupt
 
-SHARE_WORTH_ROUNDING = 0.002  # of all multiplications; an operation of fewer gains nothing
-GROUPS = 16  # neighbours are tried together, because each trial takes time
-CONVOLUTION, PRODUCT = "Conv", "Gemm"  # a product is `alpha·A·B + C`, with codes A; B and C are constant
-RECTIFIER = "Relu"  # after a convolution of 8 bits it is the lower end of the range, and costs nothing
-COLOURS = 3  # a convolution of so few channels takes longer with 8 bits than with 32
-ZERO = 128  # of codes: they have both signs
+SHARE_WORTH_ROUNDING = 0.002  # of all multiplications; rounding a cheaper operation gains nothing
+GROUPS = 16  # at most; neighbouring operations are tried together, because each trial takes time
+CONVOLUTION, PRODUCT = "Conv", "Gemm"  # a product is `alpha·A·B + C` with vectors A; B and C are constant
+RECTIFIER = "Relu"  # after an 8-bit convolution the range starts at 0 instead, which costs nothing
+COLOURS = 3  # input channels; a convolution of so few takes longer with 8 bits than with 32
+ZERO = 128  # stands for 0 in 8-bit vectors, which have both signs
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
-TRIES, VISIBLE = 10, 0.5  # a defect is looked for so often, and has such a label somewhere
+TRIES, VISIBLE = 10, 0.5  # draws of a defect until one has such a label somewhere
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A convolution, or all products of the same codes, and how many numbers they multiply for a picture."""
+    """A convolution, or all products of the same vectors; `products` counts multiplications for a picture."""
 
     name: str
     products: int
@@ -67,14 +67,14 @@ class Quantiser:
         self.reduced_range = reduced_range
         with _quiet():
             self._model = _named(onnx.shape_inference.infer_shapes(onnx.load(graph)))
-            add_infer_metadata(self._model)  # otherwise they are inferred once more, by way of the disk
+            add_infer_metadata(self._model)  # otherwise the shapes are inferred again, by way of the disk
         self._ranges: Any = None
 
     def observe(self, pictures: Pixels) -> None:
-        """Let the activations of pictures (n, H, W, 3) set the ranges.
+        """Measure the ranges of the activations on pictures (n, H, W, 3).
 
-        There should be defects among them: what exceeds a range is cut off, and with it the score of
-        whatever is unusual.
+        Some pictures should have defects: activations beyond a range are cut off, and the scores of unusual
+        pictures with them.
         """
         with TemporaryDirectory() as work, _quiet():
             named = Path(work) / "named.onnx"
@@ -89,9 +89,9 @@ class Quantiser:
             self._ranges = calibrator.compute_data()
 
     def operations(self) -> list[Operation]:
-        """Return convolutions and products, but those of a picture's colours, in the order of the graph."""
+        """Return convolutions and products in the order of the graph, except those of a picture's colours."""
         graph = self._model.graph
-        places = {value.name: _places(value) for value in (*graph.value_info, *graph.output)}
+        patches = {value.name: _patches(value) for value in (*graph.value_info, *graph.output)}
         weights = {value.name: list(value.dims) for value in graph.initializer}
         found: Counter[str] = Counter()
         for node in graph.node:
@@ -99,7 +99,7 @@ class Quantiser:
                 node.op_type == CONVOLUTION and weights.get(node.input[1], [0, 0])[1] != COLOURS
             ):
                 found[_operation(node)] += int(
-                    np.prod(weights.get(node.input[1], [0])) * places[node.output[0]]
+                    np.prod(weights.get(node.input[1], [0])) * patches[node.output[0]]
                 )
         return [Operation(*each) for each in found.items()]
 
@@ -126,36 +126,39 @@ class Quantiser:
         onnx.save(model, target)
 
     def _rectifiers(self, names: Sequence[str]) -> list[str]:
-        """Names of what rectifies the outputs of the operations of these names."""
+        """Return the names of the rectifiers that follow the operations of these names."""
         nodes = self._model.graph.node
         made = {output for node in nodes if node.name in names for output in node.output}
         return [node.name for node in nodes if node.op_type == RECTIFIER and node.input[0] in made]
 
     def _round_products(self, model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
-        """Put integer products with 32-bit sums in the place of `alpha·A·B + C`, all of the same A.
+        """Replace products `alpha·A·B + C` of the same vectors A by integer products with 32-bit sums.
 
-        Whatever else reads A reads it rounded: `‖A‖²` must fit the products.
+        All other readers of A read the rounded A, because `‖A‖²` must fit the products.
         """
         if not nodes:
             return
-        graph, codes = model.graph, nodes[0].input[0]
-        lowest, highest = (float(np.max(np.abs(bound))) for bound in self._ranges[codes].range_value)
-        code_unit = max(lowest, highest, 1e-6) / (255 - ZERO)
+        graph, vectors = model.graph, nodes[0].input[0]
+        lowest, highest = (float(np.max(np.abs(bound))) for bound in self._ranges[vectors].range_value)
+        vector_unit = max(lowest, highest, 1e-6) / (255 - ZERO)
         arrays = {value.name: value for value in graph.initializer}
 
         def new(name: str, array: Any) -> str:
             graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
             return name
 
-        zero, code_scale = new(f"{codes}_zero", np.uint8(ZERO)), new(f"{codes}_scale", np.float32(code_unit))
-        rounded, back = f"{codes}_rounded", f"{codes}_back"
+        zero, vector_scale = (
+            new(f"{vectors}_zero", np.uint8(ZERO)),
+            new(f"{vectors}_scale", np.float32(vector_unit)),
+        )
+        rounded, back = f"{vectors}_rounded", f"{vectors}_back"
         for node in nodes:
             values = numpy_helper.to_array(arrays[node.input[1]])  # (d, m)
             unit = max(float(np.abs(values).max()), 1e-6) / (64 if self.reduced_range else 127)
             alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
             constants = (
                 new(f"{node.name}_constant", np.round(values / unit).astype(np.int8)),
-                code_scale,
+                vector_scale,
                 new(f"{node.name}_scale", np.float32(alpha * unit)),
                 zero,
                 "",
@@ -168,21 +171,21 @@ class Quantiser:
                 )
             )
         for reader in graph.node:
-            reader.input[:] = [back if each == codes else each for each in reader.input]
+            reader.input[:] = [back if each == vectors else each for each in reader.input]
         at = next(i for i, each in enumerate(graph.node) if {rounded, back} & set(each.input))
-        for kind, source, made in (("DequantizeLinear", rounded, back), ("QuantizeLinear", codes, rounded)):
-            graph.node.insert(at, onnx.helper.make_node(kind, [source, code_scale, zero], [made], made))
+        for kind, source, made in (("DequantizeLinear", rounded, back), ("QuantizeLinear", vectors, rounded)):
+            graph.node.insert(at, onnx.helper.make_node(kind, [source, vector_scale, zero], [made], made))
         if CONTRIB not in {opset.domain for opset in model.opset_import}:
             model.opset_import.append(onnx.helper.make_opsetid(CONTRIB, 1))
 
 
 def _operation(node: onnx.NodeProto) -> str:
-    """Under which name a convolution or a product is chosen; products of the same codes share one."""
+    """Return the name by which an operation is chosen; products of the same vectors share one."""
     return f"products of {node.input[0]}" if node.op_type == PRODUCT else node.name
 
 
-def _places(value: onnx.ValueInfoProto) -> int:
-    """At how many places of one picture a convolution (N, C, H, W) or a product (N·places, C) is computed."""
+def _patches(value: onnx.ValueInfoProto) -> int:
+    """Return the number of patches in one picture's output (N, C, H, W) or (N·patches, C)."""
     dimensions = value.type.tensor_type.shape.dim
     if len(dimensions) == 2:  # a multiple of the batch, such as 1024*N
         return int(re.sub(r"\D", "", dimensions[0].dim_param) or 1)
@@ -196,12 +199,12 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships
         self._batches = ({"image": picture[np.newaxis]} for picture in pictures)
 
     def get_next(self) -> dict[str, Pixels] | None:
-        """Return the next input, None after the last."""
+        """Return the next input, or None after the last."""
         return next(self._batches, None)
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Give every node a name of its own; the quantiser knows nodes by names."""
+    """Give every node a unique name, because the quantiser finds nodes by name."""
     for i, node in enumerate(model.graph.node):
         node.name = f"node_{i}"
     return model
@@ -209,7 +212,7 @@ def _named(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the quantiser's advice, which it gives through the root logger, off the terminal."""
+    """Keep the quantiser's advice in the root logger off the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -219,7 +222,7 @@ def _quiet() -> Iterator[None]:
 
 
 def groups(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """Put neighbours together into at most `GROUPS` groups of like cost; cheap ones are left out."""
+    """Put neighbouring operations into at most 16 groups of about equal cost, and leave cheap ones out."""
     total = sum(one.products for one in operations)
     found: dict[int, list[Operation]] = {}
     before = 0
@@ -231,7 +234,7 @@ def groups(operations: Sequence[Operation]) -> list[list[Operation]]:
 
 
 def with_defects(pictures: Pixels, seed: int) -> Pixels:
-    """Lay synthetic defects over pictures (n, H, W, 3), with texture from their neighbours."""
+    """Lay synthetic defects over pictures (n, H, W, 3), with texture from the picture before each."""
     rng = np.random.default_rng(seed)
     crops = pictures.astype(np.float32) / 255
     contrast = max(float(crops.std()), 0.02)
@@ -242,7 +245,7 @@ def with_defects(pictures: Pixels, seed: int) -> Pixels:
 def _damaged(
     rng: np.random.Generator, crop: NDArray[np.float32], other: NDArray[np.float32], contrast: float
 ) -> NDArray[np.float32]:
-    """Corrupt a picture visibly: training leaves some as they are, and draws defects that nobody sees."""
+    """Corrupt a picture visibly; `corrupt` leaves some pictures as they are, and draws invisible defects."""
     for _ in range(TRIES):
         found = corrupt(rng, crop, other, contrast)
         if found.label.max() > VISIBLE:
@@ -251,17 +254,17 @@ def _damaged(
 
 
 def needs_reduced_range(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this processor adds two products of 8 bits in 16, which saturates: x86 without VNNI."""
+    """Return True if this processor adds two 8-bit products in 16 bits, which saturates: x86 without VNNI."""
     if platform.machine().lower() not in {"x86_64", "amd64"}:
         return False
     try:
         return re.search(r"^flags\b.*vnni", cpuinfo.read_text(), flags=re.MULTILINE) is None
-    except OSError:  # not Linux: who cannot be asked is taken for old
+    except OSError:  # not Linux: assume an old processor
         return True
 
 
 def speedup(slow: Callable[[], object], fast: Callable[[], object], repetitions: int = 15) -> float:
-    """Time two functions in turn, and return how many times as fast the second is, by medians."""
+    """Time two functions in turn, and return the median of how many times as fast the second is."""
     ratios = []
     for _ in range(repetitions):
         began = perf_counter()

@@ -1,4 +1,4 @@
-"""Training batches: random crops of normal pictures, and the same crops with defects laid over."""
+"""Training batches: random crops of normal pictures, and the same crops with synthetic defects."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from models.defects import corrupt
 from models.lighting import refocused, relit
 from models.types import Floats, Rng
 
-LIGHT_STRENGTH = 0.6  # of the changes in light that a good part must survive
+LIGHT_STRENGTH = 0.6  # strength of the changes in light
 GAIN_LIMITS = (0.4, 2.5)  # a picture is never brightened or darkened by more than this
 
 
 class Batch(NamedTuple):
-    """One training step's pictures."""
+    """The crops of one training step."""
 
     clean: Tensor  # (B, 3, H, W), 0 to 1
     corrupted: Tensor  # (B, 3, H, W), 0 to 1
     label: Tensor  # (B, 1, H, W), 0 untouched to 1 plainly visible
-    rows: Tensor  # (B,), of the picture that each crop was cut from
+    rows: Tensor  # (B,), the picture that each crop was cut from
 
     def on(self, device: str) -> Batch:
-        """Return the same on a device, with channels last."""
+        """Return the batch on a device, with channels last."""
         clean, corrupted, label = (
             part.to(device, memory_format=torch.channels_last)
             for part in (self.clean, self.corrupted, self.label)
@@ -36,18 +36,18 @@ class Batch(NamedTuple):
 
 
 class CropSampler:
-    """Draws batches; the batch of a step depends on seed and step alone, so that a run can resume.
+    """Draws batches; the batch of a step depends on the seed and the step alone, so a training can resume.
 
     Parameters
     ----------
     pixels : uint8 (N, H, W, 3)
         All prepared pictures.
     rows : int (n,)
-        Those to draw from.
+        The pictures to draw from.
     crop, batch : int
         Side of a crop in px, and crops in a batch.
     flips : (bool, bool, bool)
-        Whether left-right, up-down and transposition leave a normal picture normal.
+        True if left-right flips, up-down flips and transposition leave a normal picture normal.
     seed : int
     """
 
@@ -89,12 +89,12 @@ class CropSampler:
 
     def good(self, count: int) -> tuple[Tensor, Tensor]:
         """Draw crops without defects, (count, 3, H, W), and the rows of their pictures, (count,)."""
-        rng = np.random.default_rng([self._seed, 0, 0])  # no step's
+        rng = np.random.default_rng([self._seed, 0, 0])  # differs from the generator of every step
         drawn = [self._draw_crop(rng) for _ in range(count)]
         return _channels_first([crop for crop, _, _ in drawn]), torch.tensor([row for _, _, row in drawn])
 
     def _draw_crop(self, rng: Rng) -> tuple[Floats, float, int]:
-        """Cut, light and turn a crop; return it, its contrast, and the picture's row."""
+        """Return a random crop after changes of light and flips, its contrast, and its picture's row."""
         index = int(rng.integers(0, len(self._rows)))
         picture = self._pixels[self._rows[index]]
         gain = float(np.clip(self.target_mean / max(self.means[index], 1e-3), *GAIN_LIMITS))

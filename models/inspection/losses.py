@@ -16,7 +16,10 @@ BRIGHT, CONTRAST = 0.01, 0.09  # the stabilising constants of SSIM
 
 
 def box_mean(x: Tensor, window: int) -> Tensor:
-    """Mean over each window of (B, C, H, W), as `avg_pool2d` with stride 1, in a twentieth of its time."""
+    """Return the mean over each window of (B, C, H, W).
+
+    The same as `avg_pool2d` with stride 1, in a twentieth of the time.
+    """
     across = F.pad(x.cumsum(-1), (1, 0))
     across = across[..., window:] - across[..., :-window]
     down = F.pad(across.cumsum(-2), (0, 0, 1, 0))
@@ -24,7 +27,7 @@ def box_mean(x: Tensor, window: int) -> Tensor:
 
 
 def ssim(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
-    """Structural similarity with a box window, mean over places; 1 for identical pictures.
+    """Structural similarity with a box window, mean over all positions; 1 for identical pictures.
 
     `(2·m_x·m_y + c1)(2·cov + c2) / ((m_x² + m_y² + c1)(v_x + v_y + c2))`
 
@@ -44,7 +47,7 @@ def ssim(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
 def reconstruction_loss(x_hat: Tensor, x: Tensor) -> Tensor:
     """`L1 + 0.5·(1 − SSIM)` at half and quarter resolution, and L1 alone at full; (B, 3, H, W) both.
 
-    Without the term at full resolution nothing would keep the decoder from checkerboards.
+    The term at full resolution keeps the decoder from painting checkerboards.
     """
     total = F.l1_loss(x_hat, x)
     for factor in (2, 4):
@@ -54,7 +57,7 @@ def reconstruction_loss(x_hat: Tensor, x: Tensor) -> Tensor:
 
 
 def focal_bce(logits: Tensor, label: Tensor) -> Tensor:
-    """Binary cross-entropy weighted by `|y − p|` (focal, γ = 1), mean over places."""
+    """Binary cross-entropy weighted by `|y − p|` (focal, γ = 1), mean over all patches."""
     weight = (label - torch.sigmoid(logits)).abs().detach()
     return (weight * F.binary_cross_entropy_with_logits(logits, label, reduction="none")).mean()
 

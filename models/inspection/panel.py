@@ -1,4 +1,4 @@
-"""What a training of the inspection network shows while it runs, without leaving a trace in it."""
+"""Shows the training of the inspection network in TensorBoard, without changing it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHOWN, ACROSS = 8, 4
 
 
 class InspectionPanel:
-    """Writes curves, and what the averaged network makes of held-out pictures.
+    """Writes curves, and reconstructions of held-out pictures by the averaged network.
 
     Parameters
     ----------
     board : Board
     learner : InspectionLearner
-        Its average is looked at, which no step changes but through the weights.
+        The learner in training.
     pixels : uint8 (N, H, W, 3)
     heldout : int (n,)
     target_mean : float
@@ -41,7 +41,7 @@ class InspectionPanel:
             self._x = Normalise(target_mean)(torch.from_numpy(np.array(pixels[heldout[:SHOWN]])))
 
     def watch(self, step: int, steps: int, losses: dict[str, float]) -> None:
-        """Write what is due after a step."""
+        """Write the curves and pictures that are due after a step."""
         if due(step, steps, CURVE_POINTS):
             curves = {f"loss/{name}": value for name, value in losses.items()}
             self._board.scalars(curves | {"learning_rate": self._learner.learning_rate}, step)

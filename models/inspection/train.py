@@ -28,7 +28,7 @@ INT8_SECONDS, INT8_FROM_SECONDS = 10.0, 120.0
 
 
 @dataclass
-class Trained:
+class TrainedInspection:
     """A trained network, and everything that its model is built of."""
 
     options: InspectionOptions
@@ -60,14 +60,14 @@ def finish_seconds(options: InspectionOptions, pictures: int) -> float:
 def train(
     options: InspectionOptions,
     pictures: Pictures,
-    plan: Callable[[], Plan],
+    plan: Callable[[float], Plan],
     checkpoint: Path,
     *,
     threads: int = 0,
     resume: bool = False,
     progress: Progress | None = None,
     board: Board | None = None,
-) -> Trained:
+) -> TrainedInspection:
     """Train on normal crops, and on the same crops with synthetic defects.
 
     The batch and all draws of a step depend on the seed and the step alone.  The checkpoint holds everything
@@ -78,7 +78,8 @@ def train(
     options : InspectionOptions
     pictures : Pictures
     plan : callable
-        Returns the plan once the learner is ready; preparing it takes some of the time.
+        Returns the plan, given the seconds that the steps after the training need.  Called when the
+        learner is ready, because preparing it takes some of the time.
     checkpoint, threads, resume, progress
         As for `models.training.loop.run`.
     board : Board, optional
@@ -86,7 +87,7 @@ def train(
 
     Returns
     -------
-    Trained
+    TrainedInspection
         With the exponential moving average of the weights.
 
     Raises
@@ -101,7 +102,7 @@ def train(
     course = loop.run(
         learner,
         sampler.draw,
-        plan(),
+        plan(finish_seconds(options, len(pictures.known))),
         checkpoint,
         threads=threads,
         resume=resume,
@@ -110,7 +111,7 @@ def train(
     )
     if board is not None:
         board.options(options.as_dict(), {name: points[-1][1] for name, points in course.curves.items()})
-    return Trained(options, pictures, learner.averaged(), course, sampler.target_mean)
+    return TrainedInspection(options, pictures, learner.averaged(), course, sampler.target_mean)
 
 
 def sampler_of(options: InspectionOptions, pictures: Pictures) -> CropSampler:

@@ -38,7 +38,7 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     pictures = Pictures(known, *split(known.digests, groups, count), groups)
     with shown_progress() as progress:
         trained = train(
-            options, pictures, lambda: Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
+            options, pictures, lambda _: Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
     model = trained.build()
     onnx_graphs.write_graphs(model, work, options.image_size)

@@ -38,7 +38,7 @@ def _small_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Request:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Int8Request:
     """An exported network with the pretrained weights, its pictures, and its scores."""
     folder = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
@@ -60,7 +60,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Request:
         max_false_reject=0.1,
         source="a test",
     )
-    return int8.Request(
+    return int8.Int8Request(
         folder,
         pixels,
         training,
@@ -75,14 +75,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Request:
 
 
 @pytest.fixture
-def asked(shared: int8.Request, tmp_path: Path) -> int8.Request:
+def asked(shared: int8.Int8Request, tmp_path: Path) -> int8.Int8Request:
     """The same in a folder of the test's own."""
     shutil.copy(shared.folder / GRAPH, tmp_path)
     return replace(shared, folder=tmp_path)
 
 
 @pytest.mark.usefixtures("_small_pays")
-def test_what_agrees_is_shipped(asked: int8.Request, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_agrees_is_shipped(asked: int8.Int8Request, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph that was compared is the one that is left, and its figures are those that were found."""
     monkeypatch.setattr(int8, "LEAST_CORRELATION", 0.9)
     trial = int8.attempt(asked)
@@ -99,7 +99,7 @@ def test_what_agrees_is_shipped(asked: int8.Request, monkeypatch: pytest.MonkeyP
     )
 
 
-def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Request) -> None:
+def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Int8Request) -> None:
     """The exact graph with the constants of each fold scores held-out pictures as torch does."""
     found = int8.score_heldout(shared.folder / GRAPH, shared)
     np.testing.assert_allclose(found.statistics, shared.scored.statistics, rtol=1e-3, atol=1e-3)
@@ -120,7 +120,7 @@ def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Request) -> No
     ],
 )
 def test_what_does_not_pay_is_left_out(
-    asked: int8.Request, monkeypatch: pytest.MonkeyPatch, limit: str, value: Any, reason: str
+    asked: int8.Int8Request, monkeypatch: pytest.MonkeyPatch, limit: str, value: Any, reason: str
 ) -> None:
     """Whatever is missed, no file is left, and the reason names it."""
     monkeypatch.setattr(int8, limit, value)
@@ -185,10 +185,10 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     monkeypatch.setattr(int8, "TOLERANCE", 10.0)
     monkeypatch.setattr(int8, "NOISE_LIMITS", (1.0,))
     monkeypatch.setenv("INSPECTOR_THREADS", "1")
-    tried: list[tuple[int8.Request, int8.Trial]] = []
+    tried: list[tuple[int8.Int8Request, int8.Int8Trial]] = []
     attempt = int8.attempt
 
-    def recorded(asked: int8.Request) -> int8.Trial:
+    def recorded(asked: int8.Int8Request) -> int8.Int8Trial:
         tried.append((asked, attempt(asked)))
         return tried[-1][1]
 

@@ -42,8 +42,8 @@ def kinds(path: Path) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
-def landmarks_of(path: Path) -> Counter[str]:
-    """How many blocks of landmarks each set of codes is compared with."""
+def products_of(path: Path) -> Counter[str]:
+    """Return for each set of vectors the number of blocks of the memory bank that it is compared with."""
     return Counter(node.input[0] for node in onnx.load(path).graph.node if node.op_type == "Gemm")
 
 
@@ -64,8 +64,10 @@ def test_only_convolutions_and_products_are_rounded(
     names = [one.name for one in quantiser.operations()]
     quantiser.write(tmp_path / "all.onnx", names)
     before, after = kinds(graph), kinds(tmp_path / "all.onnx")
-    assert before["Conv"] + 3 == len(names) + 2  # three sets of codes; two looks at colours stay exact
-    blocks = sum(landmarks_of(graph).values())
+    assert (
+        before["Conv"] + 3 == len(names) + 2
+    )  # three sets of vectors; the two convolutions of colours stay exact
+    blocks = sum(products_of(graph).values())
     assert (before.pop("Gemm"), after.pop("MatMulIntegerToFloat")) == (blocks, blocks)
     tensors = {node.input[1] for node in onnx.load(graph).graph.node if node.op_type == "Conv"}
     assert len(tensors) - 1 == len(weights(tmp_path / "all.onnx"))
@@ -101,7 +103,7 @@ def test_rounded_scores_are_near(graph: Path, quantiser: Quantiser) -> None:
 def test_rounded_products_are_sums_of_integers(
     graph: Path, pixels: NDArray[np.uint8], tmp_path: Path, *, reduced_range: bool
 ) -> None:
-    """Distances with 8-bit codes are those that NumPy finds among the rounded codes and landmarks."""
+    """Distances with 8-bit vectors are those that NumPy computes from the rounded vectors and entries."""
     found = Quantiser(graph, reduced_range=reduced_range)
     found.observe(pixels[:6])
     products = [one.name for one in found.operations() if one.name.startswith("products of ")]
@@ -111,31 +113,31 @@ def test_rounded_products_are_sums_of_integers(
     constants = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
     for name, kind in (
-        *((codes, onnx.TensorProto.UINT8) for codes in {node.input[0] for node in nodes}),
+        *((vectors, onnx.TensorProto.UINT8) for vectors in {node.input[0] for node in nodes}),
         *((node.output[0], onnx.TensorProto.FLOAT) for node in nodes),
     ):
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     assert len({node.input[0] for node in nodes}) == BANKS < len(nodes)
     for node in nodes:
-        codes, landmarks, code_scale, scale, zero, _, squares = node.input
-        assert np.abs(constants[landmarks].astype(int)).max() == (64 if reduced_range else 127)
-        rounded, got = session.run([codes, node.output[0]], {"image": pixels[10:12]})
-        integers = (rounded.astype(int) - int(constants[zero])) @ constants[landmarks].astype(int)
-        expected = integers * float(constants[code_scale]) * float(constants[scale]) + constants[squares]
+        vectors, entries, vector_scale, scale, zero, _, squares = node.input
+        assert np.abs(constants[entries].astype(int)).max() == (64 if reduced_range else 127)
+        rounded, got = session.run([vectors, node.output[0]], {"image": pixels[10:12]})
+        integers = (rounded.astype(int) - int(constants[zero])) @ constants[entries].astype(int)
+        expected = integers * float(constants[vector_scale]) * float(constants[scale]) + constants[squares]
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_products_of_the_same_codes_are_one_operation(graph: Path, quantiser: Quantiser) -> None:
-    """However many blocks landmarks lie in, as many numbers are multiplied as for all of them at once."""
+def test_products_of_the_same_vectors_are_one_operation(graph: Path, quantiser: Quantiser) -> None:
+    """The products of all blocks of a memory bank count as one operation."""
     found = {one.name: one.products for one in quantiser.operations()}
     model = onnx.load(graph)
     constants = {value.name: value.dims for value in model.graph.initializer}
-    places = iter((64, 16, 16))  # of 64 x 64 px: fine codes, those at half the size, the latent
-    for codes in landmarks_of(graph):
-        products = [node for node in model.graph.node if node.op_type == "Gemm" and node.input[0] == codes]
+    patches = iter((64, 16, 16))  # of 64 x 64 px: embedding, embedding at half the size, latent
+    for vectors in products_of(graph):
+        products = [node for node in model.graph.node if node.op_type == "Gemm" and node.input[0] == vectors]
         mine = [constants[node.input[1]] for node in products]
-        assert found[f"products of {codes}"] == next(places) * mine[0][0] * sum(dims[1] for dims in mine)
+        assert found[f"products of {vectors}"] == next(patches) * mine[0][0] * sum(dims[1] for dims in mine)
 
 
 def test_what_is_not_chosen_stays_exact(graph: Path, quantiser: Quantiser, tmp_path: Path) -> None:
