@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -19,7 +19,6 @@ from models.export.scoring_model import LEARNED_FROM, HeldoutFold, ScoringModel,
 from models.inspection import components
 from models.inspection.cross_fitting import (
     CrossFitting,
-    Folds,
     Output,
     folds_like,
     folds_of_groups,
@@ -76,40 +75,38 @@ def build(
     groups = cross_fitting_groups(groups, training, heldout)
     everything = np.sort(np.concatenate([training, heldout]))
     known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LEARNED_FROM)).astype(int)]
-    models = learn(network, (normalise(batch) for batch in batches(pixels, known)), groups[known], seed)
+    models = learn(network, map(normalise, batches(pixels, known)), groups[known], seed)
     raw_maps = RawMaps(network, models).eval()
 
-    def folds_from(numbers: NDArray[np.integer]) -> dict[Learned, Folds]:
-        return {each: folds_of_groups(numbers, each.folds, seed) for each in models}
-
-    positions = np.flatnonzero(np.isin(known, training))  # of training pictures among the known ones
-    without_self = CrossFitting(models, folds_from(np.arange(len(known))))
-    without_group = CrossFitting(models, folds_from(groups[known]))
+    # Training pictures: each without itself, and each without its group, also under other light.
+    here = np.flatnonzero(np.isin(known, training))
+    some = here[np.linspace(0, len(here) - 1, min(len(here), RELIT_PICTURES)).astype(int)]
+    without_self = CrossFitting(models, _folds(models, np.arange(len(known)), seed))
+    without_group = CrossFitting(models, _folds(models, groups[known], seed))
     alone, apart = measure(
         raw_maps,
-        (normalise(batch) for batch in batches(pixels, known[positions])),
-        [without_self.scores_known(positions), without_group.scores_known(positions)],
+        map(normalise, batches(pixels, known[here])),
+        [without_self.scores_known(here), without_group.scores_known(here)],
     )
-    detector = DetectorGraph(normalise, raw_maps, measure_units(apart.maps)).eval()
-    some = positions[np.linspace(0, len(positions) - 1, min(len(positions), RELIT_PICTURES)).astype(int)]
-    (under_other_light,) = measure(
+    (relit_apart,) = measure(
         raw_maps,
-        (normalise(batch) for batch in _relit_batches(pixels, known[some], seed)),
+        map(normalise, _relit_batches(pixels, known[some], seed)),
         [without_group.scores_known(some)],
     )
+    detector = DetectorGraph(normalise, raw_maps, measure_units(apart.maps)).eval()
+
+    # Held-out pictures: each without its fold, and by the detector as it is.
     folds = heldout_folds(groups[heldout])
     known_folds = folds_like(groups[known], groups[heldout], folds)
     without_fold = CrossFitting(models, dict.fromkeys(models, known_folds))
     unseen, whole = measure(
         raw_maps,
-        (normalise(batch) for batch in batches(pixels, heldout)),
+        map(normalise, batches(pixels, heldout)),
         [
             without_fold.scores(dict.fromkeys(models, folds)),
             lambda features, _, learned: raw_maps.output(learned, features),
         ],
     )
-    latent_bank = models[components.LATENT_BANK]
-    assert isinstance(latent_bank, MemoryBank)
     return ScoringModel(
         architecture="inspection",
         columns=components.columns(),
@@ -117,16 +114,13 @@ def build(
         detector=detector,
         encoder=EncoderGraph(normalise, network).eval(),
         decoder=DecoderGraph(network).eval(),
-        parameters={
-            name: sum(p.numel() for p in getattr(network, name).parameters())
-            for name in ("encoder", "decoder", "head")
-        },
-        memory_bank=latent_bank.coreset.vectors.numpy(),
+        parameters={part: _parameters(getattr(network, part)) for part in ("encoder", "decoder", "head")},
+        memory_bank=_latents(models),
         memory_bank_has_heldout=True,
-        training_rows=known[positions],
+        training_rows=known[here],
         training=alone.scores(detector),
         disturbed_statistics=np.concatenate(
-            [each.scores(detector).statistics for each in (apart, under_other_light)]
+            [each.scores(detector).statistics for each in (apart, relit_apart)]
         ),
         heldout=unseen.scores(detector),
         heldout_whole=whole.scores(detector),
@@ -138,6 +132,24 @@ def build(
         ),
         try_int8=True,
     )
+
+
+def _folds(
+    models: Iterable[Learned], groups: NDArray[np.integer], seed: int
+) -> dict[Learned, NDArray[np.integer]]:
+    """Divide pictures with these group numbers into the folds of each model."""
+    return {each: folds_of_groups(groups, each.folds, seed) for each in models}
+
+
+def _parameters(part: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in part.parameters())
+
+
+def _latents(models: Mapping[Learned, NormalModel]) -> NDArray[np.float32]:
+    """Return the latents in the memory bank, (m, d)."""
+    bank = models[components.LATENT_BANK]
+    assert isinstance(bank, MemoryBank)
+    return bank.coreset.vectors.numpy()
 
 
 def learn(

@@ -1,4 +1,4 @@
-"""Whether a graph with 8-bit convolutions is shipped: it must pay, and change no verdict."""
+"""A bundle ships the graph with 8-bit convolutions if it is faster and changes no verdict."""
 
 from __future__ import annotations
 

@@ -65,14 +65,14 @@ def test_the_contract_of_the_graph(exported: Path) -> None:
 
 
 def test_encoder_and_decoder_fit_together(exported: Path, pixels: NDArray[np.uint8]) -> None:
-    """Picture to codes to picture, through the two graphs alone."""
+    """The two graphs alone turn a picture into a latent, and the latent into a picture."""
     encoder = onnxruntime.InferenceSession(str(exported / "encoder.onnx"))
     decoder = onnxruntime.InferenceSession(str(exported / "decoder.onnx"))
-    (codes,) = encoder.run(None, {"image": pixels[:3]})
-    (copies,) = decoder.run(None, {"latent": codes})
-    assert codes.shape == (3, 12, 4, 4)
-    assert copies.shape == (3, 64, 64, 3)
-    assert copies.dtype == np.uint8
+    (latents,) = encoder.run(None, {"image": pixels[:3]})
+    (reconstructions,) = decoder.run(None, {"latent": latents})
+    assert latents.shape == (3, 12, 4, 4)
+    assert reconstructions.shape == (3, 64, 64, 3)
+    assert reconstructions.dtype == np.uint8
 
 
 def test_batch_norm_goes_into_the_convolutions() -> None:

@@ -12,11 +12,11 @@ from models.inspection.network import EMBEDDING_DIM, InspectionNetwork, cells_of
 
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_shapes(size: int) -> None:
-    """Codes lie at an eighth and a sixteenth of the resolution, logits at a quarter."""
+    """Embeddings have an eighth of the resolution, latents a sixteenth, logits a quarter."""
     network = InspectionNetwork(8, 12).eval()
-    codes, x_hat, logits = network(torch.rand(2, 3, size, size))
-    assert codes.embedding.shape == (2, EMBEDDING_DIM, size // 8, size // 8)
-    assert codes.z.shape == (2, 12, size // 16, size // 16)
+    encoded, x_hat, logits = network(torch.rand(2, 3, size, size))
+    assert encoded.embedding.shape == (2, EMBEDDING_DIM, size // 8, size // 8)
+    assert encoded.z.shape == (2, 12, size // 16, size // 16)
     assert x_hat.shape == (2, 3, size, size)
     assert logits.shape == (2, 1, size // 4, size // 4)
 
@@ -27,7 +27,7 @@ def test_size_of_the_default_network() -> None:
 
 
 def test_the_picture_passes_through_the_codes() -> None:
-    """The decoder sees nothing but codes: equal codes give equal pictures."""
+    """The decoder sees nothing but the latent: equal latents give equal pictures."""
     network = InspectionNetwork(8, 12).eval()
     z = torch.randn(1, 12, 4, 4)
     torch.testing.assert_close(network.decoder(z), network.decoder(z.clone()))

@@ -57,8 +57,8 @@ def test_a_line_shows_in_the_directions_across_it() -> None:
 
 
 @pytest.mark.parametrize("side", [16, 32, 24])
-def test_codes_of_a_patch_are_means_along_the_directions_in_which_codes_differ(side: int) -> None:
-    """Codes that differ in the last 16 numbers only are told by these, whatever the picture's size."""
+def test_embeddings_of_a_patch_are_means_along_the_principal_axes(side: int) -> None:
+    """Embeddings that vary in their last 16 numbers are described by these, whatever the picture's size."""
     generator = torch.Generator().manual_seed(0)
     fine = 1e-3 * torch.randn(6, 64, side, side, generator=generator)
     fine[:, 48:] = torch.randn(6, 16, side, side, generator=generator)
