@@ -1,4 +1,4 @@
-"""The thresholds of a model, set from held-out scores, and its promise in words."""
+"""Sets the thresholds of a model from held-out scores, and puts the model's promise into words."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_calibration(
     heldout_map_peaks : array (m_images,)
         The largest value of each held-out picture's anomaly map.
     columns : sequence of Column
-        Component and pooled share of each column.
+        The column of each statistic: its component, and the share of the map that it averages.
     fused : sequence of str
         The components that enter the score.
     weights : sequence of float
@@ -58,15 +58,17 @@ def make_calibration(
     max_false_reject : float
         The rate of good pictures that may fail.
     max_review : float, optional
-        The rate of good pictures that may be sent to review, in addition; without it there is no review.
+        The rate of good pictures that may be sent to review, beside those that fail; without it no picture
+        is sent to review.
     source : str
         Origin of the held-out pictures, in words.
 
     Returns
     -------
     Calibration
-        Where too few pictures were held out, `images_missing` is the number of pictures to add to the whole
-        folder, because a fit holds out only a part of them.
+        If too few pictures were held out, `images_missing` is the number of good pictures to add to the
+        folder.  A fit holds out only a share of the pictures, so it can need more of them than
+        `set_thresholds` counts.
 
     Raises
     ------
@@ -112,14 +114,14 @@ def set_thresholds(
     heldout_scores, heldout_map_peaks : array (m_images,)
         Final scores, and the largest value of each anomaly map; higher is more anomalous.
     fusion : Fusion
-        The numbers that the scores were computed with; a `Calibration` is one, too.
+        The numbers that the scores were computed with; a `Calibration` has them, too.
     max_false_reject, max_review, source
         As for `make_calibration`.
 
     Returns
     -------
     Calibration
-        `images_missing` is the number of held-out pictures that are missing.
+        If there are too few held-out pictures, `images_missing` is the number of those to add.
     """
     check_rates(max_false_reject, max_review)
     score_limit = _conformal(heldout_scores, max_false_reject)
@@ -156,7 +158,9 @@ def check_rates(max_false_reject: float, max_review: float | None) -> None:
 
 
 def promise(calibration: Calibration) -> str:
-    """State the promise of the threshold in two sentences, and how to reach the rate that was asked for.
+    """Say in two sentences how many good parts the threshold may reject.
+
+    If this is more than was asked for, the second sentence says how many good pictures are missing.
 
     Parameters
     ----------
@@ -186,14 +190,14 @@ def promise(calibration: Calibration) -> str:
 
 
 def _conformal(values: NDArray[np.floating], rate: float) -> ConformalThreshold:
-    """Calibrate one column without a warning: the record says if there are too few rows."""
+    """Fit a threshold to values (m_images,) without a warning: `images_missing` says if they are too few."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TooFewNormalsWarning)
         return ConformalThreshold(rate).fit(values.reshape(-1, 1))
 
 
 def _review_threshold(score_limit: ConformalThreshold, max_review: float) -> float:
-    """Return the threshold that good pictures exceed at the two rates together."""
+    """Return the threshold that good pictures exceed at the sum of both rates: they fail or go to review."""
     total = exact_rate(score_limit.promised_rate_) + exact_rate(max_review)
     return score_limit.threshold_at(float(min(total, Fraction(1) - exact_rate(1e-9))))
 
@@ -201,8 +205,9 @@ def _review_threshold(score_limit: ConformalThreshold, max_review: float) -> flo
 def _ceiling(limit: float, median: float) -> float:
     """Return the top of the heatmap's colour scale, `limit + 3 (limit - median)`.
 
-    Good pictures stay in the lower quarter of the scale.  Where their peaks hardly differ, a tenth of the
-    limit replaces the distance, so that the scale has a length.
+    `median` is the median of the good pictures' peaks, so that a typical good picture stays below the limit,
+    and the limit is a quarter of the way from the median to the ceiling.  If the peaks hardly differ, a tenth
+    of the limit takes the place of `limit - median`, so that the ceiling lies above the limit.
     """
     spread = max(limit - median, SMALLEST_RELATIVE_SPREAD * abs(limit), 1e-6)
     return limit + CEILING_SPREADS * spread

@@ -13,27 +13,31 @@ from scipy.sparse.csgraph import connected_components
 from models.dataset import THUMBNAIL
 
 Rows = NDArray[np.intp]
-Groups = NDArray[np.integer]  # of each picture the number of its group
+Groups = NDArray[np.integer]  # the group number of each picture
 Thumbnails = NDArray[np.float32]
 
-NEAR_DUPLICATE = 0.995  # correlation, without the set's mean picture; another part of the same kind has less
+NEAR_DUPLICATE = (
+    0.995  # correlation after the mean picture is subtracted; two parts of one kind correlate less
+)
 BLOCK = 1024  # pictures that are compared with all others at a time, to bound the memory
-MAX_HELDOUT_SHARE = 0.4
-LARGEST_GROUP_SHARE = 0.1  # of the held-out pictures
-FLIP_TOLERANCE = 1.25  # a flipped picture may be so much farther from the others than the picture itself
-FLIP_PICTURES = 500  # are compared
+MAX_HELDOUT_SHARE = 0.4  # of all pictures
+LARGEST_GROUP_SHARE = 0.1  # of the pictures to hold out; larger groups are held out last
+FLIP_TOLERANCE = 1.25  # times as far from the other pictures as the picture itself: still a valid flip
+FLIP_PICTURES = 500  # that are flipped and compared, at most
 
 
 def duplicate_groups(thumbnails: Thumbnails) -> NDArray[np.int32]:
     """Give pictures that show the same part in the same position the same group number.
 
-    Each thumbnail is standardised, and the set's mean is subtracted: the background that all pictures of a
-    fixed camera share says nothing.  Pictures whose rest correlates above 0.995 are near-duplicates, and so
-    are the near-duplicates of near-duplicates.
+    Each thumbnail is standardised, and the mean of all thumbnails is subtracted, because the background that
+    all pictures of a fixed camera share says nothing about the part.  Two pictures are near-duplicates if
+    the correlation of their differences from the mean exceeds 0.995.  Near-duplicates of near-duplicates
+    belong to the same group.
 
     Parameters
     ----------
     thumbnails : float32 (N, 1024)
+        Grey, 32 x 32 px.
 
     Returns
     -------
@@ -59,19 +63,20 @@ def _standardised(rows: Thumbnails) -> Thumbnails:
 
 
 def split(digests: Sequence[str], groups: Groups, count: int) -> tuple[Rows, Rows]:
-    """Hold out about `count` pictures, and train on the others.
+    """Choose about `count` pictures to hold out; the others are for training.
 
-    The digests of the contents decide, so that neither the order nor the names of the files matter.  A
-    duplicate group stays on one side:
+    The digests of the files decide, so that neither the order nor the names of the files matter.  A duplicate
+    group stays on one side, training or held out:
 
-    - small groups are held out first; large ones repeat one part, and training would miss it;
-    - a group that would bring the held-out pictures above 40 % trains;
-    - if less than half of `count` can be held out this way, single pictures fill up the rest.
+    - small groups are held out first.  A large group repeats one part, which training would miss;
+    - a group that would bring the held-out pictures above 40 % of all pictures is used for training;
+    - if less than half of `count` is held out this way, single pictures are added up to `count`.  Only then
+      can a group lie on both sides.
 
     Parameters
     ----------
     digests : sequence of str
-        Of each picture's file, hex.
+        The sha256 of each picture's file, hex.
     groups : int (N,)
         Duplicate groups.
     count : int
@@ -79,7 +84,7 @@ def split(digests: Sequence[str], groups: Groups, count: int) -> tuple[Rows, Row
     Returns
     -------
     training, heldout : int (n,), (h,)
-        Rows, sorted.
+        The numbers of the pictures, sorted.
     """
     n = len(digests)
     limit = int(MAX_HELDOUT_SHARE * n)
@@ -100,8 +105,8 @@ def split(digests: Sequence[str], groups: Groups, count: int) -> tuple[Rows, Row
 def _in_turn(digests: Sequence[str], groups: Groups, count: int) -> list[list[int]]:
     """Return the rows of each group: groups up to a tenth of `count` first, then larger ones by size.
 
-    Groups of like rank are sorted by the hash of all their digests: sorted by the smallest digest, larger
-    groups would come first.
+    Groups of equal rank are sorted by a hash of all their digests.  Their smallest digest would not do: it
+    tends to be smaller in a larger group.
     """
     small = max(1, int(LARGEST_GROUP_SHARE * count))
     members: dict[int, list[int]] = {}
@@ -118,16 +123,16 @@ def _in_turn(digests: Sequence[str], groups: Groups, count: int) -> list[list[in
 def cross_fitting_groups(groups: Groups, training: Rows, heldout: Rows) -> NDArray[np.int64]:
     """Give pictures that are left out together in cross-fitting the same group number.
 
-    These are the duplicate groups, with two exceptions, whose pictures get a group each: a group with
-    pictures on both sides of the split, and a group of half of all pictures or more, without which too little
-    would be left to compare with.
+    Most numbers are those of the duplicate groups.  Two kinds of groups are dissolved, so that each of their
+    pictures is a group of its own: groups with pictures on both sides of the split, and groups of at least
+    half of all pictures, without which too few pictures would be left to compare with.
 
     Parameters
     ----------
     groups : int (N,)
         Duplicate groups.
     training, heldout : int (n,), (h,)
-        Rows.
+        The numbers of the pictures on either side of the split.
 
     Returns
     -------
@@ -142,7 +147,7 @@ def cross_fitting_groups(groups: Groups, training: Rows, heldout: Rows) -> NDArr
 
 
 def valid_flips(thumbnails: Thumbnails, groups: Groups) -> tuple[bool, bool, bool]:
-    """Return whether left-right, up-down and transposed normal pictures are normal, too.
+    """Tell of three flips if normal pictures stay normal: left-right, up-down, and transposed.
 
     A flip is valid if flipped pictures lie at most 1.25 times as far from their nearest other picture as the
     pictures themselves do.  Near-duplicates do not count as other pictures, unless all are near-duplicates.
@@ -150,6 +155,7 @@ def valid_flips(thumbnails: Thumbnails, groups: Groups) -> tuple[bool, bool, boo
     Parameters
     ----------
     thumbnails : float32 (N, 1024)
+        Grey, 32 x 32 px.
     groups : int (N,)
         Duplicate groups.
     """
@@ -169,7 +175,7 @@ def valid_flips(thumbnails: Thumbnails, groups: Groups) -> tuple[bool, bool, boo
 
 
 def _median_distance(pictures: Thumbnails, others: Thumbnails, same: NDArray[np.bool_]) -> float:
-    """Median of `1 − correlation` with the nearest other picture; pairs in `same` (n, n) do not count."""
+    """Return the median of `1 − correlation` with the nearest other picture; pairs in `same` do not count."""
     gap = 1 - pictures @ others.T
     gap[same] = np.inf
     nearest = gap.min(1)

@@ -23,18 +23,20 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, max=65535, help="Port to listen on; 0 takes any free one.  [default: 8080]"
+            metavar="N", min=0, max=65535, help="Port to listen on; 0 takes any free port.  [default: 8080]"
         ),
     ] = None,
     model: ModelOption = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Settings as TOML; options and environment override them."),
+        typer.Option(
+            metavar="FILE", help="TOML file with settings; options and environment variables override it."
+        ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, max=256, help="Threads that score; 0 is one for each core.  [default: 0]"
+            metavar="N", min=0, max=256, help="Threads that score; 0 means one for each core.  [default: 0]"
         ),
     ] = None,
     queue_size: Annotated[
@@ -46,7 +48,7 @@ def serve(
     max_model_bytes: Annotated[
         int | None,
         typer.Option(
-            metavar="BYTES", min=1, help="Memory that opened models may take.  [default: 1073741824]"
+            metavar="BYTES", min=1, help="Memory for all opened models together.  [default: 1073741824]"
         ),
     ] = None,
     api_keys_file: Annotated[

@@ -1,4 +1,4 @@
-"""The border of a picture and its four sides: a sample of the background."""
+"""Marks the border of a picture and its four sides, which serve as samples of the background."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy.typing as npt
 from inspector.types import Mask
 
 Plane = npt.NDArray[np.float32]
-"""float32 (H, W) or (H, W, C)."""
+"""Values of each pixel: float32 (H, W), or (H, W, C) with several channels."""
 
 
 def border(shape: tuple[int, ...], share: float) -> Mask:
-    """Mark a border, at least one pixel wide; its width is `share` of the shorter side.
+    """Mark the border of a picture of this shape (H, W).
+
+    The border is as wide as `share` of the picture's shorter side, and at least one pixel wide.
 
     Examples
     --------
@@ -30,7 +32,7 @@ def border(shape: tuple[int, ...], share: float) -> Mask:
 
 
 def sides(shape: tuple[int, ...], share: float) -> list[Mask]:
-    """Mark the top, bottom, left and right side of a border; a corner pixel belongs to the nearer side."""
+    """Mark the top, bottom, left and right side of the border; each pixel belongs to its nearest side."""
     row, column = np.indices(shape)
     distance = np.stack([row, shape[0] - 1 - row, column, shape[1] - 1 - column])
     nearest, whole = distance.argmin(axis=0), border(shape, share)

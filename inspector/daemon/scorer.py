@@ -24,13 +24,13 @@ from inspector.scoring.inspection import Inspection
 from inspector.scoring.registry import ModelRegistry
 from inspector.settings import ServeSettings
 
-UPLOADS_PER_SLOT = 2  # bodies that may arrive at once, for each slot of the queue
-MAX_ANSWER_BYTES = 256_000_000  # of a batch, before its last picture
+UPLOADS_PER_SLOT = 2  # request bodies that may arrive at once, for each slot of the queue
+MAX_ANSWER_BYTES = 256_000_000  # of a batch: once they are exceeded, no further picture is scored
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One scored picture: the inspection without pixels, its JSON, and its number in `/v1/inspections`."""
+    """One scored picture: its inspection without pixels, the JSON to send, and the inspection's number."""
 
     inspection: Inspection
     content: bytes
@@ -45,12 +45,15 @@ class Scorer:
     settings : ServeSettings
         Limits on bodies.
     registry : ModelRegistry
+        Opens the models.
     workers : Workers
+        Run the scoring.
     recent : RecentInspections
-        Takes each inspection.
+        Keeps each inspection.
     drift : DriftMonitor
-        Takes the latent of each picture.
+        Collects the latent of each picture.
     metrics : Metrics
+        Count each inspection.
     """
 
     def __init__(
@@ -113,7 +116,10 @@ class Scorer:
         return Answer(inspection, content, self._recent.add(inspection, upload.data))
 
     def _inspect(self, upload: Upload, query: ScoreQuery) -> tuple[Inspection, bytes]:
-        """Return the inspection, without pixels so that a batch stays small, and its JSON."""
+        """Score one picture; return its inspection and its JSON.
+
+        The inspection comes without pixels, so that a large batch needs little memory.
+        """
         detector = self._registry.get(query.model)
         inspection = detector.score(upload.data, upload.name)
         if inspection.latent is not None:
@@ -131,7 +137,7 @@ class Scorer:
 def encode_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> EncodedMap | None:
     """Encode the anomaly map in the picture's own size; None if the inspection is invalid.
 
-    `npy` is float32; `png` is grey, from 0 to the model's ceiling.
+    `npy` holds float32.  `png` is grey: black is 0 or less, white is the model's `map_ceiling` or more.
     """
     anomaly_map = inspection.anomaly_map
     if anomaly_map is None:

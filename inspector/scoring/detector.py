@@ -1,4 +1,4 @@
-"""An opened model: scores a picture, decides on a verdict, draws the result."""
+"""Opens a model, scores pictures with it, decides on verdicts, and draws the results."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Precision = Literal["fp32", "int8"]
 
 
 class Detector:
-    """An opened model.
+    """Scores pictures with an opened model, and draws the results.
 
     Parameters
     ----------
     bundle : Bundle
-        Verified on opening.
+        Its files were checked when it was read, and are not checked again.
     settings : Settings, optional
         Limits on pictures, and the number of threads.
 
     Attributes
     ----------
     int8_problem : str or None
-        The reason why the model's 8-bit graph is not used on this computer.
+        The error because of which the 8-bit graph is not used; None if it is used, or if the model has none.
     """
 
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
@@ -53,7 +53,7 @@ class Detector:
         self._session = self._verified_session()
 
     def with_calibration(self, calibration: Calibration) -> Detector:
-        """Return a detector that shares this one's graphs and decides with other numbers."""
+        """Return a detector that shares the graphs of this one, and decides with another calibration."""
         other = copy.copy(self)
         other.bundle = replace(self.bundle, calibration=calibration)
         return other
@@ -115,7 +115,7 @@ class Detector:
         self._session = self._open(GRAPH)
 
     def prepare(self, source: Source) -> tuple[Picture, NDArray[np.uint8]]:
-        """Decode a picture and bring it to the model's size, uint8 (H, W, 3); see `preparation.prepare`."""
+        """Return a decoded picture, and its pixels in the model's size; see `preparation.prepare`."""
         return prepare(source, self.manifest.image, self.settings)
 
     def raw(self, batch: NDArray[np.uint8]) -> RawScores:
@@ -134,7 +134,7 @@ class Detector:
         source : path, bytes of an image file, or array
             Arrays are uint8 (H, W) or (H, W, 3), RGB.
         name : str, optional
-            The `path` of the result; default: the path that was given as source, if it is one.
+            The `path` of the result; by default the source, if that is a path.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Detector:
         return self._decide(name, picture, raw, decoded - started, inferred - decoded)
 
     def refuse(self, name: str | None, error: ImageError, seconds: float = 0.0) -> Inspection:
-        """Return the verdict `invalid` for a picture at fault; `seconds` is the time spent on it."""
+        """Return the verdict `invalid` for a picture at fault, which was decoded for `seconds`."""
         return Inspection(
             path=name,
             verdict="invalid",
@@ -184,7 +184,7 @@ class Detector:
         Returns
         -------
         uint8 (h, w, 3) or None
-            RGB; None if the inspection is invalid.
+            RGB; None if the inspection is invalid, or if there are no pixels to draw on.
         """
         pixels = inspection.picture if pixels is None else pixels
         if pixels is None or inspection.coarse_map is None or inspection.image is None:
@@ -201,6 +201,7 @@ class Detector:
     def _decide(
         self, name: str | None, picture: Picture, raw: RawScores, decode: float, infer: float
     ) -> Inspection:
+        """Turn raw scores into an inspection; decoding took `decode` seconds, the graph `infer` seconds."""
         started = perf_counter()
         calibration = self.calibration
         components = decision.component_scores(raw.statistics, self.manifest.columns, calibration)
