@@ -1,4 +1,4 @@
-"""A model measured on labelled pictures: its scores, and the figures that follow from them."""
+"""Measures a model on labelled pictures: its scores, and the figures computed from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well scores tell defective pictures from good ones, with confidence intervals."""
+"""Measures how well scores tell defective pictures from good ones, with confidence intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test folders in the MVTec layout: labelled pictures and the masks of their defects."""
+"""Lists test folders in the MVTec layout: labelled pictures and the masks of their defects."""
 
 from __future__ import annotations
 

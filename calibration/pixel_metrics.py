@@ -1,4 +1,4 @@
-"""Pixel AUROC and AUPRO of anomaly maps, over any number of pictures in bounded memory."""
+"""Computes pixel AUROC and AUPRO of anomaly maps, over any number of pictures in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New thresholds from new good pictures; the networks and the standardisation stay."""
+"""Sets new thresholds from new good pictures; the networks and the standardisation stay."""
 
 from __future__ import annotations
 

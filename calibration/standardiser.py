@@ -1,4 +1,4 @@
-"""Raw statistics of different size and skew, brought to one common unit."""
+"""Brings raw statistics of different size and skew to one common unit."""
 
 from __future__ import annotations
 

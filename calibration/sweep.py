@@ -1,4 +1,4 @@
-"""Fits that differ in latent dimension, width and λ: how they compare, and which one to take."""
+"""Compares fits that differ in latent dimension, width and λ, and chooses one."""
 
 from __future__ import annotations
 

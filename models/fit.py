@@ -70,7 +70,7 @@ def fit(
     Returns
     -------
     Path
-        Of the bundle.
+        The folder of the bundle.
 
     Raises
     ------

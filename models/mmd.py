@@ -9,7 +9,7 @@ IMQ_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # the scales of the authors' 
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared Euclidean distances between rows, `‖x_i‖² + ‖y_j‖² − 2⟨x_i, y_j⟩`, never negative.
+    """Return squared Euclidean distances of rows, `‖x_i‖² + ‖y_j‖² − 2⟨x_i, y_j⟩`, never negative.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _two_sample(k_qq: Tensor, k_pp: Tensor, k_qp: Tensor) -> Tensor:
-    """`[Σ_{i≠j} k(q_i,q_j) + Σ_{i≠j} k(p_i,p_j)] / (n(n−1)) − (2/n²) Σ_{i,j} k(q_i,p_j)`."""
+    """Return `[Σ_{i≠j} k(q_i,q_j) + Σ_{i≠j} k(p_i,p_j)] / (n(n−1)) − (2/n²) Σ_{i,j} k(q_i,p_j)`."""
     n = k_qp.shape[0]
     within = k_qq.sum() - k_qq.diagonal().sum() + k_pp.sum() - k_pp.diagonal().sum()
     return within / (n * (n - 1)) - 2 * k_qp.sum() / n**2
@@ -39,7 +39,7 @@ def _check(codes: Tensor, prior: Tensor) -> None:
 
 
 def imq_mmd(codes: Tensor, prior: Tensor, *, prior_std: float = 1.0) -> Tensor:
-    """Unbiased MMD with the inverse multiquadratic kernel, summed over seven scales.
+    """Return the unbiased MMD with the inverse multiquadratic kernel, summed over seven scales.
 
     `k_s(x, y) = s·C / (s·C + ‖x − y‖²)` with `C = 2·d·σ²`, the expected squared distance of two
     draws from the prior.  The cross term keeps i = j, and nothing is clamped: the value can be negative.
@@ -84,7 +84,7 @@ def imq_mmd(codes: Tensor, prior: Tensor, *, prior_std: float = 1.0) -> Tensor:
 
 
 def rbf_mmd(codes: Tensor, prior: Tensor) -> Tensor:
-    """Unbiased MMD with one Gaussian kernel whose width is read from the batch.
+    """Return the unbiased MMD with one Gaussian kernel whose width is computed from the batch.
 
     `k(x, y) = exp(−‖x − y‖² / 2w)`, where w is the sum of the h-th largest of the n² cross squared
     distances and the h-th largest of the n² squared distances among latents, h = n(n−1)/2.  No

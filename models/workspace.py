@@ -69,7 +69,7 @@ class Workspace:
         ----------
         options : FitOptions
         digest : str
-            Of all pictures.
+            Digest of all pictures.
         asked : bool
             True if the person asked to resume.
 

@@ -284,7 +284,7 @@ def mark_chart(
     Parameters
     ----------
     rows : sequence of MarkRow
-        From top to bottom.
+        Drawn from top to bottom.
     last : MarkRow, optional
         Drawn below a line, apart from the others.
     description : str

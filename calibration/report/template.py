@@ -1,4 +1,4 @@
-"""What both pages are rendered with: the templates of this folder, their filters, and pictures as text."""
+"""Renders both pages from the templates in this folder, and turns pictures into text for them."""
 
 from __future__ import annotations
 

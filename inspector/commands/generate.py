@@ -135,8 +135,8 @@ def _decode(autoencoder: AutoEncoder, drawn: NDArray[np.float32]) -> list[Pixels
 
     samples = []
     with shown_count("generating") as progress:
-        for code in drawn:
-            samples.append(autoencoder.decode(code))
+        for each in drawn:
+            samples.append(autoencoder.decode(each))
             progress(len(samples), len(drawn))
     return samples
 

@@ -1,4 +1,4 @@
-"""The program `inspector`: its commands, and the edge where every error becomes one line."""
+"""The program `inspector`: finds the command, runs it, and turns every error into one line."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def main() -> int:
         # A file name may hold bytes that are not UTF-8; printing it must not fail.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    return _edge(lambda: _run(arguments), debug)
+    return _exit_code_of(lambda: _run(arguments), debug)
 
 
 def _run(arguments: list[str]) -> int:
@@ -168,8 +168,8 @@ def _run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else exits.PASSED
 
 
-def _edge(run: Callable[[], int], debug: bool) -> int:
-    """Turn every exception into an exit code and at most two lines on stderr."""
+def _exit_code_of(run: Callable[[], int], debug: bool) -> int:
+    """Run the command; turn every exception into an exit code and at most two lines on stderr."""
     try:
         return run()
     except (KeyboardInterrupt, typer.Abort):
@@ -178,7 +178,7 @@ def _edge(run: Callable[[], int], debug: bool) -> int:
         return _stopped(exits.BROKEN_PIPE)
     except StopError as stop:
         return _stopped(stop.exit_code)
-    except Exception as exc:  # noqa: BLE001 - this is the edge
+    except Exception as exc:  # noqa: BLE001 - every error becomes one line
         if debug or _environment_asks_for_debug():
             traceback.print_exc()
         if isinstance(exc, OSError):

@@ -1,4 +1,4 @@
-"""The alpha matte of an object: its mask cleaned up, at the picture's size, with a smooth edge."""
+"""Makes the alpha matte of an object: its mask cleaned up, at the picture's size, with a smooth edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One picture: the bytes of its file become the RGBA pixels of its cut-out."""
+"""Cuts out one picture: the bytes of its file become RGBA pixels."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:  # the edge: unexpected errors are counted, logged and answered
+        except Exception:  # unexpected errors are counted, logged and answered
             self._failed()
             log_event("unexpected", logging.ERROR, **fields)
             logger.exception("traceback", extra={"fields": fields})

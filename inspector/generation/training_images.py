@@ -1,4 +1,4 @@
-"""The pictures that a model learned from, found again in a folder by their content."""
+"""Finds the pictures that a model learned from in a folder, by their content."""
 
 from __future__ import annotations
 

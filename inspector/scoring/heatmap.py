@@ -73,7 +73,7 @@ def listed_regions(
     Parameters
     ----------
     verdict : Verdict
-        Of the picture.
+        The verdict of the picture.
     anomaly_map : ndarray of float32, shape (h, w)
         As the detector graph returns it; higher is more anomalous.
     picture_size : tuple of int

@@ -78,12 +78,17 @@ class PictureSampler:
         return to_tensor(np.array(self._pixels[self._rows[chosen]]))
 
 
+def normalised(pictures: Tensor) -> Tensor:
+    """Turn uint8 pictures (N, H, W, 3) into floats (N, 3, H, W) in −1 to 1."""
+    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
-    """uint8 (N, H, W, 3) to (N, 3, H, W) in −1 to 1."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    """Turn an array of uint8 pictures (N, H, W, 3) into a tensor (N, 3, H, W) in −1 to 1."""
+    return normalised(torch.from_numpy(pictures))
 
 
 def to_pixels(x: Tensor) -> NDArray[np.uint8]:
-    """(N, 3, H, W) in −1 to 1 to uint8 (N, H, W, 3)."""
+    """Turn a tensor (N, 3, H, W) in −1 to 1 into uint8 pictures (N, H, W, 3)."""
     scaled = ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return scaled.permute(0, 2, 3, 1).cpu().numpy()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from inspector.bundle.records import Column
 from inspector.types import RawScores
+from models.article.batches import normalised
 from models.article.networks import AutoEncoder
 from models.export.scoring_model import LEARNED_FROM, ScoringModel
 from models.mmd import IMQ_SCALES, squared_distances
@@ -50,7 +51,7 @@ class KernelDensity(nn.Module):
         self.reach = 2.0 * sample.shape[1]  # C, as in the training's MMD
 
     def forward(self, z: Tensor, own: Tensor | None = None) -> Tensor:
-        """Latents (N, d) to distances (N, 1); sample rows marked in `own`, bool (N, m), do not count."""
+        """Map latents (N, d) to distances (N, 1); sample rows marked in `own`, bool (N, m), do not count."""
         kernel = self._kernel(squared_distances(z - self.centre, self.sample))  # (N, m)
         if own is None:
             return len(IMQ_SCALES) - 2 * kernel.mean(1, keepdim=True)
@@ -66,39 +67,39 @@ class KernelDensity(nn.Module):
 
 
 class ArticleEncoderGraph(nn.Module):
-    """uint8 pictures (N, 64, 64, 3) to latents (N, d)."""
+    """Encodes uint8 pictures (N, 64, 64, 3) to latents (N, d)."""
 
     def __init__(self, network: AutoEncoder) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, 64, 64, 3) to (N, d)."""
+        """Map pictures (N, 64, 64, 3) to latents (N, d)."""
         return self.network.encode(normalised(image))
 
 
 class ArticleDecoderGraph(nn.Module):
-    """Latents (N, d) to uint8 pictures (N, 64, 64, 3)."""
+    """Decodes latents (N, d) to uint8 pictures (N, 64, 64, 3)."""
 
     def __init__(self, network: AutoEncoder) -> None:
         super().__init__()
         self.decoder = network.decoder
 
     def forward(self, latent: Tensor) -> Tensor:
-        """(N, d) to (N, 64, 64, 3)."""
+        """Map latents (N, d) to pictures (N, 64, 64, 3)."""
         x_hat: Tensor = (self.decoder(latent) + 1) * 127.5
         return x_hat.clamp(0, 255).round().permute(0, 2, 3, 1).to(torch.uint8)
 
 
 class ArticleDetectorGraph(nn.Module):
-    """uint8 pictures to raw statistics, an anomaly map and a latent; thresholds are not part of the graph.
+    """Scores uint8 pictures: raw statistics, an anomaly map and a latent; the graph has no thresholds.
 
     Parameters
     ----------
     network : AutoEncoder
     density : KernelDensity
     mean, spread : Tensor (1, 1, 32, 32)
-        Of the training pictures' error in each patch: the units of the map.
+        Mean and spread of the training pictures' error in each patch: the units of the map.
     """
 
     mean: Tensor
@@ -116,7 +117,7 @@ class ArticleDetectorGraph(nn.Module):
         return *self.read(error, self.density(z)), z
 
     def read(self, error: Tensor, density: Tensor) -> tuple[Tensor, Tensor]:
-        """Errors (N, 1, 32, 32) and kernel distances (N, 1) to statistics (N, 3) and maps (N, 32, 32)."""
+        """Return statistics (N, 3) and maps (N, 32, 32) from errors (N, 1, 32, 32) and distances (N, 1)."""
         patches = (error - self.mean) / self.spread
         flat = patches.flatten(1)  # (N, 1024)
         top = flat.topk(max(1, round(SMALL * flat.shape[1])), dim=1).values.mean(1, keepdim=True)
@@ -125,13 +126,8 @@ class ArticleDetectorGraph(nn.Module):
         return statistics, patches.squeeze(1)
 
 
-def normalised(image: Tensor) -> Tensor:
-    """uint8 (N, 64, 64, 3) to (N, 3, 64, 64) in −1 to 1."""
-    return image.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
 def errors(network: AutoEncoder, image: Tensor) -> tuple[Tensor, Tensor]:
-    """uint8 pictures (N, 64, 64, 3) to squared errors (N, 1, 32, 32) and latents (N, d)."""
+    """Return squared errors (N, 1, 32, 32) and latents (N, d) of uint8 pictures (N, 64, 64, 3)."""
     x = normalised(image)
     z = network.encode(x)
     error = (network.decoder(z) - x).square().mean(1, keepdim=True)  # (N, 1, 64, 64)

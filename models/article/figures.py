@@ -38,7 +38,7 @@ def evaluating(network: AutoEncoder) -> Iterator[torch.device]:
 
 
 def reconstruct(network: AutoEncoder, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures (n, 3, 64, 64) to latents (n, d) and reconstructions (n, 3, 64, 64)."""
+    """Return latents (n, d) and reconstructions of pictures (n, 3, 64, 64)."""
     parts = []
     with evaluating(network) as device:
         for batch in torch.split(x, BATCH):
@@ -49,7 +49,7 @@ def reconstruct(network: AutoEncoder, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def decode(network: AutoEncoder, z: Tensor) -> Tensor:
-    """Latents (n, d) to pictures (n, 3, 64, 64)."""
+    """Decode latents (n, d) to pictures (n, 3, 64, 64)."""
     with evaluating(network) as device:
         pictures: Tensor = network.decoder(z.to(device)).cpu()
     return pictures
@@ -71,14 +71,14 @@ def mean_sharpness(x: Tensor) -> float:
 
 
 def prior_match(latents: NDArray[np.floating], seed: int = 0) -> float:
-    """p-value of a kernel two-sample test of latents against draws from N(0, I).
+    """Return the p-value of a kernel two-sample test of latents against draws from N(0, I).
 
     Parameters
     ----------
     latents : array (n, d)
-        Of independent pictures; n at least 2.
+        The latents of independent pictures; n is at least 2.
     seed : int
-        Of the draws and the permutations.
+        Decides the draws and the permutations.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def prior_match(latents: NDArray[np.floating], seed: int = 0) -> float:
 
 
 def spread(latents: NDArray[np.floating]) -> float:
-    """Root mean square of latents (n, d): 1 for draws of the prior."""
+    """Return the root mean square of latents (n, d): 1 for draws of the prior."""
     return float(np.sqrt(np.mean(np.square(latents, dtype=np.float64))))
 
 

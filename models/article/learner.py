@@ -36,7 +36,7 @@ class ArticleLearner:
     Parameters
     ----------
     options : ArticleOptions
-        With a width.
+        Their width has been chosen.
     steps_per_epoch : int
     """
 

@@ -40,19 +40,19 @@ class DcganEncoder(nn.Module):
         _initialise(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, 3, 64, 64) in −1 to 1 to the input of the linear layer, (B, 16·width)."""
+        """Map pictures (B, 3, 64, 64) in −1 to 1 to the input of the linear layer, (B, 16·width)."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.relu(norm(convolution(F.pad(x, (1, 2, 1, 2)))))  # halves H and W
         return x.flatten(1)  # (B, width, 4, 4) -> (B, 16·width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 64, 64) in −1 to 1 to latents (B, latent_dim)."""
+        """Map pictures (B, 3, 64, 64) in −1 to 1 to latents (B, latent_dim)."""
         z: Tensor = self.to_latent(self.features(x))
         return z
 
 
 class DcganDecoder(nn.Module):
-    """Latent vector to picture.
+    """Decodes a latent vector to a picture.
 
     The plain form begins at 4 x 4 px and ends with a stride of 2; the modified one (*dcgan_mod*)
     begins at 8 x 8 px and ends with a stride of 1.
@@ -81,7 +81,7 @@ class DcganDecoder(nn.Module):
         _initialise(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Latents (B, latent_dim) to (B, 3, 64, 64) in −1 to 1."""
+        """Map latents (B, latent_dim) to pictures (B, 3, 64, 64) in −1 to 1."""
         x = F.relu(self.from_latent(z))
         x = x.reshape(-1, self.width, self.start, self.start)  # (B, width·start²) -> (B, width, start, start)
         for block, norm in zip(self.blocks, self.norms, strict=True):
@@ -108,11 +108,11 @@ class AutoEncoder(nn.Module):
         self.regularizer = regularizer
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures (B, 3, 64, 64) to the latents (B, d) that are scored, without a random draw."""
+        """Return the latents (B, d) by which pictures (B, 3, 64, 64) are scored; nothing is drawn."""
         return self.regularizer.mean(self.encoder(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures (B, 3, 64, 64) to their reconstructions."""
+        """Return the reconstructions of pictures (B, 3, 64, 64)."""
         x_hat: Tensor = self.decoder(self.encode(x))
         return x_hat
 

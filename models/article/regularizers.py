@@ -91,7 +91,7 @@ class Adversary(nn.Module):
     ----------
     latent_dim : int
     width : int
-        Of the hidden layers.
+        Neurons of each hidden layer.
     """
 
     def __init__(self, latent_dim: int, width: int = ADVERSARY_WIDTH) -> None:
@@ -100,15 +100,15 @@ class Adversary(nn.Module):
         hidden = [
             layer for i in range(ADVERSARY_LAYERS) for layer in (nn.Linear(sizes[i], sizes[i + 1]), nn.ReLU())
         ]
-        self.body = nn.Sequential(*hidden, nn.Linear(width, 1))
-        for layer in self.body:
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
+        for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=WEIGHT_STD)
                 nn.init.zeros_(layer.bias)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Latents (n, d) to logits (n,)."""
-        logits: Tensor = self.body(z).squeeze(1)  # (n, 1) -> (n,); (n, 1) + (n,) would be (n, n)
+        """Map latents (n, d) to logits (n,)."""
+        logits: Tensor = self.layers(z).squeeze(1)  # (n, 1) -> (n,); (n, 1) + (n,) would be (n, n)
         return logits + log_prior(z)
 
 
@@ -121,7 +121,7 @@ class AdversarialRegularizer(Regularizer):
     ----------
     latent_dim : int
     width : int
-        Of the adversary.
+        Neurons of each hidden layer of the adversary.
 
     References
     ----------
@@ -156,7 +156,7 @@ class AdversarialRegularizer(Regularizer):
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL divergence of N(m, v) from N(0, I): `½·Σ_d [m² + v − 1 − log v]`, mean over rows.
+    """Return the KL divergence of N(m, v) from N(0, I): `½·Σ_d [m² + v − 1 − log v]`, mean over rows.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     Returns
     -------
     Tensor, scalar
-        0 where every row is the prior itself, and rises from there.
+        0 if every row is the prior, higher otherwise.
     """
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
 
@@ -196,7 +196,7 @@ class KlRegularizer(Regularizer):
 
 
 def _halves(output: Tensor) -> tuple[Tensor, Tensor]:
-    """(n, 2d) to mean and log variance, (n, d) each."""
+    """Split an output (n, 2d) into mean and log variance, (n, d) each."""
     mean, log_variance = output.chunk(2, dim=1)
     return mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
 

@@ -69,9 +69,9 @@ def train(
     Parameters
     ----------
     options : ArticleOptions
-        With a width.
+        Their width has been chosen.
     pictures : Pictures
-        At 64 px.
+        Prepared at 64 px.
     plan : callable
         Returns the plan, given the seconds that the steps after the training need.  Called after the warm
         start, which takes some of the time.

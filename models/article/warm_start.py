@@ -77,7 +77,7 @@ def whiten(layer: nn.Linear, features: Tensor) -> None:
 
 
 def moment_loss(z: Tensor, draws: Tensor) -> Tensor:
-    """Mean squared difference of the means plus that of the covariances' entries; (n, d) both."""
+    """Return the mean squared difference of the means, plus that of the covariances' entries, (n, d) both."""
     means = (z.mean(0) - draws.mean(0)).square().mean()
     return means + (_covariance(z) - _covariance(draws)).square().mean()
 

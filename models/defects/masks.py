@@ -101,7 +101,7 @@ MASKS: dict[str, tuple[float, Callable[[Rng, int, int], Floats]]] = {
 
 
 def _grey(picture: Floats) -> Floats:
-    """Mean of the three channels, (H, W, 3) to (H, W); much faster than `picture.mean(2)`."""
+    """Average the three channels, (H, W, 3) to (H, W); much faster than `picture.mean(2)`."""
     return np.asarray((picture[..., 0] + picture[..., 1] + picture[..., 2]) * np.float32(1 / 3))
 
 

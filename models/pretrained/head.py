@@ -57,7 +57,7 @@ class HeadLearner(EpisodeLearner):
     Parameters
     ----------
     seed : int
-        Of the weights at the start.
+        Decides the weights at the start.
     steps : int
         The learning rate falls to 0 at this step.
     """

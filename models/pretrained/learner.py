@@ -30,7 +30,7 @@ class EpisodeLearner(ABC):
     steps : int
         The learning rate falls to 0 at this step; the training may stop earlier.
     decay : float
-        Of the moving average.
+        Weight of the earlier weights in the moving average.
     """
 
     def __init__(

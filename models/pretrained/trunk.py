@@ -25,7 +25,7 @@ HARD = 3.0  # weight of the farthest good patches
 
 
 def ranking(embeddings: Tensor, label: Tensor, border: int, generator: torch.Generator) -> Tensor:
-    """Loss of good patches that are farther from the scene's other pictures than bad patches are.
+    """Return a loss that is high if good patches lie farther from the scene's other pictures than bad ones.
 
     `mean_ij w_j · softplus((s_j − s_i + m) / τ)` over bad patches i and good patches j of each scene, with
     `s = log(min_r ‖e − e_r‖² / d)` over the good patches r of the scene's other pictures.  w_j is greater for
@@ -36,7 +36,7 @@ def ranking(embeddings: Tensor, label: Tensor, border: int, generator: torch.Gen
     embeddings : Tensor (B, d, h, w)
     label : Tensor (B, 1, h, w)
     border : int
-        Leave out so many patches at each border: they see beyond the picture.
+        Patches that are left out at each border, because they see beyond the picture.
     generator : torch.Generator
         Draws the patches that are compared.
     """
@@ -69,7 +69,10 @@ def _ranked(good: Tensor, bad: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def identity(embeddings: Tensor, label: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross-entropy of a good patch's scene, predicted by the nearest patch in each scene's pictures."""
+    """Return a loss that is low if the patch nearest to a good patch belongs to the same scene.
+
+    It is the cross-entropy of the scene, predicted by the nearest patch in each scene's pictures.
+    """
     embeddings, label = embeddings[:, :, 1:-1, 1:-1], label[:, :, 1:-1, 1:-1]
     b, d = embeddings.shape[:2]
     e = embeddings.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h·w, d)
@@ -85,12 +88,14 @@ def identity(embeddings: Tensor, label: Tensor, generator: torch.Generator) -> T
 
 
 def matching(embeddings: Tensor, again: Tensor) -> Tensor:
-    """Cross-entropy of finding each patch again in a second look at the same picture, by distance.
+    """Return a loss that is low if each patch is the nearest to itself in a second look at the picture.
+
+    It is the cross-entropy of the patch, predicted by the distances.
 
     Parameters
     ----------
     embeddings, again : Tensor (B, d, h, w)
-        Of the same pictures under two lights.
+        Embeddings of the same pictures under two lights.
     """
     a, b = (e[:, :, 1:-1, 1:-1].permute(0, 2, 3, 1).flatten(1, 2) for e in (embeddings, again))  # (B, h·w, d)
     far = torch.cdist(a, b).square() / a.shape[-1]  # (B, h·w, h·w)
@@ -99,9 +104,9 @@ def matching(embeddings: Tensor, again: Tensor) -> Tensor:
 
 
 def detail(drawn: Tensor, pictures: Tensor) -> Tensor:
-    """L1 between drawn patches and the pictures without their slow changes, at two resolutions.
+    """Return the L1 distance of drawn patches from the fine detail of the pictures, at two resolutions.
 
-    The target is `x − lowpass(x)`, 16 px wide, divided by its standard deviation: light does not count.
+    The fine detail is `x − lowpass(x)`, 16 px wide, divided by its standard deviation: light does not count.
 
     Parameters
     ----------
@@ -150,7 +155,7 @@ class TrunkLearner(EpisodeLearner):
     Parameters
     ----------
     seed : int
-        Of the weights at the start.
+        Decides the weights at the start.
     steps : int
         The learning rate falls to 0 at this step.
     """

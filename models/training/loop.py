@@ -42,9 +42,10 @@ def run(
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> Course:
-    """Train.
+    """Train a learner, step by step, and keep a checkpoint.
 
-    With a plan in seconds, a few timed steps decide the number of steps and, unless it is given, of threads.
+    With a plan in seconds, a few timed steps decide how many steps are taken, and how many threads compute
+    unless `threads` says so.
     If steps become twice as slow later, the training goes on with one thread: threads that share their
     cores with other programs wait for each other.
 

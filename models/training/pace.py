@@ -1,4 +1,4 @@
-"""How long a step takes, and from it the number of threads and steps of a training."""
+"""Times training steps, and chooses by these times how many threads and steps a training takes."""
 
 from __future__ import annotations
 

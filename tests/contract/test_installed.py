@@ -53,7 +53,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_base_install_has_no_workshop(outside: Path) -> None:
+def test_the_base_install_has_no_extras(outside: Path) -> None:
     """The base install brings neither torch nor onnx nor scikit-learn."""
     listed = _run([outside / "bin" / "pip", "list", "--format", "json"], outside).stdout
     names = {entry["name"].lower() for entry in json.loads(listed)}

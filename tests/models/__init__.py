@@ -1,1 +1,1 @@
-"""Tests of the workshop that learns."""
+"""Tests of models."""

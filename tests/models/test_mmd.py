@@ -19,7 +19,7 @@ precision = pytest.mark.parametrize("dtype", TOLERANCE)
 
 
 def inputs(name: str, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes and prior of a case, made as the reference made them."""
+    """Latents, and draws of the prior, of a case, made as the reference made them."""
     facts = CASES[name]
     rng = np.random.default_rng(0)
     a = rng.standard_normal((facts["n"], facts["d"]))

@@ -1,4 +1,4 @@
-"""The edge of the command line turns every error into one line, one hint and one exit code."""
+"""The command line turns every error into one line, one hint and one exit code."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ import typer
 
 from inspector import errors
 from inspector.bundle.store import Store
-from inspector.commands import exits
-from inspector.commands import main as edge
+from inspector.commands import exits, main
 from inspector.errors import InspectorError, UsageError, error_classes
 from tests.inspector.conftest import Command, unmeasured
 from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
 
 
-def edge_of(exc: BaseException, debug: bool = False) -> int:
-    """Return the exit code that the edge gives to an exception."""
+def exit_code_of(exc: BaseException, debug: bool = False) -> int:
+    """Return the exit code that the command line gives to an exception."""
 
     def run() -> int:
         raise exc
 
-    return edge._edge(run, debug)
+    return main._exit_code_of(run, debug)
 
 
 # --- the table ------------------------------------------------------------------------------
@@ -63,7 +62,7 @@ def test_the_drawn_tree_is_the_tree() -> None:
 
 def test_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     """An `InspectorError` becomes `error:` and `hint:` on stderr; stdout stays empty."""
-    assert edge_of(UsageError("--x is 3; allowed is 1 or 2", hint="choose 1")) == 2
+    assert exit_code_of(UsageError("--x is 3; allowed is 1 or 2", hint="choose 1")) == 2
     said = capsys.readouterr()
     assert said.err == "error: --x is 3; allowed is 1 or 2\nhint: choose 1\n"
     assert not said.out
@@ -71,7 +70,7 @@ def test_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_message_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Line ends, control characters and broken bytes in a message cannot forge another line."""
-    edge_of(UsageError("a\nerror: \x1b[31mb\udcff \u2028c", hint="d\r\ne"))
+    exit_code_of(UsageError("a\nerror: \x1b[31mb\udcff \u2028c", hint="d\r\ne"))
     error, hint = capsys.readouterr().err.splitlines()
     assert error == r"error: a error: \x1b[31mb\udcff  c"
     assert hint == "hint: d e"
@@ -79,7 +78,7 @@ def test_a_message_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_an_unexpected_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """A bug ends with 70 and asks for `--debug`; it shows no traceback by itself."""
-    assert edge_of(ValueError("odd")) == exits.UNEXPECTED
+    assert exit_code_of(ValueError("odd")) == exits.UNEXPECTED
     said = capsys.readouterr().err
     assert said.startswith("error: unexpected ValueError: odd\nhint: ")
     assert "--debug" in said
@@ -90,9 +89,9 @@ def test_debug_shows_the_traceback_first(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With `--debug`, or `INSPECTOR_DEBUG`, the traceback comes before the two lines."""
-    edge_of(ValueError("odd"), debug=True)
+    exit_code_of(ValueError("odd"), debug=True)
     monkeypatch.setenv("INSPECTOR_DEBUG", "1")
-    edge_of(ValueError("odd"))
+    exit_code_of(ValueError("odd"))
     said = capsys.readouterr().err
     assert said.count("Traceback (most recent call last)") == 2
     assert said.splitlines()[-2].startswith("error: ")
@@ -100,8 +99,8 @@ def test_debug_shows_the_traceback_first(
 
 def test_the_operating_system_speaks_as_storage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """An unexpected `OSError` becomes a storage error that names its file."""
-    assert edge_of(PermissionError(13, "Permission denied", str(tmp_path / "a"))) == 6
-    assert edge_of(OSError(28, "No space left on device")) == 6
+    assert exit_code_of(PermissionError(13, "Permission denied", str(tmp_path / "a"))) == 6
+    assert exit_code_of(OSError(28, "No space left on device")) == 6
     said = capsys.readouterr().err
     assert f"error: not permitted: {tmp_path / 'a'}" in said
     assert "error: reading or writing failed: [Errno 28] No space left on device" in said
@@ -130,7 +129,7 @@ def test_a_missing_extra_is_named_wherever_it_is_imported(
 
 def test_stopped_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C and a refused question end with 130 and one word."""
-    assert edge_of(KeyboardInterrupt()) == edge_of(typer.Abort()) == exits.INTERRUPTED
+    assert exit_code_of(KeyboardInterrupt()) == exit_code_of(typer.Abort()) == exits.INTERRUPTED
     assert capsys.readouterr().err == "interrupted\ninterrupted\n"
 
 

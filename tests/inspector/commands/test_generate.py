@@ -89,7 +89,7 @@ def figures(ended: Ended) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [SPATIAL, VECTOR])
-def test_the_grid_shows_what_the_decoder_makes_of_the_codes(
+def test_the_grid_shows_what_the_decoder_makes_of_the_latents(
     command: Command, models: Store, tmp_path: Path, name: str
 ) -> None:
     """Decoding the latents of `--codes` gives the pictures of the grid, one by one."""
@@ -104,8 +104,8 @@ def test_the_grid_shows_what_the_decoder_makes_of_the_codes(
     assert drawn.dtype == np.float32
     assert drawn.shape == ((7, 3, 8, 8) if name == SPATIAL else (7, LEARNED))
     decoder = onnxruntime.InferenceSession(models.path(name, 1) / "decoder.onnx")
-    for code, cell in zip(drawn, cells(grid, 7, 3), strict=True):
-        assert (decoder.run(None, {"latent": code[np.newaxis]})[0][0] == cell).all()
+    for one, cell in zip(drawn, cells(grid, 7, 3), strict=True):
+        assert (decoder.run(None, {"latent": one[np.newaxis]})[0][0] == cell).all()
 
 
 @pytest.mark.parametrize("name", [SPATIAL, VECTOR])

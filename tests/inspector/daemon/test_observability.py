@@ -66,10 +66,12 @@ def test_unexpected_errors_are_counted() -> None:
         raise RuntimeError("nobody foresaw this")
 
     async def ask() -> httpx.Response:
-        edge = RequestMiddleware(
+        application = RequestMiddleware(
             broken, count=lambda *seen: counted.append(seen), failed=lambda: counted.append("failed")
         )
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://x") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(application), base_url="http://x"
+        ) as client:
             return await client.get("/")
 
     answer = asyncio.run(ask())

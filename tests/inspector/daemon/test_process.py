@@ -114,8 +114,8 @@ def test_a_full_disk_loses_log_lines_only(store: Store) -> None:
 
 def test_serving_needs_neither_torch_nor_scikit_learn() -> None:
     """Importing the daemon imports no package of the extras."""
-    workshop = "{'torch', 'sklearn', 'scipy', 'onnx', 'models', 'calibration'}"
-    code = f"import inspector.daemon.server, sys; print(sorted({workshop} & set(sys.modules)))"
+    extras = "{'torch', 'sklearn', 'scipy', 'onnx', 'models', 'calibration'}"
+    code = f"import inspector.daemon.server, sys; print(sorted({extras} & set(sys.modules)))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"

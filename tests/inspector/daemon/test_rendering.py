@@ -40,7 +40,7 @@ def test_the_console_outlines_the_regions_of_the_json(tmp_path: Path, threshold:
 
 
 def test_views_are_as_large_as_a_screen_shows(tmp_path: Path) -> None:
-    """A large picture's heatmap lies over the same places in a smaller drawing."""
+    """A large picture's heatmap covers the same pixels in a smaller drawing."""
     detector = Detector(tiny_bundle(tmp_path / "tiny"))
     data = encode_png(bad_picture(height=2400, width=3200))
     inspection = detector.score(data)

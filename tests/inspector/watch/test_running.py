@@ -110,7 +110,7 @@ def test_results_that_are_taken_away_begin_anew(folder: Path) -> None:
     assert watcher.said == []
 
 
-def test_it_loads_neither_server_nor_workshop(folder: Path) -> None:
+def test_it_loads_neither_server_nor_torch(folder: Path) -> None:
     """A watch imports neither the web server nor torch."""
     script = (
         "import sys\n"

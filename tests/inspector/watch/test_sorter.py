@@ -98,7 +98,7 @@ def test_what_was_left_half_way_arrives_once(sorter: Sorter) -> None:
     assert not sorter.unfinished
 
 
-def test_a_tray_that_cannot_be_filled_leaves_the_picture_where_it_was(tmp_path: Path, mount: Mount) -> None:
+def test_a_full_disk_leaves_the_picture_where_it_was(tmp_path: Path, mount: Mount) -> None:
     """A full disk leaves no partial copy, and the picture is moved once there is room."""
     disk = mount("size=32k")
     sorter = Sorter(tmp_path / "in", disk)

@@ -50,7 +50,7 @@ def sloped() -> Adversary:
     layer = nn.Linear(3, 1, bias=False).double()
     with torch.no_grad():
         layer.weight.copy_(SLOPES)
-    adversary.body = nn.Sequential(layer)
+    adversary.layers = nn.Sequential(layer)
     return adversary
 
 
@@ -117,9 +117,9 @@ def test_the_log_density_is_that_of_a_normal() -> None:
 def test_the_adversary_is_the_published_one() -> None:
     """Four linear layers of 1024 with ReLU, one of a single number, no batch norm; Adam 1e-3, β1 0.5."""
     regularizer = AdversarialRegularizer(64)
-    kinds = [type(layer).__name__ for layer in regularizer.adversary.body]
+    kinds = [type(layer).__name__ for layer in regularizer.adversary.layers]
     assert kinds == ["Linear", "ReLU"] * 4 + ["Linear"]
-    sizes = [tuple(p.shape) for p in regularizer.adversary.body.parameters() if p.ndim == 2]
+    sizes = [tuple(p.shape) for p in regularizer.adversary.layers.parameters() if p.ndim == 2]
     assert sizes == [(1024, 64), (1024, 1024), (1024, 1024), (1024, 1024), (1, 1024)]
     (group,) = regularizer._optimiser.param_groups
     assert (group["lr"], group["betas"][0]) == (1e-3, 0.5)
@@ -204,7 +204,7 @@ def test_the_kl_divergence_is_that_of_two_normals() -> None:
     torch.testing.assert_close(kl_divergence(mean, log_variance), expected)
 
 
-def test_a_vae_draws_its_codes() -> None:
+def test_a_vae_draws_its_latents() -> None:
     """Latents are mean plus standard deviation times noise; gradients reach both; scores use the mean."""
     regularizer = KlRegularizer()
     output = torch.tensor([[1.0, -2.0, math.log(4.0), math.log(0.25)]]).repeat(20_000, 1).requires_grad_()

@@ -26,7 +26,7 @@ def test_size_of_the_default_network() -> None:
     assert 0.65e6 < sum(p.numel() for p in InspectionNetwork().parameters()) < 0.75e6
 
 
-def test_the_picture_passes_through_the_codes() -> None:
+def test_the_picture_passes_through_the_latent() -> None:
     """The decoder sees nothing but the latent: equal latents give equal pictures."""
     network = InspectionNetwork(8, 12).eval()
     z = torch.randn(1, 12, 4, 4)
@@ -88,8 +88,8 @@ def test_focal_and_dice_prefer_the_truth() -> None:
         assert float(loss(right, label)) < 0.05 < float(loss(-right, label))
 
 
-def test_without_its_weight_the_penalty_is_not_computed() -> None:
-    """`mmd_weight=0` gives a penalty of exactly zero."""
+def test_without_its_weight_the_mmd_is_not_computed() -> None:
+    """`mmd_weight=0` gives an MMD of exactly zero."""
     from models.inspection.batches import Batch
 
     torch.manual_seed(0)
