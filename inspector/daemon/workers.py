@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
+
+from inspector.concurrency import cores
 
 Result = TypeVar("Result")
 
@@ -39,7 +40,7 @@ class Workers:
     """
 
     def __init__(self, threads: int, queue_size: int) -> None:
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or cores()
         self.capacity = self.threads + queue_size
         self._accepted = 0
         self._mean_seconds = _FIRST_GUESS_SECONDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from inspector.concurrency import cores
 from inspector.errors import DivergedError
 from models.training import pace
 from models.training.checkpoint import load_checkpoint, save_checkpoint
@@ -74,7 +74,7 @@ def run(
     ------
     BudgetError, DivergedError, ResumeError
     """
-    course = Course(threads=threads or os.cpu_count() or 1)
+    course = Course(threads=threads or cores())
     with pace.kept_threads(course.threads):
         if resume:
             load_checkpoint(checkpoint, learner, course)

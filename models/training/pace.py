@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import statistics
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from inspector.concurrency import cores
 from inspector.errors import BudgetError
 from models.training.course import Course
 from models.training.learner import Learner
@@ -33,7 +33,7 @@ Paces = dict[int, float]  # seconds of a step for each number of threads
 def kept_threads(count: int) -> Iterator[None]:
     """Compute with `count` threads (0: one for each core), then with as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count or os.cpu_count() or 1)
+    torch.set_num_threads(count or cores())
     try:
         yield
     finally:
@@ -52,8 +52,7 @@ def measure(learner: Learner, draw: Callable[[int], Any], course: Course, thread
     threads : int
         Measure this number of threads only; 0 measures one thread, half of the cores, and all cores.
     """
-    cores = os.cpu_count() or 1
-    counts = [threads] if threads else sorted({1, max(1, cores // 2), cores})
+    counts = [threads] if threads else sorted({1, max(1, cores() // 2), cores()})
     scratch = copy.deepcopy(learner)
     return {count: _seconds_of_a_step(scratch, draw, course, count) for count in counts}
 
