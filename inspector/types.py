@@ -31,6 +31,11 @@ class ModelId(Record):
     version: int
     digest: str
 
+    @property
+    def reference(self) -> str:
+        """`NAME@VERSION`, as `--model` takes it."""
+        return f"{self.name}@{self.version}"
+
 
 @dataclass(frozen=True)
 class RawScores:

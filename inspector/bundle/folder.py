@@ -23,7 +23,7 @@ from inspector.errors import (
     SchemaVersionError,
     UsageError,
 )
-from inspector.types import Record
+from inspector.types import ModelId, Record
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
@@ -74,6 +74,11 @@ class Bundle:
     manifest: Manifest
     calibration: Calibration
     digest: str
+
+    @property
+    def model(self) -> ModelId:
+        """Name, version and digest of the model."""
+        return ModelId(name=self.manifest.name, version=self.manifest.version, digest=self.digest)
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True) -> Bundle:

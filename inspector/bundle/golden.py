@@ -108,7 +108,7 @@ def _compare(
     tolerance: float,
 ) -> None:
     columns = bundle.manifest.columns
-    where = f"{bundle.manifest.name}@{bundle.manifest.version}: {FOLDER}/{probe.file}"
+    where = f"{bundle.model.reference}: {FOLDER}/{probe.file}"
     if not expected.shape == got.shape == (len(columns) + 1,):
         raise GoldenMismatchError(
             f"{where}: {got.size - 1} statistics, {expected.size - 1} recorded, {len(columns)} columns",

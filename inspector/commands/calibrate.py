@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.options import FormatOption, ModelOption, ThreadsOption, settings_for
+from inspector.commands.options import (
+    FormatOption,
+    MaxReviewOption,
+    ModelOption,
+    StrictOption,
+    ThreadsOption,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -35,20 +42,12 @@ def calibrate(
             help="Share of good parts that may fail, 0.0001 to 0.5.  [default: the rate of the model]",
         ),
     ] = None,
-    max_review: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
-        ),
-    ] = None,
+    max_review: MaxReviewOption = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the new bundle to this folder instead of the store."),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
-    ] = False,
+    strict: StrictOption = False,
     format_: FormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -108,7 +107,7 @@ def _name_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
 def _result(bundle: Bundle, images: int, skipped: int) -> dict[str, Any]:
     calibration = bundle.calibration
     return {
-        "model": {"name": bundle.manifest.name, "version": bundle.manifest.version, "digest": bundle.digest},
+        "model": bundle.model.model_dump(),
         "path": str(bundle.path),
         "images": images,
         "skipped": skipped,
@@ -129,7 +128,7 @@ def _table(bundle: Bundle, promise: str) -> str:
     threshold, review = bundle.calibration.threshold, bundle.calibration.review_threshold
     return pairs(
         {
-            "model": f"{bundle.manifest.name}@{bundle.manifest.version}",
+            "model": bundle.model.reference,
             "threshold": f"{threshold:.3f}" + ("" if review is None else f", review over {review:.3f}"),
             "promise": promise,
             "report": printable(bundle.path / "report.html"),

@@ -162,7 +162,7 @@ def _result(
 def _learned(detector: Detector, promise: str) -> list[str]:
     training, limit = detector.manifest.training, detector.calibration.threshold
     return [
-        f"model       {detector.model.name}@{detector.model.version}, {training.steps} steps on "
+        f"model       {detector.model.reference}, {training.steps} steps on "
         f"{training.images} good parts, calibrated on {training.heldout_images}",
         f"threshold   {limit:.2f}: a part with a higher score is rejected",
         f"promise     {promise}",

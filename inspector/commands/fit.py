@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inspector.commands.options import FormatOption, colour, seconds
+from inspector.commands.options import FormatOption, MaxReviewOption, StrictOption, colour, seconds
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -63,13 +63,7 @@ def fit(
     max_false_reject: Annotated[
         float, typer.Option(metavar="RATE", help="Share of good parts that may fail, 0.0001 to 0.5.")
     ] = 0.05,
-    max_review: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
-        ),
-    ] = None,
+    max_review: MaxReviewOption = None,
     image_size: Annotated[
         int | None,
         typer.Option(
@@ -145,9 +139,7 @@ def fit(
         ),
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted fit stopped.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
-    ] = False,
+    strict: StrictOption = False,
     tensorboard: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the training to this folder of TensorBoard runs."),
@@ -217,9 +209,9 @@ def _print_notes(notes: list[str]) -> None:
 
 
 def _result(bundle: Bundle) -> dict[str, Any]:
-    manifest, calibration, training = bundle.manifest, bundle.calibration, bundle.manifest.training
+    calibration, training = bundle.calibration, bundle.manifest.training
     return {
-        "model": {"name": manifest.name, "version": manifest.version, "digest": bundle.digest},
+        "model": bundle.model.model_dump(),
         "path": str(bundle.path),
         "report": str(bundle.path / "report.html"),
         "threshold": calibration.threshold,
@@ -243,7 +235,7 @@ def _table(bundle: Bundle, promise: str) -> str:
     skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
     return pairs(
         {
-            "model": f"{bundle.manifest.name}@{bundle.manifest.version}",
+            "model": bundle.model.reference,
             "learned": f"{training.images} pictures in {training.steps} steps, "
             f"calibrated on {training.heldout_images}{skipped}",
             **figure_lines(training.figures),

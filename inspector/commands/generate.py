@@ -223,7 +223,7 @@ def _row(number: int, compared: _Comparison | None) -> dict[str, Any]:
 
 def _sentences(autoencoder: AutoEncoder, figures: dict[str, Any]) -> list[str]:
     """Put the outcome into words."""
-    model = f"{autoencoder.model.name}@{autoencoder.model.version}"
+    model = autoencoder.model.reference
     said = [f"wrote {figures['count']} pictures, drawn from {model} with seed {figures['seed']}"]
     grid = autoencoder.latent_shape[1:]
     if grid and grid != (1, 1):

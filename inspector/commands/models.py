@@ -78,7 +78,7 @@ def promote(reference: Reference) -> None:
 
     store = _store()
     bundle = store.promote(*store.parse(reference), verify=verify_bundle)
-    typer.echo(f"promoted {_label(bundle)}", err=True)
+    typer.echo(f"promoted {bundle.model.reference}", err=True)
 
 
 @models.command(epilog=command_example("inspector models rollback tiles"))
@@ -93,7 +93,7 @@ def rollback(name: Annotated[str, typer.Argument(metavar="NAME", help="A model o
         raise UsageError(
             f"rollback takes a name, not {name!r}", hint=f"inspector models promote {name} takes a version"
         )
-    typer.echo(f"promoted {_label(store.rollback(found, verify=verify_bundle))}", err=True)
+    typer.echo(f"promoted {store.rollback(found, verify=verify_bundle).model.reference}", err=True)
 
 
 @models.command(epilog=command_example("inspector models remove tiles@1"))
@@ -127,7 +127,7 @@ def verify(reference: AnyReference = None, format_: FormatOption = None) -> None
         "int8_problem": detector.int8_problem,
     }
     how = " with int8" if detector.precision == "int8" else ""
-    verified = f"{_label(bundle)}: {result['files']} files unchanged, golden images reproduced{how}"
+    verified = f"{bundle.model.reference}: {result['files']} files unchanged, golden images reproduced{how}"
     print_result(result, verified, format_)
     if detector.int8_problem:
         typer.echo(f"int8 is not used on this computer: {detector.int8_problem}", err=True)
@@ -171,9 +171,9 @@ def import_model(
 
     bundle, is_new = _store().import_model(file, verify=verify_bundle)
     if is_new:
-        typer.echo(f"imported {_label(bundle)}", err=True)
+        typer.echo(f"imported {bundle.model.reference}", err=True)
     else:
-        typer.echo(f"{_label(bundle)} is already there; nothing was changed", err=True)
+        typer.echo(f"{bundle.model.reference} is already there; nothing was changed", err=True)
 
 
 # --- inside ---------------------------------------------------------------------------------
@@ -190,10 +190,6 @@ def _open(reference: str | None) -> Bundle:
     from inspector.bundle.folder import Bundle
 
     return Bundle.open(_store().resolve(reference))
-
-
-def _label(bundle: Bundle) -> str:
-    return f"{bundle.manifest.name}@{bundle.manifest.version}"
 
 
 def _row(store: Store, name: str, version: int) -> dict[str, Any]:

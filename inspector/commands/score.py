@@ -79,7 +79,7 @@ def score(
         verdicts = score_all(detector, sources, at_once, write, folder)
     if chosen == "table":
         foot = summary(verdicts, (perf_counter() - started) * 1e3)
-        typer.echo(f"{foot}; model {detector.model.name}@{detector.model.version}", err=True)
+        typer.echo(f"{foot}; model {detector.model.reference}", err=True)
     raise typer.Exit(exits.verdict_code(verdicts, exit_zero=exit_zero))
 
 

@@ -174,7 +174,7 @@ def _registry(model: str | None, threads: int | None) -> ModelRegistry:
 
     def told(_result: str, _detector: Detector | None, error: InspectorError | None) -> None:
         if error is not None and (before := registry.default) is not None:
-            name = f"{before.model.name}@{before.model.version}"
+            name = before.model.reference
             _say(f"a new model cannot be used, {name} goes on: {error.message}")
 
     registry = ModelRegistry(settings, model, listener=told)

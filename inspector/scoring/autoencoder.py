@@ -14,7 +14,6 @@ from inspector.errors import BundleError
 from inspector.scoring.preparation import Source, prepare
 from inspector.scoring.runtime import NetworkSession
 from inspector.settings import Settings
-from inspector.types import ModelId
 
 Pixels = NDArray[np.uint8]
 Latent = NDArray[np.float32]
@@ -36,7 +35,7 @@ class AutoEncoder:
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self.bundle = bundle
         self.settings = settings or Settings.from_environment()
-        self.model = ModelId(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest)
+        self.model = bundle.model
 
     @property
     def size(self) -> tuple[int, int]:

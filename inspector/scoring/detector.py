@@ -24,7 +24,7 @@ from inspector.scoring.preparation import Source, prepare
 from inspector.scoring.records import ImageSize, Milliseconds
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
-from inspector.types import ModelId, RawScores
+from inspector.types import RawScores
 
 Precision = Literal["fp32", "int8"]
 
@@ -48,7 +48,7 @@ class Detector:
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.from_environment()
         self.bundle = bundle
-        self.model = ModelId(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest)
+        self.model = bundle.model
         self.int8_problem: str | None = None
         self._session = self._verified_session()
 

@@ -92,7 +92,7 @@ class ModelRegistry:
                 self._models.move_to_end(key)
                 return self._models[key]
             for detector in self._models.values():
-                if key == f"{detector.model.name}@{detector.model.version}":
+                if key == detector.model.reference:
                     return detector
         try:
             self._store.parse(key)

@@ -69,8 +69,7 @@ def _add_view(app: FastAPI, service: Service) -> None:
             raise Problem(404, "picture_not_kept", f"the picture of inspection {number} is not kept")
 
         def draw() -> bytes:
-            model = inspection.model
-            detector = service.registry.get(f"{model.name}@{model.version}")
+            detector = service.registry.get(inspection.model.reference)
             return render(view, data, inspection, detector)
 
         async with service.rendering:

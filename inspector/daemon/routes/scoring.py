@@ -65,7 +65,7 @@ def _add_to_log(request: Request, answers: list[Answer]) -> None:
     """Add model and verdicts to the request's log line."""
     model = answers[0].inspection.model
     request.state.log.update(
-        model=f"{model.name}@{model.version}", verdicts=[answer.inspection.verdict for answer in answers]
+        model=model.reference, verdicts=[answer.inspection.verdict for answer in answers]
     )
 
 
