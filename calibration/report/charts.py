@@ -113,7 +113,7 @@ def _review_line(frame: Frame, at: float, review_threshold: float) -> list[str]:
 
 # --- training losses ----------------------------------------------------------------------------
 
-STRETCHES = 120  # a longer curve is averaged over so many stretches of equally many points
+STRETCHES = 120  # a longer curve is drawn as this many means, each of equally many points
 LOG_RATIO = 30  # a curve that falls by more is drawn on a logarithmic axis
 
 

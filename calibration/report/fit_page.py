@@ -21,7 +21,7 @@ from inspector.bundle.records import Calibration, Manifest
 from inspector.scoring.decision import is_flagged
 
 CHART_SIZES = {"wide": (1072, 270), "narrow": (350, 230)}  # SVG units, for a desk and for a phone
-NEXT_PARTS = (100, 1000)  # the page says how many of so many good parts may be rejected
+NEXT_PARTS = (100, 1000)  # the page says how many of this many good parts may be rejected
 INTERVAL = 0.95
 # Longest side in pixels and JPEG quality: the first pair whose files are small enough is used.
 PICTURE_SIZES = ((440, 84), (340, 80), (240, 72), (160, 60))

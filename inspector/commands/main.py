@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from inspector.commands import exits
-from inspector.commands.spelling import Verb
+from inspector.commands.spelling import InspectorCommand
 from inspector.errors import InspectorError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ class StopError(Exception):
 
 
 class Commands(TyperGroup):
-    """The verbs; each is imported when it is called, so that `score` does not wait for the others."""
+    """The commands; each is imported when it is called, so that `score` does not wait for the others."""
 
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - Typer calls it so
-        """Return the names of the verbs, in the order of `COMMANDS`."""
+        """Return the names of the commands, in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - Typer calls it so
@@ -70,7 +70,7 @@ class Commands(TyperGroup):
         found = getattr(module, cmd_name)
         if not isinstance(found, typer.Typer):
             function, found = found, plain_typer()
-            found.command(cmd_name, cls=Verb)(function)
+            found.command(cmd_name, cls=InspectorCommand)(function)
         command = typer.main.get_command(found)
         command.name, command.epilog = cmd_name, command_example(module.EXAMPLE)
         command.context_settings = CONTEXT

@@ -1,4 +1,4 @@
-"""Options that several verbs take, each stated once, and the reading of their values."""
+"""States the options that several commands take, each once, and reads their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
 ]
 
-# The forms of output.  Without --format every verb prints a table on a terminal; in a pipe it prints JSON.
+# The forms of output.  Without --format every command prints a table on a terminal; in a pipe it prints JSON.
 FormatOption = Annotated[
     Literal["table", "json"] | None,
     typer.Option("--format", help="Form of the output.  [default: table on a terminal, json in a pipe]"),

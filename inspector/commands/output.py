@@ -37,7 +37,7 @@ def choose_format(asked: str | None, piped: str = "json") -> str:
 def print_result(
     result: Any, table: str, asked: str | None, *, rows: str = "", remarks: Sequence[str] = ()
 ) -> None:
-    """Print what a verb found.
+    """Print the result of a command.
 
     Parameters
     ----------

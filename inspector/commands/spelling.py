@@ -25,11 +25,11 @@ MODEL_FIRST = ("calibrate", "drift", "generate", "interpolate")  # took MODEL be
 NOTES = "inspector.commands.spelling"
 
 
-class Verb(TyperCommand):
+class InspectorCommand(TyperCommand):
     """A command that understands its old spellings."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Read the command line, and translate what is spelled in the old way."""
+        """Read the command line, and replace old spellings by the new ones."""
         ctx.meta[NOTES] = []
         ctx.allow_extra_args = self.name in MODEL_FIRST
         extra = super().parse_args(ctx, self._rename_options(ctx, args))

@@ -77,7 +77,7 @@ def watch(
             min=0.05,
             max=3600,
             metavar="SECONDS",
-            help="Look for new pictures and for a new model every so many seconds.",
+            help="Seconds between two looks for new pictures and a new model.",
         ),
     ] = 0.5,
     format_: Annotated[

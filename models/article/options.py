@@ -82,7 +82,7 @@ class ArticleOptions(FitOptions):
         return default if self.regularizer_weight is None else self.regularizer_weight
 
     def width_for(self, images: int) -> int:
-        """Return the requested width, or the default for so many pictures on this machine."""
+        """Return the requested width, or the default for this number of pictures on this machine."""
         if self.width is not None:
             return self.width
         return SMALL_WIDTH if images < SMALL_FOLDER and self.resolved_device() == "cpu" else WIDTH

@@ -72,7 +72,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="the file for the weights")
     parser.add_argument("--scenes", type=int, default=12_000, help="how many to render (12,000 take 2.4 GB)")
     parser.add_argument("--steps", type=int, help="the learning rate falls to 0 at this step")
-    parser.add_argument("--stop", type=int, help="train only so many steps")
+    parser.add_argument("--stop", type=int, help="stop after this many steps")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(words)

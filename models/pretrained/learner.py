@@ -68,7 +68,7 @@ class EpisodeLearner(ABC):
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from a state that `state` returned."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
 

@@ -19,4 +19,4 @@ class Learner(Protocol):
         """Return all that another learner with the same options needs to continue."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from a state that `state` returned."""

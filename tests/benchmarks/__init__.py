@@ -1,1 +1,1 @@
-"""Long measurements, run by hand, and the tests of what they are made of."""
+"""Long measurements, run by hand, and tests of their modules."""

@@ -1,4 +1,4 @@
-"""Measures what each part of the detector contributes: fits with one or two changes from the defaults.
+"""Measures the contribution of each part of the detector: fits with one or two changes from the defaults.
 
     python -m tests.benchmarks.ablation DATA --sets tiles screw --preset quick --seeds 0 1 2
 

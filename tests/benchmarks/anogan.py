@@ -94,7 +94,7 @@ class AnoGan:
         return {str(i): part.state_dict() for i, part in enumerate(self._parts())}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Load what `state` returned."""
+        """Load a state that `state` returned."""
         for i, part in enumerate(self._parts()):
             part.load_state_dict(state[str(i)])
 

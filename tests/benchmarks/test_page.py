@@ -1,4 +1,4 @@
-"""The page and its charts say what the result files hold."""
+"""The page and its charts agree with the result files."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def of_class(chart: ElementTree.Element, name: str) -> list[Any]:
 
 
 def test_the_page_and_its_charts_are_written(results: Path, tmp_path: Path) -> None:
-    """The command writes what the report holds, with the charts where the page looks for them."""
+    """The command writes the page of the report, and its charts into the folder that the page links to."""
     target = tmp_path / "docs" / "benchmarks.md"
     assert page.main([str(results), str(target)]) == 0
     made = page.report(results)

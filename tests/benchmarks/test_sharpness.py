@@ -28,7 +28,7 @@ def test_the_table_has_means_and_the_seeds_figures() -> None:
 
 
 def test_a_run(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It fits what it is asked for, and says where there is nothing to fit."""
+    """It makes the requested fits; a folder that does not exist is an error in one line."""
     monkeypatch.setattr(sharpness, "REGULARIZERS", {"VAE": "kl"})
     folder = str(data / "flange" / "train" / "good")
     assert main([folder, "--steps", "1", "--seeds", "3", "--width", "8"]) == 0

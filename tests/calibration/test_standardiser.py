@@ -129,7 +129,7 @@ def test_a_few_bad_training_pictures_hardly_move_the_scale() -> None:
 
 
 def test_the_product_standardises_the_same() -> None:
-    """The numbers in a bundle give, to the last bit, what the estimator gives."""
+    """Standardising with the numbers of a bundle equals the estimator to the last bit."""
     X = skewed()
     fitted = Standardiser().fit(X)
     fusion = Fusion(center=tuple(fitted.center_.tolist()), scale=tuple(fitted.scale_.tolist()), fused=())

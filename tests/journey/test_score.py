@@ -52,7 +52,7 @@ def test_a_broken_part_fails_with_its_components_and_regions(fitted: Fitted) -> 
 
 
 def test_exit_codes(fitted: Fitted, tmp_path: Path) -> None:
-    """0 all passed, 1 one failed whatever else is there, 3 one invalid and none failed."""
+    """The exit code is 0 if all passed, 1 if any failed, 3 if one is invalid and none failed."""
     text = tmp_path / "text.png"
     text.write_text("not a picture")
     passed = [

@@ -253,7 +253,7 @@ def test_is_valid_html(content: ReportContent) -> None:
 
 
 def test_can_be_heard() -> None:
-    """Headings skip no level, pictures and charts have words, and table headers say what they head."""
+    """Headings skip no level, pictures and charts have a text for screen readers, table headers a scope."""
     page = page_of(content_of())
     levels = [int(element.tag[1]) for element in page.elements if re.fullmatch(r"h[1-6]", element.tag)]
     assert levels[0] == 1

@@ -13,7 +13,7 @@ from models.export.bundle_writer import SHOWN_SIDE, original
 
 
 def test_a_report_shows_what_is_left_of_a_picture(tmp_path: Path) -> None:
-    """The file, no larger than needed; what was prepared from it where it is gone, damaged, or too large."""
+    """It shows the file, or the prepared picture if the file is gone, damaged or too large."""
     prepared = np.zeros((64, 64, 3), np.uint8)
     path, settings = tmp_path / "part.png", Settings()
     assert original(path, prepared, settings, WHITE) is prepared

@@ -108,7 +108,7 @@ def test_brightness_is_taken_out_within_limits() -> None:
 def test_parity_passes_on_held_out_pictures(
     model: ScoringModel, exported: Path, pixels: NDArray[np.uint8]
 ) -> None:
-    """The exported graph says what the trained network says, with no flipped verdict."""
+    """The exported graph scores as the trained network does, and no verdict changes."""
     raw = onnx_graphs.score_rows(DetectorSession(exported / "detector.onnx", 1), pixels, HELDOUT)
     found = onnx_graphs.check_parity(
         model.heldout_whole.statistics, raw.statistics, calibration(), model.columns

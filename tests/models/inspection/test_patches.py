@@ -47,7 +47,7 @@ def test_features_are_logs_of_brightness_and_of_differences() -> None:
 
 
 def test_a_line_shows_in_the_directions_across_it() -> None:
-    """A horizontal line differs from what is above it, and not from what is left of it."""
+    """A horizontal line differs from the pixels above it, and not from those on its left."""
     x = torch.full((1, 3, SIDE, SIDE), 0.5)
     x[..., 60, :] = 0.3
     _, left, above, above_left, above_right = grids(light_patches(x))[0][0]
