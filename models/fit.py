@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,8 +90,7 @@ def fit(
     with _board(tensorboard, model_name, resume=resume) as board, workspace.opened():
         known = _read(folder, workspace, chosen, settings, progress, note)
         pictures = _split(known, chosen)
-        if isinstance(chosen, ArticleOptions):
-            chosen = replace(chosen, width=chosen.width_for(len(known)))
+        chosen = chosen.for_pictures(len(known))
         trained = _training_of(chosen)(
             chosen,
             pictures,

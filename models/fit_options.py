@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -67,6 +67,10 @@ class FitOptions:
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
+
+    def for_pictures(self, count: int) -> Self:  # noqa: ARG002  # some presets choose by the number of pictures
+        """Return the options with the defaults for this number of pictures filled in."""
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON values, for the manifest and for `--resume`."""

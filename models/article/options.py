@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from inspector.errors import UsageError
 from models.article.costs import COSTS
@@ -81,8 +81,7 @@ class ArticleOptions(FitOptions):
         default = REGULARIZER_WEIGHTS[self.regularizer]
         return default if self.regularizer_weight is None else self.regularizer_weight
 
-    def width_for(self, images: int) -> int:
-        """Return the requested width, or the default for this number of pictures on this machine."""
-        if self.width is not None:
-            return self.width
-        return SMALL_WIDTH if images < SMALL_FOLDER and self.resolved_device() == "cpu" else WIDTH
+    def for_pictures(self, count: int) -> Self:
+        """Return the options with a width: the requested one, or the default for so many pictures here."""
+        small = count < SMALL_FOLDER and self.resolved_device() == "cpu"
+        return replace(self, width=self.width or (SMALL_WIDTH if small else WIDTH))

@@ -19,5 +19,5 @@ def test_each_regularizer_has_a_weight(regularizer: str) -> None:
 
 def test_small_folders_are_learned_with_a_quarter_of_the_width() -> None:
     """Below 1,000 pictures without a GPU it is 256, else the reference's 1024, unless one was asked for."""
-    assert [ArticleOptions(device="cpu").width_for(n) for n in (999, 1000)] == [256, 1024]
-    assert ArticleOptions(device="cpu", width=64).width_for(999) == 64
+    assert [ArticleOptions(device="cpu").for_pictures(n).width for n in (999, 1000)] == [256, 1024]
+    assert ArticleOptions(device="cpu", width=64).for_pictures(999).width == 64
