@@ -60,8 +60,8 @@ def demo(
 ) -> None:
     """Render machined parts, learn the good ones, and find the defects of others.
 
-    All files go into one folder, and so does the model: your own models and the current one stay as they
-    are.  A second demo replaces the pictures of the first.
+    All files and the model go into one folder.  Your own models stay as they are, and so does the current
+    model.  A second demo replaces the pictures of the first.
     """
     budget = seconds(time_budget)
     started = perf_counter()

@@ -135,7 +135,7 @@ def fit(
     seed: Annotated[
         int,
         typer.Option(
-            metavar="N", help="Seed, 0 to 2147483647. Same seed, steps and machine give the same model."
+            metavar="N", help="Seed, 0 to 2147483647. The same seed, steps and machine give the same model."
         ),
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted fit stopped.")] = False,
@@ -148,8 +148,8 @@ def fit(
 ) -> None:
     """Learn a model from pictures of good parts alone.
 
-    Trains, exports and calibrates, then makes the model the current one of the store.  Ctrl-C keeps
-    the training so far; the same command with --resume goes on from there.
+    Trains, exports and calibrates, then makes the model the current one of the store.  Ctrl-C stops the
+    fit and keeps a checkpoint; the same command with --resume continues from it.
     """
     from inspector import extras
     from inspector.bundle.folder import Bundle

@@ -41,7 +41,7 @@ def generate(
     model: ModelOption = None,
     count: Annotated[int, typer.Option(metavar="N", min=1, help="Number of pictures.")] = 16,
     seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Seed. Same seed and model give the same pictures.")
+        int, typer.Option(metavar="N", min=0, help="Seed. The same seed and model give the same pictures.")
     ] = 0,
     columns: Annotated[
         int | None,
@@ -61,10 +61,10 @@ def generate(
     format_: RowsFormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Draw new pictures from a model, and tell which of them are copies.
+    """Draw new pictures from a model, and name those that are copies of training pictures.
 
     Latents are drawn from N(0, I), and the decoder turns them into pictures. Each picture is compared with
-    the training pictures, because a model may repeat what it learned from.
+    the training pictures, because a model may repeat single training pictures.
     """
     from inspector.bundle.atomic import write_together
     from inspector.commands.output import print_result

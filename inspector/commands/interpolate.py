@@ -46,10 +46,10 @@ def interpolate(
     format_: RowsFormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Show the way from one picture to another through a model.
+    """Show the transition from one picture to another through the latents of a model.
 
     The latents of A and B are mixed in equal steps and decoded, beside a plain cross-fade of the pictures.
-    The sharpness of each step shows whether the model makes parts or only mixes two pictures.
+    The sharpness of each step shows whether the model draws one part or only mixes two pictures.
     """
     from inspector.bundle.atomic import write_bytes
     from inspector.commands.output import print_result

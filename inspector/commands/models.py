@@ -61,7 +61,7 @@ def list_models(format_: FormatOption = None) -> None:
 
 @models.command(epilog=command_example("inspector models show tiles"))
 def show(reference: AnyReference = None, format_: FormatOption = None) -> None:
-    """Show the facts of a model: how it was made, what it promises, and where it lies."""
+    """Show the facts of a model: its origin, its promise and its folder."""
     from inspector.commands.output import pairs, print_result
 
     facts = _facts(_open(reference))
@@ -72,7 +72,7 @@ def show(reference: AnyReference = None, format_: FormatOption = None) -> None:
 def promote(reference: Reference) -> None:
     """Make a version the one that its NAME stands for, and the current model.
 
-    Every digest is checked, and the golden images must reproduce their scores on this computer.
+    Every digest is checked, and the golden pictures must reproduce their scores on this computer.
     """
     from inspector.scoring.detector import verify_bundle
 
@@ -83,7 +83,7 @@ def promote(reference: Reference) -> None:
 
 @models.command(epilog=command_example("inspector models rollback tiles"))
 def rollback(name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the store.")]) -> None:
-    """Promote the version before the promoted one."""
+    """Promote the version that precedes the promoted one."""
     from inspector.errors import UsageError
     from inspector.scoring.detector import verify_bundle
 
@@ -113,7 +113,7 @@ def remove(
 
 @models.command(epilog=command_example("inspector models verify tiles"))
 def verify(reference: AnyReference = None, format_: FormatOption = None) -> None:
-    """Check every digest of a model, and reproduce the scores of its golden images."""
+    """Check every digest of a model, and reproduce the scores of its golden pictures."""
     from inspector.commands.output import print_result
     from inspector.scoring.detector import Detector
 
@@ -127,7 +127,7 @@ def verify(reference: AnyReference = None, format_: FormatOption = None) -> None
         "int8_problem": detector.int8_problem,
     }
     how = " with int8" if detector.precision == "int8" else ""
-    verified = f"{bundle.model.reference}: {result['files']} files unchanged, golden images reproduced{how}"
+    verified = f"{bundle.model.reference}: {result['files']} files unchanged, golden pictures reproduced{how}"
     print_result(result, verified, format_)
     if detector.int8_problem:
         typer.echo(f"int8 is not used on this computer: {detector.int8_problem}", err=True)
@@ -164,7 +164,7 @@ def import_model(
 ) -> None:
     """Add an exported model to the store.
 
-    Every digest and the golden images are checked first.  The model becomes the promoted version of its
+    Every digest and the golden pictures are checked first.  The model becomes the promoted version of its
     name, and the current model.
     """
     from inspector.scoring.detector import verify_bundle

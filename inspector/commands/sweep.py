@@ -115,7 +115,7 @@ def sweep(
     output: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", help="Folder for models, results and chart; fits that it holds are kept."
+            metavar="DIR", help="Folder for models, results and chart; finished fits in it are kept."
         ),
     ] = Path("sweep"),
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of every fit.")] = 0,
@@ -127,7 +127,7 @@ def sweep(
 ) -> None:
     """Fit the article's preset with each combination of options, compare the fits, and recommend one.
 
-    Finished fits are kept in the output folder; after Ctrl-C the same command goes on from there.
+    Finished fits are kept in the output folder; after Ctrl-C the same command continues with the others.
     """
     grid = list(
         product(

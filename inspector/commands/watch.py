@@ -92,8 +92,9 @@ def watch(
 ) -> None:
     """Score each picture that appears in a folder, until SIGTERM or Ctrl-C.
 
-    Each state of each picture gets one JSON line in the results.  A restart reads them and goes on from
-    there.  A model that is promoted meanwhile takes over.  With --once the exit code is that of score.
+    Each state of each picture gets one JSON line in the results.  A restart reads the results
+    and continues.  If a model is promoted meanwhile, the watch changes to it.  With --once the exit code
+    is that of score.
     """
     with _asked_to_stop() as stop:
         if format_ == "table" and output != STDOUT:

@@ -101,7 +101,7 @@ def test_models_list_and_show(fitted: Fitted) -> None:
 def test_verify_reproduces_the_golden_images(own: Fitted) -> None:
     """`verify` reproduces the recorded scores."""
     ended = run("models", "verify", "flange", "--format", "table", store=own.store)
-    assert "golden images reproduced" in ended.stdout
+    assert "golden pictures reproduced" in ended.stdout
     assert not ended.stderr
 
 

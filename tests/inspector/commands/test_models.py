@@ -103,7 +103,7 @@ def test_remove(command: Command, models: Store) -> None:
 def test_verify(command: Command, models: Store) -> None:
     """An unchanged model is verified; a changed byte ends with 5 and names the file."""
     shown = command("models", "verify", "tiles", "--format", "table").out
-    assert shown == "tiles@2: 10 files unchanged, golden images reproduced\n"
+    assert shown == "tiles@2: 10 files unchanged, golden pictures reproduced\n"
     ended = command("models", "verify")
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out)["model"]["name"] == "gears"
