@@ -29,12 +29,12 @@ CHARTS = "images"  # beside the page
 
 INTRODUCTION = """# Benchmarks
 
-How well do models that were fitted with the default options tell good pictures from defective ones?
-This page answers on sets of pictures in the MVTec AD layout. No option and no threshold is chosen for
-a set, and labels are used for measuring only.
+This page shows how well inspector distinguishes defective pictures from good ones. The models were
+fitted with the default options on sets of pictures in the MVTec AD layout. No option and no threshold
+is chosen for a set, and labels are used for measuring only.
 
 `make bench DATA=FOLDER` measures and writes result files to `docs/results`. `make bench-report` writes
-this page from these files. The figures are explained [at the end](#how-to-read-the-figures).
+this page from these files. The [last section](#how-to-read-the-figures) explains the figures.
 """
 QUESTION = f"""## The article's question: do its auto-encoders find defects?
 

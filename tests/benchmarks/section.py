@@ -31,7 +31,7 @@ COMPONENTS = "Image AUROC of each component alone."
 ABLATION = """Each row changes one or two things and leaves the rest at the defaults. The figures are
 the image AUROC of each set, its mean, the mean image AUROC of two components alone, and the mean AUPRO,
 all as means over seeds. The difference from the defaults stands behind each figure."""
-REMOVED = "These rows are history, because the product no longer contains what they change: {}."
+REMOVED = "These rows change parts that the product no longer contains: {}."
 ABLATION_COMPONENTS = ("latent_mmd", "head")
 SHOWN_PACKAGES = ("torch", "onnxruntime", "numpy")
 

@@ -115,7 +115,7 @@ def test_removed_variants_are_kept_as_history(results: Path, stored: Stored) -> 
     other = changed(stored, "screw", 0, 0.9, "no push")
     write(place(results, "quick", "screw", 0, "no push"), other, stored.timing)
     text = page.report(results).page
-    assert "no longer contains what they change: *no push*." in text
+    assert "parts that the product no longer contains: *no push*." in text
     assert [row[0] for row in cells(text, "### Ablation, quick")[3:]] == ["no MMD", "no push"]
 
 
