@@ -1,4 +1,4 @@
-"""The one door from `inspector` to `models` and `calibration`, which need the extra `train`.
+"""The only module of `inspector` that imports `models` and `calibration`, which need the extra `train`.
 
 The modules are imported by name at the moment of use, so that scoring never loads torch.  An import error
 that they raise is turned into one line by `missing_extra`.

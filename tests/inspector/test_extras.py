@@ -1,4 +1,4 @@
-"""The door from `inspector` to `models` and `calibration`."""
+"""The import of `models` and `calibration` from `inspector`."""
 
 from __future__ import annotations
 
