@@ -18,7 +18,7 @@ from tests.soak.program import call, demand, finish, say
 
 ROOT = Path(__file__).parents[2]
 QUIET = ("--quiet", "--disable-pip-version-check")
-WORKSHOP = ("torch", "sklearn", "scipy", "onnx", "onnxscript", "jinja2")
+TRAINING_PACKAGES = ("torch", "sklearn", "scipy", "onnx", "onnxscript", "jinja2")
 
 
 def verify(model: Path | None, train: bool) -> None:
@@ -29,7 +29,7 @@ def verify(model: Path | None, train: bool) -> None:
         wheel = build(folder)
         _program([sys.executable, "-m", "venv", folder / "venv"], folder)
         _install(folder, str(wheel))
-        for package in WORKSHOP:
+        for package in TRAINING_PACKAGES:
             gone = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is not None)"
             _program([folder / "venv/bin/python", "-c", gone], folder)
         _score(folder, model or _tiny(folder))
