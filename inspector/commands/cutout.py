@@ -58,7 +58,7 @@ def cutout(
     parts: Annotated[
         int,
         typer.Option(
-            metavar="N", help="Keep this many separate parts, the largest ones; 0 keeps all but crumbs."
+            metavar="N", help="Keep this many separate parts, the largest ones; 0 keeps all but tiny ones."
         ),
     ] = 0,
     holes: Annotated[
