@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 inspector generate --model tiles --count 16 --seed 1 --output grid.png
 inspector generate --model tiles --output grid.png --images good-parts/ --neighbours nearest.png
-inspector generate --model tiles --count 10 --columns 10 --output row.png --codes row.npy
+inspector generate --model tiles --count 10 --columns 10 --output row.png --latents row.npy
 """
 
 
@@ -47,7 +47,7 @@ def generate(
         int | None,
         typer.Option(metavar="N", min=1, help="Pictures in a row.  [default: about as many as rows]"),
     ] = None,
-    codes: Annotated[
+    latents: Annotated[
         Path | None, typer.Option(metavar="FILE.npy", help="Write the latents of the pictures, float32.")
     ] = None,
     images: Annotated[
@@ -73,7 +73,11 @@ def generate(
     from inspector.imaging import montage
     from inspector.scoring.autoencoder import open_autoencoder
 
-    named = (("--output", output, ".png"), ("--codes", codes, ".npy"), ("--neighbours", neighbours, ".png"))
+    named = (
+        ("--output", output, ".png"),
+        ("--latents", latents, ".npy"),
+        ("--neighbours", neighbours, ".png"),
+    )
     check_targets([Target(option, path, (suffix,)) for option, path, suffix in named if path is not None])
     autoencoder = open_autoencoder(model, threads=threads)
     columns = columns or montage.columns_for(count)
@@ -84,12 +88,12 @@ def generate(
     samples = _decode(autoencoder, drawn)
     compared = None if training is None else _compare(autoencoder, samples, training)
     files = {output: _png(samples, columns)}
-    if codes is not None:
-        files[codes] = _npy(drawn)
+    if latents is not None:
+        files[latents] = _npy(drawn)
     if neighbours is not None and compared is not None:
         files[neighbours] = _png(_above_nearest(autoencoder, samples, compared), columns)
     write_together(files)
-    figures = _figures(autoencoder, seed, output, codes, samples, compared)
+    figures = _figures(autoencoder, seed, output, latents, samples, compared)
     print_result(figures, _table(figures), format_, rows="samples", remarks=_sentences(autoencoder, figures))
 
 
@@ -175,7 +179,7 @@ def _figures(
     autoencoder: AutoEncoder,
     seed: int,
     output: Path,
-    codes: Path | None,
+    latents: Path | None,
     samples: list[Pixels],
     compared: _Comparison | None,
 ) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def _figures(
         "seed": seed,
         "count": len(samples),
         "output": str(output),
-        "codes": None if codes is None else str(codes),
+        "latents": None if latents is None else str(latents),
         **_outcome(compared),
         "samples": [_row(number, compared) for number in range(len(samples))],
     }

@@ -20,6 +20,7 @@ OPTIONS: dict[str, Renamed] = {
     "calibrate": AS_JSON,
     "cutout": AS_JSON,
     "fit": {**AS_JSON, "--prior": ("--pretrained",), "--no-prior": ("--no-pretrained",)},
+    "generate": {"--codes": ("--latents",)},
 }
 MODEL_FIRST = ("calibrate", "drift", "generate", "interpolate")  # took MODEL before their other arguments
 NOTES = "inspector.commands.spelling"
@@ -53,9 +54,13 @@ class InspectorCommand(TyperCommand):
         end = args.index("--") if "--" in args else len(args)
         words: list[str] = []
         for word in args[:end]:
-            words += renamed.get(word, (word,))
-            if word in renamed:
-                ctx.meta[NOTES].append(f"{word} is now {' '.join(renamed[word])}")
+            name, equals, value = word.partition("=")
+            if name in renamed:
+                *first, last = renamed[name]
+                words += [*first, f"{last}{equals}{value}"]
+                ctx.meta[NOTES].append(f"{name} is now {' '.join(renamed[name])}")
+            else:
+                words.append(word)
         return words + args[end:]
 
     def _take_model(self, ctx: Context, extra: list[str]) -> None:

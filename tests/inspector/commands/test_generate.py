@@ -92,15 +92,15 @@ def figures(ended: Ended) -> dict[str, Any]:
 def test_the_grid_shows_what_the_decoder_makes_of_the_latents(
     command: Command, models: Store, tmp_path: Path, name: str
 ) -> None:
-    """Decoding the latents of `--codes` gives the pictures of the grid, one by one."""
-    grid, codes = tmp_path / "grid.png", tmp_path / "codes.npy"
+    """Decoding the latents of `--latents` gives the pictures of the grid, one by one."""
+    grid, latents = tmp_path / "grid.png", tmp_path / "latents.npy"
     assert (
         command(
-            "generate", "--model", name, "--count", 7, "--seed", 4, "--output", grid, "--codes", codes
+            "generate", "--model", name, "--count", 7, "--seed", 4, "--output", grid, "--latents", latents
         ).code
         == 0
     )
-    drawn = np.load(codes, allow_pickle=False)
+    drawn = np.load(latents, allow_pickle=False)
     assert drawn.dtype == np.float32
     assert drawn.shape == ((7, 3, 8, 8) if name == SPATIAL else (7, LEARNED))
     decoder = onnxruntime.InferenceSession(models.path(name, 1) / "decoder.onnx")
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_bytes(
     made: dict[str, tuple[bytes, bytes]] = {}
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
         files = tmp_path / f"{run}.png", tmp_path / f"{run}.npy"
-        options = ("--seed", seed, "--count", 5, "--output", files[0], "--codes", files[1])
+        options = ("--seed", seed, "--count", 5, "--output", files[0], "--latents", files[1])
         assert command("generate", "--model", name, *options).code == 0
         made[run] = files[0].read_bytes(), files[1].read_bytes()
     assert made["a"] == made["b"]

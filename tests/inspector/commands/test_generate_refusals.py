@@ -35,7 +35,7 @@ CASES: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no suffix": (("--output", "grid"), 2, "has to end in .png"),
     "no such folder": (("--output", "missing/grid.png"), 2, "there is no such folder"),
     "a folder": (("--output", "folder.png"), 2, "which is a folder"),
-    "codes elsewhere": (("--codes", "codes.txt"), 2, "has to end in .npy"),
+    "latents elsewhere": (("--latents", "latents.txt"), 2, "has to end in .npy"),
     "one file twice": (("--neighbours", "./grid.png"), 2, "the file of --output"),
     "nothing to compare with": (("--neighbours", "near.png"), 2, "--neighbours needs the training pictures"),
     "no training folder": (("--images", "missing"), 4, "missing does not exist"),
@@ -128,8 +128,8 @@ def test_a_disk_that_cannot_be_written(command: Command, mount: Mount) -> None:
 def test_a_full_disk_leaves_what_was_there(command: Command, mount: Mount) -> None:
     """If one of two files has no space, neither is written, and older files stay."""
     place = mount("size=64k")
-    (place / "codes.npy").write_bytes(b"older")
-    options = ("--count", 60, "--codes", place / "codes.npy", "--output", place / "a.png")
+    (place / "latents.npy").write_bytes(b"older")
+    options = ("--count", 60, "--latents", place / "latents.npy", "--output", place / "a.png")
     refused(command("generate", "--model", "tiny", *options), 6, "no space left")
-    assert sorted(os.listdir(place)) == ["codes.npy"]  # noqa: PTH208 - hidden ones, too
-    assert (place / "codes.npy").read_bytes() == b"older"
+    assert sorted(os.listdir(place)) == ["latents.npy"]  # noqa: PTH208 - hidden ones, too
+    assert (place / "latents.npy").read_bytes() == b"older"

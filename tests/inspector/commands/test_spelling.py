@@ -84,6 +84,16 @@ def test_fit_without_prior(command: Command, tmp_path: Path) -> None:
     refused(command(*words), 2, "--no-pretrained belongs to --preset quick, standard, thorough")
 
 
+@pytest.mark.parametrize("joint", [" ", "="])
+def test_latents_were_called_codes(command: Command, plant: Plant, tmp_path: Path, joint: str) -> None:
+    """`--codes FILE` and `--codes=FILE` write the latents."""
+    file = tmp_path / "latents.npy"
+    ended = command("generate", "--output", tmp_path / "a.png", *f"--codes{joint}{file}".split(" "))
+    assert json.loads(ended.out)["latents"] == str(file)
+    assert file.exists()
+    assert ended.err.splitlines()[-1] == "note: --codes is now --latents"
+
+
 def test_behind_two_dashes_nothing_is_an_option(command: Command, plant: Plant) -> None:
     """A file may be called `--json`."""
     refused(command("cutout", "--output", "out", "--", "--json"), 4, "--json does not exist")
