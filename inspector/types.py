@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Quoted, because importing numpy takes longer than all that `models list` does.
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """A picture (H, W, 3), RGB, where nothing else is said."""
 
-Mask = NDArray[np.bool_]
+Mask: TypeAlias = "NDArray[np.bool_]"
 """A mask (H, W)."""
 
 Verdict = Literal["pass", "review", "fail", "invalid"]

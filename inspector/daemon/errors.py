@@ -122,9 +122,12 @@ def code_of(kind: type[InspectorError]) -> str:
     'model_not_found'
     >>> code_of(ImageTooLargeError)
     'too_large'
+    >>> code_of(ImageError)
+    'invalid'
     """
-    words = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
-    return str(getattr(kind, "reason", words))
+    if issubclass(kind, ImageError):
+        return str(getattr(kind, "reason", "invalid"))
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
 
 
 def status_of(kind: type[InspectorError]) -> int:

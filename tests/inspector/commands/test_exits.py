@@ -274,3 +274,18 @@ def test_help_imports_one_module_for_each_verb() -> None:
     rooms = {name.split(".")[1] for name in loaded if name.startswith("inspector.")}
     assert rooms <= {"commands", "errors", "imaging", "bundle"}
     assert not {"inspector.bundle.store", "inspector.imaging.decode"} & loaded
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "nope")])
+def test_reading_the_store_loads_no_numpy(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read from the store's JSON alone is printed before numpy could be imported."""
+    monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path))
+    program = "import sys; from inspector.commands.main import main; main(); print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "models", *words], capture_output=True, text=True, check=True
+    )
+    loaded = set(ended.stdout.splitlines()[-1].split())
+    assert "inspector.bundle.store" in loaded
+    assert not HEAVY & loaded
