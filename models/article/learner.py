@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from models.article.batches import PictureBatch
@@ -11,6 +9,7 @@ from models.article.costs import COSTS
 from models.article.networks import AutoEncoder
 from models.article.options import ArticleOptions
 from models.article.regularizers import REGULARIZERS
+from models.training.learner import Learner, Part
 
 LEARNING_RATE, BETAS = 5e-4, (0.5, 0.999)
 DECAY = 100.0  # the learning rate falls by this factor over the training
@@ -30,7 +29,7 @@ def decayed_rate(step: int, planned: int | None, steps_per_epoch: int) -> float:
     return float(LEARNING_RATE * DECAY ** (-(step // steps_per_epoch + 1) / epochs))
 
 
-class ArticleLearner:
+class ArticleLearner(Learner):
     """The auto-encoder with its optimiser.
 
     Parameters
@@ -76,11 +75,6 @@ class ArticleLearner:
             losses[options.regularizer] = float(regularizer.detach())
         return losses | network.regularizer.learn(z.detach(), options.weight, generator)
 
-    def state(self) -> dict[str, Any]:
-        """Return weights, batch-norm statistics, and the moments of all optimisers."""
-        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state that `state` returned."""
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def parts(self) -> dict[str, Part]:
+        """Return the network and its optimiser; the network contains an adversary's own optimiser, if any."""
+        return {"network": self.network, "optimiser": self.optimiser}

@@ -17,6 +17,7 @@ from models.inspection.memory_bank import MemoryBank
 from models.inspection.network import Distances, InspectionNetwork, head_distances
 from models.inspection.options import InspectionOptions
 from models.pretrained.weights import PRETRAINED_WIDTH, load_head, load_trunk
+from models.training.learner import Learner, Part
 from models.training.schedule import warm_up_cosine
 
 LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
@@ -32,7 +33,7 @@ BANK_SIZES = (1024, 512)  # of embeddings, and of embeddings of crops at half th
 
 
 @dataclass
-class InspectionLearner:
+class InspectionLearner(Learner):
     """The inspection network, the average of its weights, and its optimiser.
 
     Attributes
@@ -79,16 +80,8 @@ class InspectionLearner:
         """Learning rate of the last step, of everything that is not pretrained."""
         return float(self.optimiser.param_groups[-1]["lr"])
 
-    def state(self) -> dict[str, Any]:
-        """Return the weights, their average, and the optimiser's moments."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Part]:
+        """Return the network, the average of its weights, and the optimiser."""
         return {"network": self.network, "average": self.average, "optimiser": self.optimiser}
 
     def averaged(self) -> InspectionNetwork:

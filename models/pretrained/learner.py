@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.pretrained.episodes import Episode
+from models.training.learner import Learner, Part
 from models.training.schedule import warm_up_cosine
 
 LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
@@ -18,7 +18,7 @@ WARM_UP_STEPS = 100
 MAX_GRADIENT_NORM = 5.0
 
 
-class EpisodeLearner(ABC):
+class EpisodeLearner(Learner):
     """Trains a network on episodes, and keeps a moving average of its weights.
 
     Parameters
@@ -63,14 +63,6 @@ class EpisodeLearner(ABC):
         self.average.update_parameters(self.networks[0])
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def state(self) -> dict[str, Any]:
-        """Return weights, their average, and the optimiser's moments."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state that `state` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Part]:
+        """Return the networks, the average of the first one's weights, and the optimiser."""
         return {"networks": self.networks, "average": self.average, "optimiser": self.optimiser}

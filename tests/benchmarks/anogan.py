@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from models.article.batches import PictureBatch, PictureSampler, to_tensor
 from models.article.networks import DcganDecoder, DcganEncoder
 from models.training import loop
 from models.training.course import Plan
+from models.training.learner import Learner, Part
 
 RATE, BETAS = 2e-4, (0.5, 0.999)  # as in the DCGAN paper
 WEIGHT_STD = 0.02  # as in the DCGAN paper
@@ -50,7 +51,7 @@ class Found(NamedTuple):
     fused: NDArray[np.float32]
 
 
-class AnoGan:
+class AnoGan(Learner):
     """A DCGAN made of the article's networks: the decoder as generator, the encoder as discriminator.
 
     Parameters
@@ -89,17 +90,10 @@ class AnoGan:
         losses = {"discriminator": float(told_apart.detach()), "generator": float(fooled.detach())}
         return losses | {"total": sum(losses.values())}
 
-    def state(self) -> dict[str, Any]:
-        """Return weights, batch-norm statistics and the optimisers' moments, for a checkpoint."""
-        return {str(i): part.state_dict() for i, part in enumerate(self._parts())}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Load a state that `state` returned."""
-        for i, part in enumerate(self._parts()):
-            part.load_state_dict(state[str(i)])
-
-    def _parts(self) -> list[Any]:
-        return [self.generator, self.discriminator, *self._optimisers]
+    def parts(self) -> dict[str, Part]:
+        """Return both networks and both optimisers."""
+        parts: tuple[Part, ...] = (self.generator, self.discriminator, *self._optimisers)
+        return {str(number): part for number, part in enumerate(parts)}
 
     def search(self, pictures: Pixels, steps: int = SEARCH_STEPS) -> Found:
         """Search the latent space for each picture, by gradient descent from the best of many draws.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from models.training.learner import Learner, Part
 
-class TinyLearner:
+
+class TinyLearner(Learner):
     """A linear layer that learns to add two numbers, with noise that depends on seed and step.
 
     Parameters
@@ -41,14 +42,9 @@ class TinyLearner:
         total = float("nan") if step == self.diverges_at else float(loss.detach())
         return {"total": total}
 
-    def state(self) -> dict[str, Any]:
-        """Return weights and moments."""
-        return {"layer": self.layer.state_dict(), "optimiser": self.optimiser.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take them back."""
-        self.layer.load_state_dict(state["layer"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def parts(self) -> dict[str, Part]:
+        """Weights and moments."""
+        return {"layer": self.layer, "optimiser": self.optimiser}
 
 
 def draw(step: int) -> torch.Tensor:
