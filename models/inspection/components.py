@@ -130,10 +130,10 @@ COMPONENTS: tuple[Component, ...] = (
         ),
         weight=0.25,
     ),
-    Component("latent_mmd_coarse", (Map((latent_distance,), (LATENT_BANK,)),), weight=0.05),
     Component(
         "head", (Map((head_logits,), (EMBEDDING_BANK, HALF_SIZE_BANK), in_anomaly_map=1.0),), weight=0.3
     ),
+    Component("latent_mmd_coarse", (Map((latent_distance,), (LATENT_BANK,)),), weight=0.05),
     Component(
         "context",
         (
