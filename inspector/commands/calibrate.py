@@ -9,7 +9,6 @@ import typer
 
 from inspector.commands.options import (
     FormatOption,
-    MaxReviewOption,
     ModelOption,
     StrictOption,
     ThreadsOption,
@@ -39,10 +38,17 @@ def calibrate(
         float | None,
         typer.Option(
             metavar="RATE",
-            help="Share of good parts that may fail, 0.0001 to 0.5.  [default: the rate of the model]",
+            help="Share of good parts that may fail, above 0 and below 1.  [default: the rate of the model]",
         ),
     ] = None,
-    max_review: MaxReviewOption = None,
+    max_review: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Share of good parts that may be sent to review, above 0; with those that fail below 1.  "
+            "[default: no review]",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the new bundle to this folder instead of the store."),

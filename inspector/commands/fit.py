@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inspector.commands.options import FormatOption, MaxReviewOption, StrictOption, colour, seconds
+from inspector.commands.options import FormatOption, StrictOption, colour, seconds
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -63,7 +63,13 @@ def fit(
     max_false_reject: Annotated[
         float, typer.Option(metavar="RATE", help="Share of good parts that may fail, 0.0001 to 0.5.")
     ] = 0.05,
-    max_review: MaxReviewOption = None,
+    max_review: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
+        ),
+    ] = None,
     image_size: Annotated[
         int | None,
         typer.Option(

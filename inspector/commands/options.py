@@ -25,13 +25,6 @@ ThreadsOption = Annotated[
         help="Threads to compute with; 0 takes every core.  [default: INSPECTOR_THREADS, or 0]",
     ),
 ]
-MaxReviewOption = Annotated[
-    float | None,
-    typer.Option(
-        metavar="RATE",
-        help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
-    ),
-]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
 ]

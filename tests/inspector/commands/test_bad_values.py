@@ -98,3 +98,13 @@ def test_a_bad_environment(command: Command, plant: Plant, monkeypatch: pytest.M
     ended = command("score", plant.part)
     refused(ended, 2, "INSPECTOR_MAX_PIXELS is 'lots'")
     assert "INSPECTOR_MAX_PIXELS" in ended.err.splitlines()[1]
+
+
+def test_calibrate_takes_every_rate_of_its_help(command: Command, plant: Plant, tmp_path: Path) -> None:
+    """Rates of a calibration reach further than those of a fit, and its help says so."""
+    told = " ".join(command("calibrate", "--help").out.split())
+    assert "may fail, above 0 and below 1." in told
+    assert "sent to review, above 0; with those that fail below 1." in told
+    for number, rates in enumerate(((0.9, 0.05), (0.05, 0.9), (0.00001, 0.00001))):
+        options = ("--max-false-reject", f"{rates[0]:f}", "--max-review", f"{rates[1]:f}")
+        assert command("calibrate", plant.good, "--output", tmp_path / str(number), *options).code == 0
