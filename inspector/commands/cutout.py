@@ -97,7 +97,7 @@ def cutout(
         [colour(text, "--keep") for text in keep or ()],
         [colour(text, "--remove") for text in remove or ()],
     )
-    behind = None if onto == TRANSPARENT else colour(onto, "--onto")
+    behind = None if onto == TRANSPARENT else colour(onto, "--onto", TRANSPARENT)
     from inspector.cutout import folder
     from inspector.cutout.matte import MatteOptions
     from inspector.cutout.picture import Options

@@ -76,8 +76,8 @@ def seconds(text: str, option: str = "--time-budget") -> float:
     return float(match[1]) * UNIT_SECONDS[match[2]]
 
 
-def colour(text: str, option: str) -> tuple[int, int, int]:
-    """Read a colour: `#rrggbb`, `#rgb`, white, grey or black.
+def colour(text: str, option: str, *others: str) -> tuple[int, int, int]:
+    """Read a colour: `#rrggbb`, `#rgb`, white, grey or black; a refusal lists other words of the option, too.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def colour(text: str, option: str) -> tuple[int, int, int]:
     match = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text.strip())
     if match is None:
         raise UsageError(
-            f"{option} is {text!r}; allowed are #rrggbb, #rgb, {', '.join(COLOURS)}",
+            f"{option} is {text!r}; allowed are #rrggbb, #rgb, {', '.join((*COLOURS, *others))}",
             hint=f"quote the colour, because a shell reads # as a comment: {option} '#c0c0c0'",
         )
     digits = match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])

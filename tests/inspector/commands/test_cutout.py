@@ -193,3 +193,13 @@ def test_bad_folders(command: Command, photos: Path, tmp_path: Path) -> None:
     assert ended.code > 1
     assert "0.jpg" in ended.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_refused_colour_lists_transparent_for_onto_alone(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    """`--onto` takes a word that is no colour, and its refusal lists the word."""
+    for option, listed in (("--onto", True), ("--keep", False)):
+        ended = command("cutout", photos, "--output", tmp_path / "out", option, "blue")
+        assert ended.code == 2
+        assert ("black, transparent" in ended.err) == listed
