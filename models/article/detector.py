@@ -14,7 +14,7 @@ from inspector.bundle.records import Column
 from inspector.types import RawScores
 from models.article.batches import normalised
 from models.article.networks import AutoEncoder
-from models.export.scoring_model import LEARNED_FROM, ScoringModel
+from models.export.scoring_model import LEARNED_FROM, HeldoutFold, ScoringModel
 from models.mmd import IMQ_SCALES, squared_distances
 
 SMALL, WHOLE = 0.02, 1.0  # shares of the error map: a small defect, and the whole picture as in the article
@@ -165,7 +165,6 @@ def build(
     detector = ArticleDetectorGraph(network, density, smooth(error.mean(0, keepdim=True)), spread).eval()
     group = torch.from_numpy(np.asarray(groups[chosen], np.int64))
     heldout_error, heldout_z = _errors_of(network, pixels, heldout)
-    heldout_scores = _scores(detector, heldout_error, density(heldout_z), heldout_z)
     return ScoringModel(
         architecture="article",
         columns=COLUMNS,
@@ -179,8 +178,8 @@ def build(
         training_rows=chosen,
         training=_scores(detector, error, density(z, group[:, None] == group[None]), z),
         disturbed_statistics=None,
-        heldout=heldout_scores,
-        heldout_whole=heldout_scores,
+        heldout=_scores(detector, heldout_error, density(heldout_z), heldout_z),
+        heldout_folds=(HeldoutFold(np.arange(len(heldout)), constants={}),),  # nothing learned from them
     )
 
 

@@ -147,12 +147,11 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
     heldout_rows, threads = fitted.pictures.heldout, fitted.settings.threads
     onnx_graphs.write_graphs(model, target, options.image_size)
     fitted.progress("exporting", 2, 5)
-    session = DetectorSession(target / GRAPH, threads)
-    exported = onnx_graphs.score_rows(session, pixels, heldout_rows)
+    exported = onnx_graphs.score_heldout(target / GRAPH, threads, pixels, heldout_rows, model.heldout_folds)
     parity = onnx_graphs.check_parity(
-        model.heldout_whole.statistics, exported.statistics, calibration, model.columns
+        model.heldout.statistics, exported.statistics, calibration, model.columns
     )
-    _write_probes(target, session, pixels, heldout_rows, options.seed)
+    _write_probes(target, DetectorSession(target / GRAPH, threads), pixels, heldout_rows, options.seed)
     fitted.progress("exporting", 3, 5)
     heldout, summary = model.heldout, None
     if model.try_int8:

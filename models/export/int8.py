@@ -15,7 +15,7 @@ from inspector.bundle.records import Calibration, Column, Int8Summary
 from inspector.scoring import decision
 from inspector.scoring.runtime import DetectorSession
 from inspector.types import RawScores
-from models.export.onnx_graphs import graph_with, score_rows
+from models.export.onnx_graphs import score_heldout, score_rows
 from models.export.quantise import (
     Operation,
     Pixels,
@@ -211,7 +211,7 @@ class _Judge:
     def compare(self, path: Path) -> tuple[RawScores, dict[str, Any]]:
         """Return a graph's cross-fitted scores of held-out pictures, and the figures of the comparison."""
         request = self._request
-        raw = score_heldout(path, request)
+        raw = score_heldout(path, request.threads, request.pixels, request.heldout, request.folds)
         rounded = request.scores(raw)
         both = (
             np.concatenate([self._exact, self._exact_damaged]),
@@ -221,21 +221,6 @@ class _Judge:
         return raw, figures | {
             "score_correlation": min(correlation(self._exact, rounded), correlation(*both))
         }
-
-
-def score_heldout(path: Path, request: Int8Request) -> RawScores:
-    """Score held-out pictures with an exported graph, each with the constants learned without its fold."""
-    found = []
-    for fold in request.folds:
-        with graph_with(fold.constants, path) as graph:
-            session = DetectorSession(graph, request.threads)
-            found.append(score_rows(session, request.pixels, request.heldout[fold.positions]))
-    order = np.argsort(np.concatenate([fold.positions for fold in request.folds]))
-    return RawScores(
-        np.concatenate([raw.statistics for raw in found])[order],
-        np.concatenate([raw.anomaly_map for raw in found])[order],
-        np.concatenate([raw.latent for raw in found])[order],
-    )
 
 
 def compare(

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +31,7 @@ from inspector.errors import ParityError
 from inspector.scoring import decision
 from inspector.scoring.runtime import DetectorSession
 from inspector.types import RawScores
-from models.export.scoring_model import ScoringModel, batches
+from models.export.scoring_model import HeldoutFold, ScoringModel, batches
 
 OPSET = 18
 TOLERANCE = 1e-3  # fp32
@@ -111,6 +111,26 @@ def graph_with(constants: Mapping[str, NDArray[np.float32]], path: Path) -> Iter
         target = Path(folder) / path.name
         onnx.save(model, target)
         yield target
+
+
+def score_heldout(
+    path: Path,
+    threads: int,
+    pixels: NDArray[np.uint8],
+    heldout: NDArray[np.intp],
+    folds: Sequence[HeldoutFold],
+) -> RawScores:
+    """Score held-out pictures with an exported graph, each with the constants learned without its fold."""
+    found = []
+    for fold in folds:
+        with graph_with(fold.constants, path) as graph:
+            found.append(score_rows(DetectorSession(graph, threads), pixels, heldout[fold.positions]))
+    order = np.argsort(np.concatenate([fold.positions for fold in folds]))
+    return RawScores(
+        np.concatenate([raw.statistics for raw in found])[order],
+        np.concatenate([raw.anomaly_map for raw in found])[order],
+        np.concatenate([raw.latent for raw in found])[order],
+    )
 
 
 def check_parity(

@@ -60,10 +60,8 @@ class ScoringModel:
         Statistics of training pictures after harmless changes.
     heldout : RawScores
         Held-out pictures, each scored without what was learned from it.
-    heldout_whole : RawScores
-        Held-out pictures, scored by `detector` as it is: the exported graph must say the same.
     heldout_folds : tuple of HeldoutFold
-        The folds of `heldout`.
+        The folds of `heldout`: with the constants of each fold, the exported graph must give the same scores.
     try_int8 : bool
         True if a graph with 8-bit convolutions may be worth it.
     figures : dict of str to float
@@ -83,8 +81,7 @@ class ScoringModel:
     training: RawScores
     disturbed_statistics: NDArray[np.float32] | None
     heldout: RawScores
-    heldout_whole: RawScores
-    heldout_folds: tuple[HeldoutFold, ...] = ()
+    heldout_folds: tuple[HeldoutFold, ...]
     try_int8: bool = False
     figures: dict[str, float] = field(default_factory=dict)
 

@@ -95,17 +95,14 @@ def build(
     )
     detector = DetectorGraph(normalise, raw_maps, measure_units(apart.maps)).eval()
 
-    # Held-out pictures: each without its fold, and by the detector as it is.
+    # Held-out pictures: each without its fold.
     folds = heldout_folds(groups[heldout])
     known_folds = folds_like(groups[known], groups[heldout], folds)
     without_fold = CrossFitting(models, dict.fromkeys(models, known_folds))
-    unseen, whole = measure(
+    (unseen,) = measure(
         raw_maps,
         map(normalise, batches(pixels, heldout)),
-        [
-            without_fold.scores(dict.fromkeys(models, folds)),
-            lambda features, _, learned: raw_maps.output(learned, features),
-        ],
+        [without_fold.scores(dict.fromkeys(models, folds))],
     )
     return ScoringModel(
         architecture="inspection",
@@ -123,7 +120,6 @@ def build(
             [each.scores(detector).statistics for each in (apart, relit_apart)]
         ),
         heldout=unseen.scores(detector),
-        heldout_whole=whole.scores(detector),
         heldout_folds=tuple(
             HeldoutFold(
                 np.flatnonzero(folds == fold), changed_constants(raw_maps, without_fold.without(fold))

@@ -20,6 +20,7 @@ from inspector.errors import GoldenMismatchError
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.settings import Settings
+from inspector.types import RawScores
 from models.export import int8, onnx_graphs
 from models.export.bundle_writer import FLOOR
 from models.export.quantise import Operation
@@ -74,6 +75,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Int8Request:
     )
 
 
+def heldout_scores(path: Path, request: int8.Int8Request) -> RawScores:
+    """The cross-fitted scores of the held-out pictures by a graph."""
+    return onnx_graphs.score_heldout(path, 1, request.pixels, request.heldout, request.folds)
+
+
 @pytest.fixture
 def asked(shared: int8.Int8Request, tmp_path: Path) -> int8.Int8Request:
     """The same in a folder of the test's own."""
@@ -91,7 +97,7 @@ def test_what_agrees_is_shipped(asked: int8.Int8Request, monkeypatch: pytest.Mon
     assert (summary.images, summary.verdict_flips) == (32, 0)
     assert (summary.convolutions or 0) > 3
     assert summary.calibration_images == 20
-    again = int8.score_heldout(asked.folder / INT8_GRAPH, asked)
+    again = heldout_scores(asked.folder / INT8_GRAPH, asked)
     assert trial.heldout is not None
     np.testing.assert_array_equal(trial.heldout.statistics, again.statistics)
     assert (summary.score_correlation or 0) <= int8.correlation(
@@ -101,7 +107,7 @@ def test_what_agrees_is_shipped(asked: int8.Int8Request, monkeypatch: pytest.Mon
 
 def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Int8Request) -> None:
     """The exact graph with the constants of each fold scores held-out pictures as torch does."""
-    found = int8.score_heldout(shared.folder / GRAPH, shared)
+    found = heldout_scores(shared.folder / GRAPH, shared)
     np.testing.assert_allclose(found.statistics, shared.scored.statistics, rtol=1e-3, atol=1e-3)
     whole = {position for fold in shared.folds for position in fold.positions.tolist()}
     assert whole == set(range(len(shared.heldout)))
