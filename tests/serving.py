@@ -10,13 +10,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import httpx
 import psutil
+
+
+def _script(constants: Mapping[str, float]) -> str:
+    """Return a program that sets constants of modules and then runs `inspector`."""
+    lines = ["import sys", "from importlib import import_module"]
+    for path, value in constants.items():
+        module, _, name = path.rpartition(".")
+        lines.append(f"import_module({module!r}).{name} = {value!r}")
+    return "\n".join([*lines, "from inspector.commands.main import main", "sys.exit(main())"])
 
 
 class Daemon:
@@ -28,13 +37,21 @@ class Daemon:
         After `inspector serve`.
     ready : bool
         Whether to wait until it is ready.
+    constants : dict
+        Values for constants of modules, such as `inspector.daemon.connections.HEADER_SECONDS`.
     **environment : str
         Added to that of this process.
     """
 
-    def __init__(self, *arguments: str | Path, ready: bool = True, **environment: str) -> None:
+    def __init__(
+        self,
+        *arguments: str | Path,
+        ready: bool = True,
+        constants: Mapping[str, float] | None = None,
+        **environment: str,
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "inspector", "serve", "--port", "0", *map(str, arguments)],
+            [sys.executable, "-c", _script(constants or {}), "serve", "--port", "0", *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **environment},

@@ -48,7 +48,7 @@ def test_a_fixture_that_needs_root_makes_a_system_test(pytester: pytest.Pytester
     pytester.makepyfile(TESTS)
     found = {}
     for expression in EXPRESSIONS.values():
-        listed = pytester.runpytest_subprocess(
+        listed = pytester.runpytest_inprocess(
             "--collect-only", "-q", "-p", "no:cacheprovider", "-m", expression
         )
         found[expression] = {line.rpartition("::")[2] for line in listed.outlines if "::" in line}

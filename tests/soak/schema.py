@@ -33,8 +33,7 @@ def verify(cases: int, seed: int) -> None:
     """Start a daemon with keys, send it requests by schemathesis, and read its log."""
     with tempfile.TemporaryDirectory() as place:
         Store(Path(place) / "store").publish(NAME, tiny_fill())
-        environment = {"INSPECTOR_STORE": f"{place}/store", "INSPECTOR_API_KEYS": f"score:{KEY}"}
-        with Daemon(ready=True, **environment) as daemon:
+        with Daemon(INSPECTOR_STORE=f"{place}/store", INSPECTOR_API_KEYS=f"score:{KEY}") as daemon:
             httpx.post(
                 f"{daemon.url}/v1/score",
                 content=encode_png(good_picture()),

@@ -26,9 +26,11 @@ def test_endless_trailers_are_cut_off(shared_daemon: Daemon) -> None:
                 endless.sendall(goes_on * 100_000)
 
 
-def test_slow_headers_are_cut_off(shared_daemon: Daemon) -> None:
-    """A connection that sends nothing, or half a header, is closed."""
-    with shared_daemon.socket() as silent, shared_daemon.socket() as half:
+def test_slow_headers_are_cut_off(store: Store, start: Start) -> None:
+    """A connection that sends nothing, or half a header, is closed after the time for headers."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(constants={"inspector.daemon.connections.HEADER_SECONDS": 0.5})
+    with daemon.socket() as silent, daemon.socket() as half:
         half.sendall(b"GET /livez HTTP/1.1\r\nHos")
         assert silent.recv(10) == b""
         assert half.recv(10) == b""

@@ -80,17 +80,19 @@ def test_unexpected_errors_are_counted() -> None:
     assert counted == ["failed", ("unknown", 500)]
 
 
-def test_drift_is_tested(daemon: Daemon) -> None:
+def test_drift_is_tested(store: Store, start: Start) -> None:
     """Sixty pictures like the normals keep the p-value high; as many bright ones bring it down."""
+    store.publish("tiny", tiny_fill())
+    daemon = start(constants={"inspector.daemon.drift_monitor.INTERVAL_SECONDS": 0.5})
     with httpx.Client(base_url=daemon.url, timeout=30) as client:
         for seed in range(60):
             client.post("/v1/score", content=encode_png(good_picture(300 + seed)))
-        until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 1, 12)
+        until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 1)
         assert daemon.metric('inspector_drift_p_value{model="tiny"}') > 0.01
         for seed in range(140):
             bright = np.clip(good_picture(seed).astype(int) + 30, 0, 255).astype(np.uint8)
             client.post("/v1/score", content=encode_png(bright))
-    until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 0.01, 12)
+    until(lambda: daemon.metric('inspector_drift_p_value{model="tiny"}') < 0.01)
     assert any(line["event"] == "drift" for line in daemon.lines)
 
 
