@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 Mount = Callable[[str], Path]
 MakeOnce = Callable[[str, Callable[[Path], object]], Path]
@@ -24,6 +29,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Fixtures that need root or a program beside Python; their tests are marked `system`.
 SYSTEM_FIXTURES = {"browser", "mount"}
+
+BROWSER_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 
@@ -103,6 +110,19 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless.  Playwright allows one in a process, so all tests share it."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    assert program, "chromium is missing; install it: make system"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=[*BROWSER_FLAGS])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

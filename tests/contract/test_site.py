@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 ROOT = Path(__file__).parents[2]
 # Attributes with which a page makes a browser load something; links that a person clicks are not among them.
@@ -79,16 +80,11 @@ def test_broken_links_fail_the_build(
 
 
 @pytest.mark.system
-def test_search_works_from_a_folder(site: Path) -> None:
+def test_search_works_from_a_folder(site: Path, browser: Browser) -> None:
     """In a browser without a network, the search of a page that was opened from the folder finds a page."""
-    from playwright.sync_api import expect, sync_playwright
-
-    program = shutil.which("chromium")
-    assert program, "chromium is missing; install it: make system"
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_context(offline=True).new_page()
+    with browser.new_context(offline=True) as context:
+        page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.goto((site / "docs" / "guides" / "tutorial.html").as_uri())
         page.get_by_placeholder("Search").click()
@@ -97,5 +93,4 @@ def test_search_works_from_a_folder(site: Path) -> None:
         expect(result).to_be_visible(timeout=20_000)
         result.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("The promise", timeout=20_000)
-        browser.close()
     assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob", "about"}

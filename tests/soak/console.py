@@ -16,8 +16,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 import inspector
 from calibration.labelled import LabelledPicture, labelled_pictures
 from inspector.imaging.decode import decode
+from tests.conftest import BROWSER_FLAGS
 from tests.console import hands
-from tests.console.conftest import FLAGS
 from tests.serving import Daemon
 from tests.soak.program import demand, finish, say
 
@@ -31,7 +31,7 @@ def verify(data: Path, model: Path, pictures: int, screenshots: Path | None) -> 
     shown = [one for one in labelled_pictures(data / "test") if one.mask]
     scored = sorted(shown, key=lambda one: detector.score(one.path).score or 0.0, reverse=True)
     with sync_playwright() as playwright, Daemon("--model", model) as daemon:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*BROWSER_FLAGS])
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.goto(daemon.url)
         found = [_is_found(page, one) for one in scored[:pictures]]
