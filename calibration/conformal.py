@@ -111,7 +111,7 @@ def heldout_count(n_images: int, rate: float) -> int:
 
 
 def images_needed(rate: float) -> int:
-    """Return the fewest normal pictures of which 40 % can promise the rate.
+    """Return the smallest number of normal pictures that can promise the rate if 40 % are held out.
 
     Examples
     --------

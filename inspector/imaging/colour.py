@@ -73,7 +73,7 @@ def _deep_grey(image: ImageFile, background: Colour) -> Pixels:
 
 
 def _deep_colour(data: bytes, background: Colour) -> Pixels:
-    """Decode a PNG of several 16-bit channels, of which Pillow keeps only the high bytes."""
+    """Decode a PNG of several 16-bit channels with OpenCV: Pillow keeps only their high bytes."""
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if bgr is None:
         raise ValueError("16 bit colour cannot be decoded")

@@ -42,7 +42,7 @@ class Detector:
     Attributes
     ----------
     int8_problem : str or None
-        The error because of which the 8-bit graph is not used; None if it is used, or if the model has none.
+        The error that keeps the detector from using the 8-bit graph; None if the graph is used or missing.
     """
 
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:

@@ -114,7 +114,7 @@ def train(
 
 
 def spread_like_prior(network: AutoEncoder, pictures: Pictures) -> None:
-    """Scale the latents so that those of held-out pictures are as wide as the prior.
+    """Scale all latents by one factor: the latents of held-out pictures become as wide as the prior.
 
     The regularizer widens the latents of training pictures; those of new pictures, which the model will
     score, stay narrower.  Reconstructions do not change.

@@ -66,7 +66,7 @@ class MemoryBank(NormalModel):
     Parameters
     ----------
     coreset : Coreset
-        The vectors of which the bank is made.
+        The vectors that become the entries of the bank.
     middle : Tensor (d,)
         Subtracted from every vector, so that differences lose fewer digits.
     axes : Tensor (d, k)

@@ -1,4 +1,4 @@
-"""Random scenes: a surface or a part of which a camera takes many pictures."""
+"""Random scenes: many pictures of one surface or one part, as a camera would take them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from inspector.concurrency import WINDOW, cores, in_order
 
 
 def take(results: Iterator[int], into: list[int]) -> None:
-    """Collect results one by one, so that those before an error are kept."""
+    """Collect results one by one; an error leaves the earlier results in the list."""
     for result in results:
         into.append(result)  # noqa: PERF402 - see above
 

@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import onnxruntime
@@ -27,8 +26,6 @@ from tests.journey.program import (
     run,
     undocumented,
 )
-
-SOME_STEPS_SECONDS = 0.7  # after the first step and before the last one
 
 
 def scores(bundle: Path, fitted: Fitted) -> list[tuple[str, float, float]]:
@@ -126,7 +123,6 @@ def interrupted(command: list[str], store: Path, at: str) -> tuple[int, str]:
         for line in process.stderr:
             said += line
             if line.startswith(at):
-                time.sleep(SOME_STEPS_SECONDS)
                 process.send_signal(signal.SIGINT)
                 break
         said += process.stderr.read()

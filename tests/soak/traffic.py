@@ -1,4 +1,4 @@
-"""Send good, bad, huge and slow bodies at once for ten minutes, from clients of which some leave early.
+"""Send good, bad, huge and slow bodies at once for ten minutes; some clients leave early.
 
 Every request carries an id.  At the end each id that a client waited for has exactly one answer and one
 line in the log, with the same status, and the memory did not grow.

@@ -42,7 +42,7 @@ class Results:
         self._read_bytes = 0
 
     def read(self) -> int:
-        """Read the lines that are new, each of which must be JSON; return the number of all lines."""
+        """Read the new lines, which must be JSON, and return the number of all lines."""
         if self.path.exists():
             with self.path.open("rb") as stream:
                 stream.seek(self._read_bytes)

@@ -55,7 +55,7 @@ def test_torch_and_onnx_agree(model: ScoringModel, exported: Path, pixels: NDArr
 
 
 def test_the_contract_of_the_graph(exported: Path) -> None:
-    """One input `image`, uint8 (N, H, W, 3), of which only N is free."""
+    """The graph has one input, `image`, uint8 (N, H, W, 3); only N may vary."""
     session = onnxruntime.InferenceSession(str(exported / "detector.onnx"))
     (image,) = session.get_inputs()
     assert (image.name, image.type) == ("image", "tensor(uint8)")
