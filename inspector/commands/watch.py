@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import sys
 import time
@@ -107,6 +108,8 @@ def watch(
         ):
             from inspector.watch.loop import Watch
 
+            if output == STDOUT:
+                stop = _or_raise_without_reader(stop)
             maps = None if heatmaps is None else heatmaps.absolute()
             watching = Watch(arrivals, results, sorter, _follow(registry, interval), talk, maps)
             if not once:
@@ -136,6 +139,22 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _or_raise_without_reader(stop: Callable[[], bool]) -> Callable[[], bool]:
+    """Return `stop`, which now raises BrokenPipeError once nobody reads stdout.
+
+    Without it a watch would notice only with the next picture, which may never come.
+    """
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+
+    def asked() -> bool:
+        if any(event & (select.POLLERR | select.POLLHUP) for _descriptor, event in poll.poll(0)):
+            raise BrokenPipeError
+        return stop()
+
+    return asked
 
 
 def _places(

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.inspector.commands.test_score import on_terminal
 from tests.inspector.watch.watching import BAD, GOOD, QUICK, write
 
 
-def test_a_reader_that_goes_away_ends_it(folder: Path) -> None:
-    """When the reader of the pipe ends, the watch ends, too."""
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_a_reader_that_goes_away_ends_it(folder: Path, pictures: int) -> None:
+    """When the reader of the pipe ends, the watch ends, too, even if no further picture comes."""
     script = f"{sys.executable} -m inspector watch {folder} --output - {' '.join(QUICK)} | head -n 1"
-    for number in range(3):
+    for number in range(pictures):
         write(folder / f"{number}.png", GOOD)
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True, check=False, timeout=60
