@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, exact_rate, images_needed
 from calibration.standardiser import Standardiser
 from inspector.bundle.records import Calibration, Column, Fusion
-from inspector.errors import UsageError
+from inspector.rate import rate_error
 from inspector.scoring import decision
 
 CEILING_SPREADS = 3.0
@@ -145,16 +145,11 @@ def set_thresholds(
 def check_rates(max_false_reject: float, max_review: float | None) -> None:
     """Raise `UsageError` unless both rates, and their sum, lie strictly between 0 and 1."""
     if not 0 < max_false_reject < 1:
-        raise UsageError(
-            f"--max-false-reject is {max_false_reject:g}; it must lie between 0 and 1",
-            hint="0.05 lets at most 5 of 100 good parts fail",
-        )
-    if max_review is not None and not 0 < max_review < 1 - max_false_reject:
-        raise UsageError(
-            f"--max-review is {max_review:g}; with --max-false-reject {max_false_reject:g} it must lie "
-            f"between 0 and {1 - max_false_reject:g}",
-            hint="0.1 sends at most another 10 of 100 good parts to review",
-        )
+        raise rate_error("--max-false-reject", max_false_reject, "above 0 and below 1", 0.99)
+    rest = 1 - max_false_reject
+    if max_review is not None and not 0 < max_review < rest:
+        allowed = f"above 0 and below {rest:g}, with --max-false-reject {max_false_reject:g}"
+        raise rate_error("--max-review", max_review, allowed, rest - 0.01)
 
 
 def promise(calibration: Calibration) -> str:

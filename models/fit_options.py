@@ -10,6 +10,7 @@ import torch
 
 from inspector.errors import UsageError
 from inspector.imaging.colour import WHITE, Colour
+from inspector.rate import rate_error
 
 DEVICES = ("auto", "cpu", "cuda")
 MAX_BUDGET_SECONDS = 7 * 86400.0
@@ -48,7 +49,7 @@ class FitOptions:
         check_range("seed", self.seed, 0, 2**31 - 1)
         for name, rate in (("max_false_reject", self.max_false_reject), ("max_review", self.max_review)):
             if rate is not None and not 0.0001 <= rate <= 0.5:
-                raise out_of_range(name, rate, "0.0001 to 0.5")
+                raise rate_error(option_name(name), rate, "0.0001 to 0.5", 0.5)
         if self.max_review is not None and self.max_review + self.max_false_reject >= 1:
             raise out_of_range("max_review", self.max_review, f"below {1 - self.max_false_reject:g}")
         budget = self.time_budget_seconds

@@ -12,6 +12,7 @@ from inspector.commands.options import (
     ModelOption,
     StrictOption,
     ThreadsOption,
+    read_rates,
     settings_for,
 )
 
@@ -35,14 +36,14 @@ def calibrate(
     ],
     model: ModelOption = None,
     max_false_reject: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="RATE",
             help="Share of good parts that may fail, above 0 and below 1.  [default: the rate of the model]",
         ),
     ] = None,
     max_review: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="RATE",
             help="Share of good parts that may be sent to review, above 0; with those that fail below 1.  "
@@ -67,6 +68,7 @@ def calibrate(
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
 
+    reject, review = read_rates(max_false_reject, max_review)
     recalibration = extras.recalibration()
     thresholds = extras.thresholds()
     settings = settings_for(threads)
@@ -77,8 +79,8 @@ def calibrate(
             bundle,
             normal_dir,
             output or _own_store(store, bundle),
-            max_false_reject=max_false_reject,
-            max_review=max_review,
+            max_false_reject=reject,
+            max_review=review,
             strict=strict,
             settings=settings,
             progress=progress,

@@ -14,6 +14,7 @@ from inspector.commands.output import pairs, print_result
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.imaging.files import printable
+from inspector.rate import read_rate
 
 if TYPE_CHECKING:
     from inspector.cutout.folder import Job, Outcome
@@ -48,12 +49,12 @@ def cutout(
         str, typer.Option(metavar="COLOUR", help="Colour to lay behind the object, or transparent.")
     ] = TRANSPARENT,
     margin: Annotated[
-        float,
+        str,
         typer.Option(
             metavar="SHARE",
             help="Border that is certainly background, as a share of the shorter side, 0.005 to 0.45.",
         ),
-    ] = 0.03,
+    ] = "0.03",
     iterations: Annotated[int, typer.Option(metavar="N", help="Rounds of GrabCut, 1 to 50.")] = 5,
     parts: Annotated[
         int,
@@ -62,8 +63,8 @@ def cutout(
         ),
     ] = 0,
     holes: Annotated[
-        float, typer.Option(metavar="SHARE", help="Fill holes up to this share of the object, 0 to 1.")
-    ] = 0.01,
+        str, typer.Option(metavar="SHARE", help="Fill holes up to this share of the object, 0 to 1.")
+    ] = "0.01",
     edge: Annotated[
         float, typer.Option(metavar="PX", help="Width of the smooth edge in pixels, 0 (hard) to 20.")
     ] = 1.5,
@@ -104,8 +105,8 @@ def cutout(
     from inspector.cutout.segmentation import SegmentationOptions
 
     options = Options(
-        SegmentationOptions(iterations, margin, *map(tuple, search_colours)),
-        MatteOptions(parts, holes, edge),
+        SegmentationOptions(iterations, read_rate(margin, "--margin"), *map(tuple, search_colours)),
+        MatteOptions(parts, read_rate(holes, "--holes"), edge),
         behind,
     )
     jobs = folder.plan(directory, output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inspector.commands.options import FormatOption, StrictOption, colour, seconds
+from inspector.commands.options import FormatOption, StrictOption, colour, read_rates, seconds
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -61,10 +61,13 @@ def fit(
         ),
     ] = None,
     max_false_reject: Annotated[
-        float, typer.Option(metavar="RATE", help="Share of good parts that may fail, 0.0001 to 0.5.")
-    ] = 0.05,
+        str,
+        typer.Option(
+            metavar="RATE", help="Share of good parts that may fail, 0.0001 to 0.5, such as 0.05 or 5%."
+        ),
+    ] = "0.05",
     max_review: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="RATE",
             help="Share of good parts that may be sent to review, 0.0001 to 0.5.  [default: no review]",
@@ -164,6 +167,7 @@ def fit(
 
     budget = None if time_budget is None else seconds(time_budget)
     behind = colour(background, "--background")
+    reject, review = read_rates(max_false_reject, max_review)
     models = extras.models()
     notes: list[str] = []
     try:
@@ -175,8 +179,8 @@ def fit(
                 preset=preset,
                 time_budget_seconds=budget,
                 steps=steps,
-                max_false_reject=max_false_reject,
-                max_review=max_review,
+                max_false_reject=reject,
+                max_review=review,
                 image_size=image_size,
                 latent_dim=latent_dim,
                 width=width,

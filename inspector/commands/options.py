@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from inspector.errors import UsageError
+from inspector.rate import read_rate
 
 if TYPE_CHECKING:
     from inspector.settings import Settings
@@ -74,6 +75,14 @@ def seconds(text: str, option: str = "--time-budget") -> float:
             hint=f"for example {option} 5m",
         )
     return float(match[1]) * UNIT_SECONDS[match[2]]
+
+
+def read_rates(max_false_reject: str | None, max_review: str | None) -> tuple[float | None, float | None]:
+    """Read the rates of good parts that may fail, and that may be sent to review."""
+    return (
+        None if max_false_reject is None else read_rate(max_false_reject, "--max-false-reject"),
+        None if max_review is None else read_rate(max_review, "--max-review"),
+    )
 
 
 def colour(text: str, option: str, *others: str) -> tuple[int, int, int]:

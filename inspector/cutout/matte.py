@@ -10,6 +10,7 @@ import numpy as np
 
 from inspector.cutout.border import Plane
 from inspector.errors import UsageError
+from inspector.rate import rate_error
 from inspector.types import Mask, Pixels
 
 SMALLEST_PART = 0.02  # share of the largest part's area; a smaller part is dropped
@@ -43,7 +44,7 @@ class MatteOptions:
                 f"parts is {self.parts}, allowed is 0 or more", hint="0 keeps all parts but tiny ones"
             )
         if not 0 <= self.holes <= 1:
-            raise UsageError(f"holes is {self.holes:g}, allowed is 0 to 1", hint="0 fills none, 1 fills all")
+            raise rate_error("--holes", self.holes, "0 to 1", 1)
         if not 0 <= self.edge_pixels <= 20:
             raise UsageError(
                 f"edge is {self.edge_pixels:g} pixels, allowed is 0 to 20", hint="0 is a hard edge"

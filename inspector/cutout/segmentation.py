@@ -36,6 +36,7 @@ from inspector.cutout.border import Plane, border, sides
 from inspector.cutout.evidence import further_evidence
 from inspector.errors import UsageError
 from inspector.imaging.colour import Colour
+from inspector.rate import rate_error
 from inspector.types import Mask, Pixels
 
 BORDER = 0.06  # width of the border, as a share of the shorter side
@@ -75,9 +76,7 @@ class SegmentationOptions:
                 hint="5 is a good number to start with",
             )
         if not 0.005 <= self.margin <= 0.45:
-            raise UsageError(
-                f"margin is {self.margin:g}, allowed is 0.005 to 0.45", hint="0.03 leaves 3 % on each side"
-            )
+            raise rate_error("--margin", self.margin, "0.005 to 0.45", 0.45)
 
 
 def find_object(pixels: Pixels, options: SegmentationOptions = SegmentationOptions()) -> Mask | None:

@@ -241,7 +241,7 @@ def test_a_promise_that_is_kept_misses_nothing() -> None:
 )
 def test_rates_out_of_range(fail: float, review: float | None) -> None:
     """Rates out of range are refused with option, value, range and hint."""
-    with pytest.raises(UsageError, match=r"--max-(false-reject|review) is .* must lie between") as caught:
+    with pytest.raises(UsageError, match=r"--max-(false-reject|review) is .*; allowed: above 0") as caught:
         check_rates(fail, review)
     assert caught.value.hint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,44 @@ def test_options_that_do_not_go_together(
     """Exit code 2, and one line that names option and value."""
     refused(command("fit", plant.good, *words), 2, named)
     assert not listing(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["fit", "--max-false-reject", "5"], "5 % is written --max-false-reject 0.05"),
+        (["fit", "--max-review", "10"], "10 % is written --max-review 0.1"),
+        (["calibrate", "--max-false-reject", "1"], "1 % is written --max-false-reject 0.01"),
+        (["calibrate", "--max-review", "20"], "20 % is written --max-review 0.2"),
+        (["cutout", "--output", "cut", "--margin", "3"], "3 % is written --margin 0.03"),
+        (["cutout", "--output", "cut", "--holes", "2"], "2 % is written --holes 0.02"),
+    ],
+)
+def test_a_rate_in_percent(
+    words: list[str],
+    hint: str,
+    command: Command,
+    plant: Plant,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A percentage without its sign is refused, and the hint says how it is written."""
+    monkeypatch.chdir(tmp_path)
+    ended = command(words[0], plant.good, *words[1:])
+    refused(ended, 2, f"{words[-2]} is {words[-1]}")
+    assert hint in ended.err
+    assert not listing(tmp_path)
+
+
+@pytest.mark.parametrize("rate", ["10%", "0,1"])
+def test_a_rate_with_a_percent_sign_or_a_comma(
+    rate: str, command: Command, plant: Plant, tmp_path: Path
+) -> None:
+    """Both spellings are the rate that they look like."""
+    options = ("--output", tmp_path / "bundle", "--max-false-reject", rate, "--format", "json")
+    ended = command("calibrate", plant.good, *options)
+    assert ended.code == 0
+    assert json.loads(ended.out)["asked_false_reject_rate"] == pytest.approx(0.1)
 
 
 def test_a_bad_environment(command: Command, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
