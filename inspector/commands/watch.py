@@ -97,7 +97,7 @@ def watch(
     and continues.  If a model is promoted meanwhile, the watch changes to it.  With --once the exit code
     is that of score.
     """
-    with _asked_to_stop() as stop:
+    with _asked_to_stop() as asked:
         if format_ == "table" and output != STDOUT:
             raise UsageError("--format table belongs to --output -", hint="a file has JSON lines")
         sorter, arrivals = _places(folder, output, move, heatmaps, settle)
@@ -108,8 +108,7 @@ def watch(
         ):
             from inspector.watch.loop import Watch
 
-            if output == STDOUT:
-                stop = _or_raise_without_reader(stop)
+            stop = _or_raise_without_reader(asked) if output == STDOUT else asked
             maps = None if heatmaps is None else heatmaps.absolute()
             watching = Watch(arrivals, results, sorter, _follow(registry, interval), talk, maps)
             if not once:
