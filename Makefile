@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # Programs that system tests start, as COMMAND:PACKAGE with the Debian package.
-PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose debootstrap:debootstrap git:git
+PROGRAMS := promtool:prometheus chromium:chromium systemd-analyze:systemd docker-compose:docker-compose debootstrap:debootstrap git:git curl:curl
 
 system: ## install the programs that system tests start (Debian, as root)
 	@missing=; for pair in $(PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || missing+=" $${pair##*:}"; done; \

@@ -1,4 +1,4 @@
-"""Limits on request headers and on the number of open connections."""
+"""Connections: limits on headers and on their number, and no other protocol than HTTP/1."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import logging
 import resource
 from collections import OrderedDict
-from typing import ClassVar
+from http import HTTPStatus
+from typing import Any, ClassVar
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from inspector.daemon.errors import Problem
 from inspector.daemon.logging import log_event
 
 HEADER_SECONDS = 10.0
@@ -18,8 +21,23 @@ MAX_CONNECTIONS = 1000
 _OTHER_FILES = 200  # for models, logs and the store
 _LOG_INTERVAL_SECONDS = 1.0
 
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_CLOSE = {"Connection": "close"}
+_BUSY = Problem(
+    503,
+    "full",
+    "too many connections are open, and none of them is idle",
+    "try again in 1 s",
+    {"Retry-After": "1", **_CLOSE},
+)
+_BAD_REQUEST = Problem(
+    400, "malformed", "this is not an HTTP/1 request", "speak HTTP/1.1 without TLS to this port", _CLOSE
+)
+_LONG_HEADERS = Problem(
+    431,
+    "malformed",
+    f"the headers have more than {HEADER_BYTES} bytes",
+    "send fewer headers, or shorter ones",
+    _CLOSE,
 )
 
 
@@ -32,6 +50,39 @@ def raise_file_limit() -> int:
         hard = soft
     room = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else hard - _OTHER_FILES
     return max(1, min(MAX_CONNECTIONS, room))
+
+
+class _RequestParser(HttpRequestParser):
+    """Parses requests, and ignores offers to continue in another protocol.
+
+    Some HTTP libraries offer HTTP/2 with each request (`Upgrade: h2c`).  A server may ignore such an offer
+    (RFC 9110, section 7.8).  But httptools ends the request at its headers, so its body would be lost.
+    Therefore the headers are parsed once more, without the offer, and then the body.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+
+    @property
+    def has_offer(self) -> bool:
+        """Whether the current headers offer another protocol; CONNECT is no offer but a demand."""
+        return self.should_upgrade() and self.get_method() != b"CONNECT"
+
+    def feed_data(self, data: Any) -> None:
+        """Parse data; the methods of the connection are called on the way."""
+        rest = memoryview(data)
+        while True:
+            try:
+                super().feed_data(rest)
+            except HttpParserUpgrade as offer:
+                if not self.has_offer:
+                    raise
+                super().feed_data(self._connection.head_without_offer())
+                rest = rest[offer.args[0] :]
+            else:
+                return
 
 
 class Connection(HttpToolsProtocol):
@@ -47,14 +98,17 @@ class Connection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0  # since the start of the message, or since the last chunk of its body
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.parser: _RequestParser = _RequestParser(self)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Make room for the connection and start the time limit of its first headers."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             self._count_refused()
             if not self._idle:
-                transport.write(_BUSY)
-                transport.close()
+                self._refuse(_BUSY)
                 return
             longest, _ = self._idle.popitem(last=False)
             longest.connections.discard(longest)
@@ -65,7 +119,11 @@ class Connection(HttpToolsProtocol):
         """Parse data; close the connection if headers or trailers are too long."""
         self._header_bytes += len(data)
         super().data_received(data)
-        if self._header_bytes > HEADER_BYTES:
+        if self._header_bytes <= HEADER_BYTES or self.transport.is_closing():
+            return
+        if self._is_free():
+            self._refuse(_LONG_HEADERS)
+        else:  # trailers: an answer may be on its way
             self.transport.close()
 
     def on_body(self, body: bytes) -> None:
@@ -80,8 +138,26 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the time limit of the headers; the body has its own limits."""
-        self._end_waiting()
-        super().on_headers_complete()
+        if not self.parser.has_offer:
+            self._end_waiting()
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the body, unless the headers are going to be parsed again."""
+        if not self.parser.has_offer:
+            super().on_message_complete()
+
+    def head_without_offer(self) -> bytes:
+        """Return request line and headers as they came, but without `Upgrade`."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP request, and close the connection."""
+        del msg  # always the same
+        self._refuse(_BAD_REQUEST)
 
     def on_response_complete(self) -> None:
         """Mark the connection as idle until its next request; uvicorn closes it after its keep-alive time."""
@@ -101,9 +177,20 @@ class Connection(HttpToolsProtocol):
 
     def _mark_idle(self) -> None:
         """Mark the connection as idle, unless a request is in progress."""
-        is_free = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
-        if is_free and not self.transport.is_closing():
+        if self._is_free() and not self.transport.is_closing():
             self._idle[self] = None
+
+    def _is_free(self) -> bool:
+        """Return whether every request so far is answered."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer a problem outside of the application, and close the connection."""
+        answer = problem.response()
+        lines = [b"HTTP/1.1 %d %s" % (problem.status, HTTPStatus(problem.status).phrase.encode())]
+        lines += [b"%s: %s" % header for header in answer.raw_headers]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()
 
     def _end_waiting(self) -> None:
         self._idle.pop(self, None)

@@ -57,6 +57,7 @@ TITLES = {
     413: "Content too large",
     415: "Unsupported media type",
     422: "Unprocessable content",
+    431: "Request header fields too large",
     500: "Internal error",
     501: "Not implemented",
     503: "Service unavailable",

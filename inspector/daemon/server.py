@@ -42,6 +42,7 @@ def serve(settings: ServeSettings) -> None:
     config = uvicorn.Config(
         create_app(service),
         http=Connection,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import resource
 import socket
 from collections.abc import Iterator
@@ -113,3 +115,24 @@ def test_nonsense_does_no_harm(store: Store, start: Start, keys: dict[str, str])
     assert good.json()["verdict"] == "pass"
     assert not daemon.events("unexpected")
     assert not [line for line in daemon.lines if "traceback" in line]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"noise\r\n\r\n", 400),
+        (b"get /livez HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: " + b"x" * 400_000, 431),
+    ],
+)
+def test_what_is_no_request_is_a_problem(shared_daemon: Daemon, sent: bytes, status: int) -> None:
+    """Bytes that are no HTTP request, and headers that are too long, are answered as problems."""
+    with shared_daemon.socket() as raw:
+        with suppress(OSError):  # it need not read all of it
+            raw.sendall(sent)
+        answer = http.client.HTTPResponse(raw)
+        answer.begin()
+        assert answer.status == status
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert json.loads(answer.read())["hint"]
