@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import DatasetError, ImageError, NoImagesError
 from inspector.imaging.decode import decode
-from inspector.imaging.files import list_images, printable
+from inspector.imaging.files import is_set_aside, list_images, printable
 from inspector.settings import Settings
 
 GOOD = "good"
@@ -49,7 +49,7 @@ def labelled_pictures(test_dir: Path) -> list[LabelledPicture]:
     if not (test_dir / GOOD).is_dir():
         raise DatasetError(f"{shown} has no folder {GOOD}/", hint=_layout_hint(test_dir))
     masks = test_dir.resolve().parent / "ground_truth"
-    folders = sorted(entry for entry in test_dir.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    folders = sorted(entry for entry in test_dir.iterdir() if entry.is_dir() and not is_set_aside(entry.name))
     folders.sort(key=lambda folder: folder.name != GOOD)
     found = [
         LabelledPicture(path, folder.name, _mask_of(path.relative_to(test_dir), masks))

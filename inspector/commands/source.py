@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import UsageError
-from inspector.imaging.files import list_images, printable
+from inspector.imaging.files import SYSTEM_NAMES, list_images, printable
 
 STDIN = "-"
 
@@ -74,7 +74,13 @@ def _folder(path: str) -> Iterator[Source]:
 
 
 def _glob(pattern: str) -> Iterator[Source]:
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns as well
+    """Expand a glob.  As with hidden names, a wildcard does not match the names of storage systems."""
+    spelled = Path(pattern).parts
+    found = [
+        path
+        for path in sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns
+        if not any(part.lower() in SYSTEM_NAMES and part not in spelled for part in Path(path).parts)
+    ]
     if not found:
         raise UsageError(
             f"{printable(pattern)} matches nothing", hint="quote the pattern, and check the folder's name"

@@ -19,19 +19,40 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff"}
 )
 
+SYSTEM_NAMES = frozenset(
+    {
+        *("@eadir", "#recycle", "#snapshot", "@tmp", "@sharebin"),  # Synology
+        *("@recycle", "@recently-snapshot"),  # QNAP
+        *("$recycle.bin", "recycler", "system volume information", "thumbs.db"),  # Windows
+        *("__macosx", "network trash folder", "temporary items"),  # macOS
+        *("lost+found", "~snapshot"),  # Linux, NetApp
+    }
+)
+"""Names, in lower case, of what storage and operating systems keep in a folder beside the user's files."""
 
 _LONGEST_STEM_BYTES = 200
 
 
+def is_set_aside(name: str) -> bool:
+    """Return whether searches skip a file or folder of this name: it is hidden, or one of `SYSTEM_NAMES`.
+
+    Examples
+    --------
+    >>> is_set_aside(".snapshot"), is_set_aside("@eaDir"), is_set_aside("eaDir")
+    (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
 def is_image_name(name: str) -> bool:
-    """Return whether a file of this name counts as a picture: by its suffix; hidden files do not count.
+    """Return whether a search takes a file of this name: by its suffix, unless it is set aside.
 
     Examples
     --------
     >>> is_image_name("part.PNG"), is_image_name(".part.png"), is_image_name("notes.txt")
     (True, False, False)
     """
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+    return not is_set_aside(name) and Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def shortened(stem: str) -> str:
@@ -43,13 +64,13 @@ def shortened(stem: str) -> str:
 def list_images(folder: Path) -> list[Path]:
     """List the pictures in a folder, and in the folders below it, in the order of their relative paths.
 
-    Pictures are recognised by suffix.  Names that begin with a dot are skipped, and links to folders are not
-    followed.
+    Pictures are recognised by suffix.  Files and folders that are set aside (`is_set_aside`) are skipped, and
+    links to folders are not followed.
 
     Parameters
     ----------
     folder : Path
-        The folder.
+        The folder.  It is read even if its own name is one that searches skip.
 
     Returns
     -------
@@ -68,7 +89,7 @@ def list_images(folder: Path) -> list[Path]:
         raise NoImagesError(f"{printable(folder)} {what}", hint="name a folder that holds pictures")
     found: list[Path] = []
     for path, folders, names in os.walk(folder, onerror=_cannot_list):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_set_aside(name)]
         found += [Path(path, name) for name in names if is_image_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from inspector.errors import DatasetError, ImageError, UnreadableImageError
-from inspector.imaging.files import check_bytes, is_image_name, printable
+from inspector.imaging.files import check_bytes, is_image_name, is_set_aside, printable
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Arrivals:
         folders = [str(self.folder)]
         while folders:
             for entry in self._entries(folders.pop()):
-                if entry.path in self._left_out or entry.name.startswith("."):
+                if entry.path in self._left_out or is_set_aside(entry.name):
                     continue
                 with self._noting(entry.path):
                     if entry.is_dir(follow_symlinks=False):

@@ -38,7 +38,11 @@ def folder(tmp_path: Path) -> Path:
 def test_pictures_and_masks_are_found(folder: Path) -> None:
     """Good pictures come first; each defect gets the mask of its kind and name, if there is one."""
     (folder / "notes.txt").write_text("not a kind")
-    (folder / ".cache").mkdir()
+    for name in (".cache", "@eaDir", "#recycle"):
+        (folder / name).mkdir()
+        (folder / name / "a.png").touch()
+        (folder / "good" / name).mkdir()
+        (folder / "good" / name / "a.png").touch()
     found = labelled_pictures(folder)
     assert [picture.kind for picture in found] == ["good"] * 6 + ["dent"] * 6 + ["scratch"] * 3
     masks = folder.resolve().parent / "ground_truth"

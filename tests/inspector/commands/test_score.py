@@ -87,6 +87,18 @@ def test_files_folders_and_globs(command: Command, parts: Path, monkeypatch: pyt
     assert names(command("score", "?.png").out) == ["a.png", "b.png"]
 
 
+def test_names_of_storage_systems_must_be_spelled_out(command: Command, parts: Path) -> None:
+    """Folders and wildcards leave out what a NAS keeps for itself; whoever names it gets it."""
+    everything = names(command("score", parts).out)
+    kept = write_picture(parts / "#recycle" / "old.png", good_picture())
+    write_picture(parts / "@eaDir" / "a.png" / "thumbnail.jpg", good_picture())
+    assert names(command("score", parts).out) == everything
+    assert names(command("score", f"{parts}/*").out) == sorted([*everything, f"{parts}/notes.txt"])
+    assert names(command("score", f"{parts}/**/*.png").out) == everything
+    for named in (kept, kept.parent, f"{parts}/#recycle/*", f"{parts}/#recycle/*.png"):
+        assert names(command("score", named).out) == [str(kept)]
+
+
 def test_a_file_may_be_named_like_a_glob(command: Command, parts: Path) -> None:
     """A file whose name has brackets is not read as a glob."""
     odd = write_picture(parts / "part[1].png", good_picture())

@@ -160,6 +160,24 @@ def test_list_images(tmp_path: Path) -> None:
     assert list_images(tmp_path / ".cache") == [tmp_path / ".cache/x.png"]
 
 
+def test_names_of_storage_systems_are_skipped(tmp_path: Path) -> None:
+    """What a NAS or an operating system keeps in a folder is skipped, unless the folder itself is named."""
+    synology, windows = ("@eaDir", "#recycle", "#SNAPSHOT"), ("$RECYCLE.BIN", "System Volume Information")
+    kept = (*synology, *windows, "lost+found", ".snapshot", "@Recycle", "@Recently-Snapshot", "__MACOSX")
+    for folder in kept:
+        for name in (f"{folder}/part.png/a.jpg", f"deep/{folder}/b.png"):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).touch()
+    for name in ("part.png", "deep/eaDir.png", "Thumbs.db", "._part.png", "#1.png", "@2.png"):
+        (tmp_path / name).touch()
+    for name in ("part.png.part", "part.png.tmp", "part.png~", "part.png.filepart", "part.png.crdownload"):
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert found == ["#1.png", "@2.png", "deep/eaDir.png", "part.png"]
+    for folder in kept:
+        assert list_images(tmp_path / folder) == [tmp_path / folder / "part.png" / "a.jpg"]
+
+
 def test_list_images_of_an_empty_folder(tmp_path: Path) -> None:
     """A folder without pictures gives an empty list."""
     assert list_images(tmp_path) == []

@@ -75,7 +75,14 @@ def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
     """A scan finds the files of `list_images`, except left-out paths, oldest first."""
     for number, name in enumerate(("deep/er/b.JPG", "a.tiff", "results.png", "sorted/pass/c.png", "z.bmp")):
         os.utime(write(tmp_path / name, b"1"), ns=(number, number))
-    for name in (".hidden.png", ".dot/d.png", "notes.txt", "folder.png/notes.txt", "half.png.part"):
+    for name in (
+        ".hidden.png",
+        ".dot/d.png",
+        "notes.txt",
+        "folder.png/notes.txt",
+        "half.png.part",
+        "@eaDir/e.png",
+    ):
         write(tmp_path / name, b"1")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link").symlink_to(tmp_path / "deep")
