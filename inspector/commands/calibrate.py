@@ -65,6 +65,7 @@ def calibrate(
     from inspector import extras
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
+    from inspector.commands.current import current_name, now_current
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
 
@@ -74,6 +75,7 @@ def calibrate(
     settings = settings_for(threads)
     store = Store(settings.store)
     bundle = Bundle.open(store.resolve(model))
+    before = current_name() if output is None else None
     with shown_count("calibrating") as progress:
         done = recalibration.recalibrate(
             bundle,
@@ -87,7 +89,9 @@ def calibrate(
         )
     _name_skipped(done.skipped)
     result = _result(done.bundle, done.images, len(done.skipped))
-    print_result(result, _table(done.bundle, thresholds.promise(done.bundle.calibration)), format_)
+    table = _table(done.bundle, thresholds.promise(done.bundle.calibration))
+    remarks = [now_current(done.bundle.model.reference, before)] if output is None else []
+    print_result(result, table, format_, remarks=remarks)
 
 
 def _own_store(store: Store, bundle: Bundle) -> Store:

@@ -162,6 +162,7 @@ def fit(
     """
     from inspector import extras
     from inspector.bundle.folder import Bundle
+    from inspector.commands.current import current_name, now_current
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_progress
 
@@ -169,6 +170,7 @@ def fit(
     behind = colour(background, "--background")
     reject, review = read_rates(max_false_reject, max_review)
     models = extras.models()
+    before = current_name() if output is None else None
     notes: list[str] = []
     try:
         with shown_progress() as progress:
@@ -205,7 +207,8 @@ def fit(
     _print_notes(notes)
     bundle = Bundle.open(path, verify=False)
     promise = extras.thresholds().promise(bundle.calibration)
-    print_result(_result(bundle), _table(bundle, promise), format_)
+    remarks = [now_current(bundle.model.reference, before)] if output is None else []
+    print_result(_result(bundle), _table(bundle, promise), format_, remarks=remarks)
     if sys.stdout.isatty() and sys.stderr.isatty():
         typer.echo("next: inspector score PICTURE", err=True)
 

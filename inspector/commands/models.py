@@ -77,8 +77,9 @@ def promote(reference: Reference) -> None:
     from inspector.scoring.detector import verify_bundle
 
     store = _store()
-    bundle = store.promote(*store.parse(reference), verify=verify_bundle)
-    typer.echo(f"promoted {bundle.model.reference}", err=True)
+    parsed, before = store.parse(reference), store.current()
+    bundle = store.promote(*parsed, verify=verify_bundle)
+    _echo_current(f"promoted {bundle.model.reference}", bundle, before)
 
 
 @models.command(epilog=command_example("inspector models rollback tiles"))
@@ -93,7 +94,9 @@ def rollback(name: Annotated[str, typer.Argument(metavar="NAME", help="A model o
         raise UsageError(
             f"rollback takes a name, not {name!r}", hint=f"inspector models promote {name} takes a version"
         )
-    typer.echo(f"promoted {store.rollback(found, verify=verify_bundle).model.reference}", err=True)
+    before = store.current()
+    bundle = store.rollback(found, verify=verify_bundle)
+    _echo_current(f"promoted {bundle.model.reference}", bundle, before)
 
 
 @models.command(epilog=command_example("inspector models remove tiles@1"))
@@ -169,9 +172,11 @@ def import_model(
     """
     from inspector.scoring.detector import verify_bundle
 
-    bundle, is_new = _store().import_model(file, verify=verify_bundle)
+    store = _store()
+    before = store.current()
+    bundle, is_new = store.import_model(file, verify=verify_bundle)
     if is_new:
-        typer.echo(f"imported {bundle.model.reference}", err=True)
+        _echo_current(f"imported {bundle.model.reference}", bundle, before)
     else:
         typer.echo(f"{bundle.model.reference} is already there; nothing was changed", err=True)
 
@@ -190,6 +195,14 @@ def _open(reference: str | None) -> Bundle:
     from inspector.bundle.folder import Bundle
 
     return Bundle.open(_store().resolve(reference))
+
+
+def _echo_current(done: str, bundle: Bundle, before: str | None) -> None:
+    """Say what was done, and which model is current now."""
+    from inspector.commands.current import now_current
+
+    typer.echo(done, err=True)
+    typer.echo(now_current(bundle.model.reference, before), err=True)
 
 
 def _row(store: Store, name: str, version: int) -> dict[str, Any]:

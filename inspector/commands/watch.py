@@ -20,8 +20,10 @@ from inspector.commands.options import ModelOption, ThreadsOption, settings_for
 from inspector.errors import UsageError
 
 if TYPE_CHECKING:
+    from inspector.commands.output import Writer
     from inspector.errors import InspectorError
     from inspector.scoring.detector import Detector
+    from inspector.scoring.records import ScoredImage
     from inspector.scoring.registry import ModelRegistry
     from inspector.types import Verdict
     from inspector.watch.arrivals import Arrivals
@@ -94,8 +96,8 @@ def watch(
     """Score each picture that appears in a folder, until SIGTERM or Ctrl-C.
 
     Each state of each picture gets one JSON line in the results.  A restart reads the results
-    and continues.  If a model is promoted meanwhile, the watch changes to it.  With --once the exit code
-    is that of score.
+    and continues.  If another version of the model is promoted meanwhile, the watch changes to it; it never
+    changes to a model of another name.  With --once the exit code is that of score.
     """
     with _asked_to_stop() as asked:
         if format_ == "table" and output != STDOUT:
@@ -224,13 +226,30 @@ def _results(folder: Path, output: Path | None, asked: str | None) -> Iterator[J
     from inspector.watch.journal import Journal, Printout
 
     if output == STDOUT:
-        with writer(choose_format(asked, piped="jsonl"), ()) as write:
-            yield Printout(write)
+        chosen = choose_format(asked, piped="jsonl")
+        with writer(chosen, ()) as write:
+            yield Printout(_naming_models(write) if chosen == "table" else write)
         return
     journal = Journal((output or folder / RESULTS).absolute(), _say)
     journal.open()
     with closing(journal):
         yield journal
+
+
+def _naming_models(write: Writer) -> Writer:
+    """Return `write`, which now names the model in a line of its own before the first row that it judged."""
+    from inspector.commands.output import print_line
+
+    named = ""
+
+    def write_row(row: ScoredImage) -> None:
+        nonlocal named
+        if named != row.model.reference:
+            named = row.model.reference
+            print_line(f"model {named}")
+        write(row)
+
+    return write_row
 
 
 # --- messages on stderr ----------------------------------------------------------------------
@@ -277,7 +296,7 @@ class Talk:
     def inspected(self, row: WatchedImage) -> None:
         """Count a scored picture."""
         self.verdicts[row.verdict] += 1
-        self._last = f"; last {Path(row.path or '').name} {row.verdict}"
+        self._last = f"; last {Path(row.path or '').name} {row.verdict} by {row.model.reference}"
         self._moments.append(time.monotonic())
         self.round_ended()
 

@@ -1,4 +1,4 @@
-"""Opened models by name: opens them on demand, verifies them, follows promotions in the store."""
+"""Opened models by name: opens them on demand, verifies them, follows the promotions of their names."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class ModelRegistry:
     settings : Settings
         Names the store.
     default : str, optional
-        `NAME`, `NAME@VERSION` or the path of a bundle for requests that name no model; without it, the
-        store's current model, which may change.
+        `NAME`, `NAME@VERSION` or the path of a bundle for requests that name no model.  Without it, the first
+        `refresh` that finds a current name in the store decides for good.  So nobody who fits, imports or
+        promotes the model of another product has a line judged by it.
     max_bytes : int
         Memory for opened models.  The least recently used model is closed first; the default model and
         the one opened last always stay.
@@ -136,14 +137,15 @@ class ModelRegistry:
     def refresh(self) -> None:
         """Read the store again: open promoted models, drop removed ones.
 
-        A model that cannot be used is refused once, and the previous one stays in use.
+        A model that cannot be used is refused once, and the previous one stays in use.  If the default name
+        is removed, it is awaited: no other name takes its place.
         """
         try:
-            wanted = self._wanted or self._current()
-            self._follow(wanted)
-            self._default, self.problem = wanted, None
+            self._wanted = self._wanted or self._current()
+            self._follow(self._wanted)
+            self._default, self.problem = self._wanted, None
         except (ModelNotFoundError, NoCurrentModelError) as error:
-            self.problem = error
+            self.problem = error if self._wanted is None else _awaited(self._wanted, error)
             if self._default is not None and self._store.root.is_dir():  # unreachable: nothing is removed
                 self._drop(self._default)
                 self._default = None
@@ -163,8 +165,8 @@ class ModelRegistry:
         current = self._store.current()
         if current is None:
             raise NoCurrentModelError(
-                f"there is no model in {self._store.root}",
-                hint="fit or import a model; the daemon picks it up by itself",
+                f"no model is current in {self._store.root}",
+                hint="fit, import or promote a model; the first one that becomes current is used by itself",
             )
         return current
 
@@ -245,6 +247,13 @@ class ModelRegistry:
             detector = self._models.pop(key, None)
         if detector is not None:
             self._listener("removed", detector, None)
+
+
+def _awaited(wanted: str, error: InspectorError) -> ModelNotFoundError:
+    """Return the error for a model that is not there, with a hint that no other one takes its place."""
+    return ModelNotFoundError(
+        error.message, hint=f"fit, import or promote {wanted}, or start again with another --model"
+    )
 
 
 def _fingerprint(path: Path) -> _Fingerprint:

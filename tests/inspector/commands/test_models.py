@@ -80,9 +80,13 @@ def test_show(command: Command, models: Store) -> None:
 
 def test_promote_and_rollback(command: Command, models: Store) -> None:
     """`promote` makes a model current; `rollback` promotes the version before."""
-    assert command("models", "promote", "tiles@2").err == "promoted tiles@2\n"
+    assert command("models", "promote", "tiles@2").err == (
+        "promoted tiles@2\ntiles@2 is now current; a daemon or watch that uses gears stays with gears\n"
+    )
     assert models.current() == "tiles"
-    assert command("models", "rollback", "tiles").err == "promoted tiles@1\n"
+    assert command("models", "rollback", "tiles").err == (
+        "promoted tiles@1\ntiles@1 is now current; a daemon or watch that uses tiles changes to it\n"
+    )
     assert models.promoted("tiles") == 1
     assert command("models", "rollback", "tiles").code == 6
     ended = command("models", "rollback", "tiles@2")
@@ -126,7 +130,9 @@ def test_export_and_import(
         "tiles@2 is already there; nothing was changed\n"
     )
     monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path / "line-pc"))
-    assert command("models", "import", "usb/t.inspector").err == "imported tiles@2\n"
+    assert command("models", "import", "usb/t.inspector").err == (
+        "imported tiles@2\ntiles@2 is now current\n"
+    )
     there = Store(tmp_path / "line-pc")
     assert (there.current(), there.versions("tiles")) == ("tiles", [2])
     assert command("models", "import", "nothing.inspector").code == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from inspector.bundle.store import Store
+from inspector.scoring.detector import verify_bundle
 from tests.inspector.daemon.conftest import GOOD, Start
 from tests.inspector.tiny_bundle import tiny_bundle, tiny_fill
 from tests.serving import Daemon, until
@@ -45,6 +46,39 @@ def test_a_promotion_fails_no_request(daemon: Daemon, store: Store) -> None:
     found = {(answer.json()["model"]["version"], answer.json()["threshold"]) for answer in answers}
     assert found == {(1, 20.0), (2, 22.0), (3, 23.0), (4, 24.0)}
     assert daemon.metric('inspector_model_reloads_total{result="ok"}') == 4
+
+
+def test_another_name_changes_nothing(daemon: Daemon, store: Store) -> None:
+    """The daemon stays with the name that was current at its start; other names answer if they are named."""
+    url = f"{daemon.url}/v1/score"
+    store.publish("other", tiny_fill(threshold=30.0))
+    store.publish("tiny", tiny_fill(threshold=40.0))
+    until(lambda: httpx.post(url, content=GOOD).json()["threshold"] == 40.0)
+    store.promote("other", verify=verify_bundle)
+    assert httpx.post(url, params={"model": "other"}, content=GOOD).json()["model"]["name"] == "other"
+    store.remove("tiny", force=True)
+    until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 503)
+    problem = httpx.post(url, content=GOOD)
+    assert (problem.status_code, problem.json()["hint"]) == (
+        503,
+        "fit, import or promote tiny, or start again with another --model",
+    )
+    store.publish("tiny", tiny_fill(threshold=50.0))
+    until(lambda: httpx.post(url, content=GOOD).status_code == 200)
+    answer = httpx.post(url, content=GOOD).json()
+    assert (answer["model"]["name"], answer["threshold"]) == ("tiny", 50.0)
+
+
+def test_an_empty_store(store: Store, start: Start) -> None:
+    """A daemon that starts with an empty store takes the first name that becomes current, for good."""
+    daemon = start(ready=False)
+    until(lambda: httpx.get(f"{daemon.url}/readyz").status_code == 503)
+    store.publish("tiny", tiny_fill())
+    until(daemon.is_ready)
+    store.publish("other", tiny_fill())
+    store.publish("tiny", tiny_fill())
+    until(lambda: len(daemon.events("model opened")) == 2)
+    assert {line["model"] for line in daemon.events("model opened")} == {"tiny"}
 
 
 def test_a_broken_model_is_refused_once(daemon: Daemon, store: Store) -> None:

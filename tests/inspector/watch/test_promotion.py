@@ -47,16 +47,36 @@ def test_a_named_version_stays(folder: Path, model: Store) -> None:
     assert rows(results)[0]["model"]["version"] == 1
 
 
+def test_another_name_changes_nothing(folder: Path, model: Store) -> None:
+    """A watch stays with the name that was current at its start, whichever name becomes current later."""
+    results = folder / "inspections.jsonl"
+    with Watcher(folder) as watcher:
+        until(results.exists)
+        model.publish("other", tiny_fill(threshold=30.0))
+        time.sleep(0.5)
+        write(folder / "a.png", GOOD)
+        until(lambda: len(rows(results)) == 1)
+        model.publish("tiny", tiny_fill(threshold=40.0))
+        time.sleep(0.5)
+        write(folder / "b.png", GOOD)
+        until(lambda: len(rows(results)) == 2)
+    assert [row["model"]["name"] for row in rows(results)] == ["tiny", "tiny"]
+    assert [row["model"]["version"] for row in rows(results)] == [1, 2]
+    assert watcher.said == []
+
+
 def test_pictures_wait_for_a_model(folder: Path, model: Store) -> None:
-    """A removed model is reported in one line, and pictures wait for the next model."""
+    """A removed model is reported in one line; pictures wait for it, and no other name judges them."""
     results = folder / "inspections.jsonl"
     with Watcher(folder) as watcher:
         until(results.exists)
         model.remove("tiny")
         until(lambda: len(watcher.said) == 1)
         write(folder / "a.png", GOOD)
+        model.publish("other", tiny_fill())
         time.sleep(3 * SETTLE)
         assert rows(results) == []
         model.publish("tiny", tiny_fill(threshold=30.0))
         until(lambda: len(rows(results)) == 1)
-    assert watcher.said[0].startswith("error: there is no model in ")
+    assert watcher.said[0].startswith("error: no model 'tiny' in ")
+    assert {row["model"]["name"] for row in rows(results)} == {"tiny"}

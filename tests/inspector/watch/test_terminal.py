@@ -43,5 +43,6 @@ def test_printed_lines_are_not_mixed_with_the_status(folder: Path) -> None:
     write(folder / "a.png", GOOD)
     words = ("watch", folder, "--once", "--output", "-", *QUICK)
     assert json.loads(on_terminal(*words, "--format", "jsonl", TERM="xterm"))["verdict"] == "pass"
-    header, row = on_terminal(*words, TERM="dumb").splitlines()
+    header, model, row = on_terminal(*words, TERM="dumb").splitlines()
+    assert model == "model tiny@1"
     assert (header.split()[0], row.split()[0]) == ("verdict", "pass")
