@@ -44,9 +44,10 @@ def _problem(status: int, code: str, text: str, detail: str, hint: str) -> dict[
 
 # status, code, meaning; detail and hint of the example
 _ERRORS = (
-    (400, "malformed", "The request is malformed.", "the form has no file field 'image'; its fields: none",
-     "name the file's field 'image', as curl -F image=@part.png does"),
-    (400, "empty", "The body is empty.", "the body is empty", "send an image file as the body"),
+    (400, "malformed", "The request is malformed.", "the form has no part 'image'; its parts: 'file'",
+     "name the picture's part 'image', as curl -F image=@part.png does"),
+    (400, "empty", "The body is empty.", "the body is empty",
+     "send a picture, as curl --data-binary @part.png does"),
     (400, "disconnected", "The client disconnected.",
      "the client disconnected before the body was complete", ""),
     (401, "unauthorized", "The key is missing or unknown.", "the header Authorization holds no known key",
@@ -66,8 +67,9 @@ _ERRORS = (
     (413, "too_large", "The body has too many bytes, or the picture too many pixels.",
      "the body has more than 100000000 bytes", "send a smaller file, or raise INSPECTOR_MAX_BYTES"),
     (415, "unknown_format", "The bytes are not of a supported image type.",
-     "the bytes are not of a known image type",
-     "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
+     "the body is base64 text; PNG, JPEG, WebP, BMP and TIFF files are read",
+     "decode the base64 text, and send the bytes: "
+     "curl -sS --data-binary @part.png http://127.0.0.1:8080/v1/score"),
     (422, "truncated", "The picture is incomplete or damaged.", "the picture is damaged",
      "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
     (422, "no_verdict", "There is no verdict to judge.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from fastapi import Request
 
+from inspector.daemon.body_kind import BodyKind, body_kind
 from inspector.daemon.drift_monitor import DriftMonitor
 from inspector.daemon.errors import Problem
 from inspector.daemon.metrics import Metrics
@@ -18,6 +19,7 @@ from inspector.daemon.recent import RecentInspections
 from inspector.daemon.schemas import EncodedMap, MapFormat, ScoreQuery
 from inspector.daemon.uploads import Upload, read_uploads
 from inspector.daemon.workers import QueueFullError, Workers
+from inspector.errors import InvalidReason
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
@@ -30,11 +32,27 @@ MAX_ANSWER_BYTES = 256_000_000  # of a batch: once they are exceeded, no further
 
 @dataclass(frozen=True)
 class Answer:
-    """One scored picture: its inspection without pixels, the JSON to send, and the inspection's number."""
+    """One scored picture.
+
+    Attributes
+    ----------
+    inspection : Inspection
+        Without pixels.
+    content : bytes
+        The JSON to send.
+    number : int
+        The number of the inspection.
+    upload : Upload
+        What was sent.
+    kind : BodyKind or None
+        What was sent instead of a picture.
+    """
 
     inspection: Inspection
     content: bytes
     number: int
+    upload: Upload
+    kind: BodyKind | None
 
 
 class Scorer:
@@ -111,12 +129,12 @@ class Scorer:
     async def _score_upload(self, upload: Upload, query: ScoreQuery) -> Answer:
         """Score one picture in a worker thread, then count and keep the inspection."""
         job = partial(self._inspect, upload, query)
-        (inspection, content), waited_seconds = await self._workers.run(job)
+        (inspection, content, kind), waited_seconds = await self._workers.run(job)
         self._metrics.count(inspection, waited_seconds)
-        return Answer(inspection, content, self._recent.add(inspection, upload.data))
+        return Answer(inspection, content, self._recent.add(inspection, upload.data), upload, kind)
 
-    def _inspect(self, upload: Upload, query: ScoreQuery) -> tuple[Inspection, bytes]:
-        """Score one picture; return its inspection and its JSON.
+    def _inspect(self, upload: Upload, query: ScoreQuery) -> tuple[Inspection, bytes, BodyKind | None]:
+        """Score one picture; return its inspection, its JSON, and what was sent instead of a picture.
 
         The inspection comes without pixels, so that a large batch needs little memory.
         """
@@ -124,6 +142,12 @@ class Scorer:
         inspection = detector.score(upload.data, upload.name)
         if inspection.latent is not None:
             self._drift.add(detector, inspection.latent)
+        kind = None
+        if inspection.reason is InvalidReason.UNKNOWN_FORMAT:
+            kind = body_kind(upload.data, upload.content_type, upload.content_encoding)
+        if kind is not None:
+            message = f"{upload.title} is {kind.name}; PNG, JPEG, WebP, BMP and TIFF files are read"
+            inspection = replace(inspection, message=message)
         record = inspection.record()
         if query.map is MapFormat.NONE:
             content = record.model_dump_json()
@@ -131,7 +155,7 @@ class Scorer:
             encoded = encode_map(detector, inspection, query.map)
             fields = {"map": None if encoded is None else encoded.model_dump()}
             content = json.dumps(record.model_dump(mode="json") | fields)
-        return inspection.without_pixels(), content.encode()
+        return inspection.without_pixels(), content.encode(), kind
 
 
 def encode_map(detector: Detector, inspection: Inspection, format_: MapFormat) -> EncodedMap | None:

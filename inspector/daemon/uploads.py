@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
 from typing import TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.exceptions import MultipartParseError
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from inspector.daemon.errors import Problem
+from inspector.imaging.files import printable
 from inspector.types import Record
 
 FIELD = "image"
@@ -34,16 +37,42 @@ class Upload:
     name : str or None
         The file name that the client sent; never used as a path.
     data : bytes
+    content_type, content_encoding : str
+        The headers that came with it; the bytes decide what it is.
+    is_part : bool
+        Whether it is a part of a multipart form.
     """
 
     name: str | None
     data: bytes
+    content_type: str = ""
+    content_encoding: str = ""
+    is_part: bool = False
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return printable(self.name) if self.name else f"the part '{FIELD}'" if self.is_part else "the body"
 
 
 class _InMemoryParser(MultiPartParser):
-    """Keeps parts in memory, where Starlette would write large ones to temporary files."""
+    """Keeps parts in memory, and takes each part for a file.
+
+    Starlette would write large files to temporary files, and take a part without a file name for a short
+    text.
+    """
 
     spool_max_size = 2**62
+
+    def on_headers_finished(self) -> None:
+        """Make a file of a part without a file name, too."""
+        super().on_headers_finished()
+        part = self._current_part
+        if part.file is None:
+            memory = SpooledTemporaryFile[bytes](max_size=self.spool_max_size)
+            self._files_to_close_on_error.append(memory)
+            headers = Headers(raw=part.item_headers)
+            part.file = UploadFile(memory, size=0, headers=headers)  # type: ignore[arg-type]  # as Starlette
 
 
 async def read_uploads(request: Request, *, max_bytes: int, timeout_seconds: float) -> list[Upload]:
@@ -67,8 +96,11 @@ async def read_uploads(request: Request, *, max_bytes: int, timeout_seconds: flo
             return await _read_form(request, max_bytes)
         data = await _read_body(request, max_bytes)
     if not data:
-        raise Problem(400, "empty", "the body is empty", "send an image file as the body")
-    return [Upload(None, data)]
+        raise Problem(
+            400, "empty", "the body is empty", "send a picture, as curl --data-binary @part.png does"
+        )
+    headers = request.headers
+    return [Upload(None, data, headers.get("content-type", ""), headers.get("content-encoding", ""))]
 
 
 async def read_json(request: Request, kind: type[Sent], *, timeout_seconds: float) -> Sent:
@@ -154,21 +186,42 @@ async def _read_form(request: Request, max_bytes: int) -> list[Upload]:
         form = await parser.parse()
     except (MultiPartException, MultipartParseError, KeyError, UnicodeError) as exc:
         raise Problem(
-            400, "malformed", f"the form cannot be read: {exc}", f"send multipart/form-data with '{FIELD}'"
+            400,
+            "malformed",
+            f"the form cannot be read: {exc}",
+            f"send up to {MAX_PICTURES} parts '{FIELD}', and let the HTTP library set Content-Type",
         ) from exc
     try:
-        parts = [part for part in form.getlist(FIELD) if not isinstance(part, str)]
-        if not parts:
-            named = ", ".join(sorted(form)[:5]) or "none"
-            raise Problem(
-                400,
-                "malformed",
-                f"the form has no file field '{FIELD}'; its fields: {named}",
-                f"name the file's field '{FIELD}', as curl -F {FIELD}=@part.png does",
-            )
-        return [Upload(_file_name(part.filename), await part.read()) for part in parts]
+        parts = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
+        pictures = [part for name, part in parts if name == FIELD]
+        if not 0 < len(pictures) <= MAX_PICTURES:
+            raise _wrong_parts([name for name, _ in parts], len(pictures))
+        return [_upload(part, await part.read()) for part in pictures]
     finally:
         await form.close()
+
+
+def _upload(part: UploadFile, data: bytes) -> Upload:
+    """Return a part of a form as a picture."""
+    name, headers = _file_name(part.filename), part.headers
+    return Upload(
+        name, data, headers.get("content-type", ""), headers.get("content-encoding", ""), is_part=True
+    )
+
+
+def _wrong_parts(names: list[str], pictures: int) -> Problem:
+    """Return the problem of a form without a picture, or with too many."""
+    if pictures:
+        return Problem(
+            400, "malformed", f"the form has {pictures} pictures", f"send up to {MAX_PICTURES} at once"
+        )
+    listed = ", ".join(f"'{printable(name[:40])}'" for name in dict.fromkeys(names[:5])) or "none"
+    return Problem(
+        400,
+        "malformed",
+        f"the form has no part '{FIELD}'; its parts: {listed}",
+        f"name the picture's part '{FIELD}', as curl -F {FIELD}=@part.png does",
+    )
 
 
 def _file_name(given: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
@@ -13,7 +14,10 @@ from inspector.daemon.openapi import BATCH_BODY, BATCH_REPLIES, SCORE_BODY, SCOR
 from inspector.daemon.schemas import BatchReply, ScoreQuery, ScoreReply
 from inspector.daemon.scorer import Answer
 from inspector.daemon.service import Service
-from inspector.scoring.inspection import Inspection
+from inspector.errors import InvalidReason
+
+WEB_FORM = "application/x-www-form-urlencoded"
+_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -40,7 +44,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
             )
         (answer,) = await service.scorer.score(uploads, query)
         _add_to_log(request, [answer])
-        _refuse_undecodable(answer.inspection)
+        _refuse_undecodable(request, answer)
         headers = {"X-Inspection-Id": str(answer.number)}
         return Response(answer.content, headers=headers, media_type="application/json")
 
@@ -57,6 +61,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         uploads = await service.scorer.read(request)
         answers = await service.scorer.score(uploads, query)
         _add_to_log(request, answers)
+        if not uploads[0].is_part and answers[0].inspection.reason is InvalidReason.UNKNOWN_FORMAT:
+            _refuse_undecodable(request, answers[0])
         content = b'{"results":[' + b",".join(answer.content for answer in answers) + b"]}"
         return Response(content, media_type="application/json")
 
@@ -69,13 +75,24 @@ def _add_to_log(request: Request, answers: list[Answer]) -> None:
     )
 
 
-def _refuse_undecodable(inspection: Inspection) -> None:
+def _refuse_undecodable(request: Request, answer: Answer) -> None:
     """Refuse a request whose picture cannot be decoded; every other picture gets a verdict."""
-    if inspection.reason is None or INVALID_STATUS[inspection.reason] == 200:
+    reason = answer.inspection.reason
+    if reason is None or INVALID_STATUS[reason] == 200:
         return
-    raise Problem(
-        INVALID_STATUS[inspection.reason],
-        inspection.reason,
-        inspection.message or "",
-        "send a PNG, JPEG, WebP, BMP or TIFF file as it was written",
-    )
+    if answer.kind is not None:
+        hint = f"{answer.kind.advice}: {_curl(request)}"
+    elif answer.upload.content_type.startswith(WEB_FORM):  # the content type that curl sends
+        hint = "send the file as it was written; curl -d removes line breaks, curl --data-binary does not"
+    else:
+        hint = "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"
+    headers = {"Accept-Encoding": "identity"} if reason is InvalidReason.UNKNOWN_FORMAT else {}
+    raise Problem(INVALID_STATUS[reason], reason, answer.inspection.message or "", hint, headers)
+
+
+def _curl(request: Request) -> str:
+    """Return a command that sends pictures to the route of this request."""
+    host, path = request.headers.get("host", ""), request.scope["path"]
+    address = f"{request.scope['scheme']}://{host if _HOST.fullmatch(host) else '127.0.0.1:8080'}{path}"
+    body = "-F image=@a.png -F image=@b.png" if path.endswith("/batch") else "--data-binary @part.png"
+    return f"curl -sS {body} {address}"
