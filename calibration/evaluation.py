@@ -175,7 +175,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
     evaluation = Evaluation(detector.model, detector.calibration.threshold)
     for done, picture in enumerate(pictures, start=1):
         started = perf_counter()
-        inspection = detector.score(picture.path)
+        inspection = detector.score_file(picture.path)
         evaluation.seconds += perf_counter() - started
         evaluation.scores.append(_labelled_score(picture, inspection))
         if counts_pixels and (picture.mask or picture.kind == GOOD):

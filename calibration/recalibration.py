@@ -290,7 +290,7 @@ def _unusual(
 ) -> list[UnusualPicture]:
     found = []
     for i in np.argsort(-scores, kind="stable")[:SHOWN_PICTURES]:
-        inspection = detector.score(paths[i])
+        inspection = detector.score_file(paths[i])
         overlay = detector.draw(inspection)
         if overlay is None or inspection.picture is None or inspection.components is None:
             continue  # the file changed or disappeared meanwhile

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from inspector.errors import InspectorError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from os import PathLike
 
     from inspector.scoring.detector import Detector
     from inspector.scoring.inspection import Inspection
@@ -22,15 +22,18 @@ __all__ = ["Detector", "Inspection", "InspectorError", "__version__", "open_mode
 
 
 def open_model(
-    reference: str | Path | None = None, *, store: Path | None = None, threads: int | None = None
+    reference: str | PathLike[str] | None = None,
+    *,
+    store: str | PathLike[str] | None = None,
+    threads: int | None = None,
 ) -> Detector:
     """Open a model for scoring; loads neither torch nor scikit-learn.
 
     Parameters
     ----------
-    reference : str or Path, optional
+    reference : str or path, optional
         `NAME`, `NAME@VERSION` or the path of a bundle; the store's current model without it.
-    store : Path, optional
+    store : str or path, optional
         Folder of the model store; `INSPECTOR_STORE` without it.
     threads : int, optional
         Threads of ONNX Runtime; 0 means one for each core.
@@ -45,18 +48,28 @@ def open_model(
         There is no such model.
     BundleError
         The model on disk cannot be trusted.
+    TypeError, ValueError
+        An argument is of another type or out of its range.
     """
+    from os import PathLike
+    from pathlib import Path
+
+    if not isinstance(reference, str | PathLike | None):
+        raise TypeError(f"a model is named by text or a path, not by a {type(reference).__name__}")
+    named = Path(reference) if isinstance(reference, PathLike) else reference
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
     from inspector.scoring.detector import Detector
     from inspector.settings import Settings
 
-    changes: dict[str, Any] = {"store": store, "threads": threads}
-    settings = Settings.from_environment().model_copy(
-        update={name: value for name, value in changes.items() if value is not None}
-    )
-    bundle = Bundle.open(Store(settings.store).resolve(reference))
+    settings = Settings.from_environment().changed(store=store, threads=threads)
+    bundle = Bundle.open(Store(settings.store).resolve(named))
     return Detector(bundle, settings)
+
+
+def __dir__() -> list[str]:
+    """List the public names alone."""
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

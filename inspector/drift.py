@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from inspector.bundle.folder import Bundle
 from inspector.bundle.reference import heldout_latents
 from inspector.errors import ImageError, TooFewImagesError
+from inspector.imaging.source import Source
 from inspector.scoring.detector import Detector
-from inspector.scoring.preparation import Source
 
 Floats = NDArray[np.float64]
 

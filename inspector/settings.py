@@ -87,6 +87,22 @@ class Settings(BaseModel):
                 hint=f"unset {where} for the default",
             ) from exc
 
+    def changed(self, **values: object) -> Self:
+        """Return a copy with other values; None leaves a value as it is.
+
+        Raises
+        ------
+        ValueError
+            A value is not allowed; the message names the setting, the value, and the allowed values.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        try:
+            return type(self).model_validate(self.model_dump() | given)
+        except ValidationError as exc:
+            name = str(exc.errors()[0]["loc"][0])
+            allowed = type(self).model_fields[name].description
+            raise ValueError(f"{name} is {given[name]!r}; allowed is {allowed}") from exc
+
 
 class ServeSettings(Settings):
     """The settings of `inspector serve`: those of every command, and those of the daemon.

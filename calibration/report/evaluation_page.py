@@ -66,7 +66,7 @@ def _shown(scores: Iterable[LabelledScore], detector: Detector) -> list[dict[str
 
 def _mistake(score: LabelledScore, detector: Detector) -> dict[str, Any]:
     """Return the template's values for one picture; `images` is empty if the picture cannot be decoded."""
-    inspection = detector.score(score.path)
+    inspection = detector.score_file(score.path)
     label = score.path.name if score.kind == GOOD else f"{score.kind}/{score.path.name}"
     pictures = (inspection.picture, detector.draw(inspection))
     files = [jpeg(pixels, LONGEST_SIDE_PIXELS, QUALITY) for pixels in pictures if pixels is not None]

@@ -156,24 +156,11 @@ def _coloured(verdict: Verdict) -> str:
 def _csv_writer(components: Sequence[str]) -> Writer:
     first = ["path", "verdict", "score", "threshold", "p_value"]
     last = ["regions", "model", "version", "width", "height", "milliseconds", "reason"]
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow([*first, *components, *last])
+    table = csv.DictWriter(sys.stdout, [*first, *components, *last], lineterminator="\n")
+    table.writeheader()
 
     def write(row: ScoredImage) -> None:
-        time = row.milliseconds
-        size: list[Any] = [None, None] if row.image is None else [row.image.width, row.image.height]
-        table.writerow(
-            [
-                *(getattr(row, name) for name in first),
-                *((row.components or {}).get(name) for name in components),
-                len(row.regions),
-                row.model.name,
-                row.model.version,
-                *size,
-                round(time.decode + time.infer + time.decide, 3),
-                row.reason,
-            ]
-        )
+        table.writerow(row.row())
         sys.stdout.flush()
 
     return write

@@ -160,7 +160,7 @@ def _score_one(detector: Detector, source: Source, *, with_heatmap: bool) -> _Sc
     """Score a picture and keep its row and heatmap alone; an invalid picture has no heatmap."""
     from inspector.imaging.encode import encode_png
 
-    inspection = detector.score(source.read(detector.settings.max_bytes), source.name)
+    inspection = source.inspect(detector)
     drawn = detector.draw(inspection) if with_heatmap else None
     return _Scored(inspection.record(), None if drawn is None else encode_png(drawn))
 

@@ -7,9 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspector.errors import UsageError
 from inspector.imaging.files import SYSTEM_NAMES, list_images, printable
+
+if TYPE_CHECKING:
+    from inspector.scoring.detector import Detector
+    from inspector.scoring.inspection import Inspection
 
 STDIN = "-"
 
@@ -25,9 +30,11 @@ class Source:
         """Name of the picture without folder and suffix; `stdin` for the bytes on stdin."""
         return "stdin" if self.name == STDIN else Path(self.name).stem
 
-    def read(self, max_bytes: int) -> Path | bytes:
-        """Return the path or the bytes for `Detector.score`; of stdin at most one byte more than allowed."""
-        return sys.stdin.buffer.read(max_bytes + 1) if self.name == STDIN else Path(self.name)
+    def inspect(self, detector: Detector) -> Inspection:
+        """Score the picture; of stdin at most one byte more than allowed is read."""
+        if self.name == STDIN:
+            return detector.score(sys.stdin.buffer.read(detector.settings.max_bytes + 1), self.name)
+        return detector.score_file(Path(self.name), self.name)
 
 
 def find_sources(paths: Sequence[str]) -> list[Source]:

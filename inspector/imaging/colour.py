@@ -13,7 +13,7 @@ from inspector.imaging import header
 from inspector.types import Pixels
 
 if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
+    from PIL.Image import Image
 
 Colour = tuple[int, int, int]
 
@@ -22,15 +22,15 @@ WHITE: Colour = (255, 255, 255)
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 
 
-def to_rgb(image: ImageFile, kind: str, data: bytes, background: Colour) -> Pixels:
+def to_rgb(image: Image, kind: str, data: bytes, background: Colour) -> Pixels:
     """Turn a picture that Pillow has loaded into uint8 (H, W, 3) RGB, whatever its mode.
 
     Parameters
     ----------
-    image : ImageFile
+    image : Image
         A picture that Pillow has loaded.
     kind : str
-        The format, as `header.sniff` names it.
+        The format, as `header.sniff` names it; empty for an image without a file.
     data : bytes
         The file; Pillow drops the low bytes of some 16-bit PNGs, so they are decoded from it again.
     background : (red, green, blue)
@@ -56,7 +56,7 @@ def to_rgb(image: ImageFile, kind: str, data: bytes, background: Colour) -> Pixe
     return np.asarray(image if mode == "RGB" else image.convert("RGB"))
 
 
-def _deep_grey(image: ImageFile, background: Colour) -> Pixels:
+def _deep_grey(image: Image, background: Colour) -> Pixels:
     """Convert one channel of up to 16 bits to 8-bit RGB."""
     values = np.asarray(image)
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65535):

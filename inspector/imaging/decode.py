@@ -7,13 +7,11 @@ raises a leaf of `ImageError`.
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
@@ -27,6 +25,7 @@ from inspector.imaging.colour import WHITE, Colour, grey_to_rgb, lay_over, to_ei
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
 from inspector.imaging.plugin import plugin, quiet
+from inspector.imaging.source import Source, take
 from inspector.types import Pixels
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Picture:
 
 
 def decode(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[Any],
+    source: Source,
     *,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -88,9 +87,9 @@ def decode(
 
     Parameters
     ----------
-    source : str, path, bytes or ndarray
-        A file, the bytes of one, or an array of shape (H, W), (H, W, 1), (H, W, 3) RGB or
-        (H, W, 4) RGBA of uint8, uint16 (full scale 65535) or bool.
+    source : Source
+        A file, its bytes, an open file, a Pillow image, or an array of shape (H, W), (H, W, 1), (H, W, 3) RGB
+        or (H, W, 4) RGBA of uint8, uint16 (full scale 65535) or bool.
     max_pixels, max_bytes : int
         Refuse a larger picture before decoding it, and a larger file before reading it.
     reduce_to : (height, width), optional
@@ -107,19 +106,19 @@ def decode(
     ------
     ImageError
         One of its leaves says what is wrong with the picture.
+    TypeError, ValueError
+        The source is no picture; see `take`.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels, background)
-    if isinstance(source, bytes | bytearray | memoryview):
-        name, data = "the picture", bytes(source)
+    taken = take(source, max_bytes)
+    if isinstance(taken, np.ndarray):
+        return _from_array(taken, max_pixels, background)
+    if isinstance(taken, Image.Image):
+        return _from_pillow(taken, max_pixels, background)
+    if isinstance(taken, bytes):
+        name, data = "the picture", taken
         check_bytes(len(data), name, max_bytes)
-    elif isinstance(source, str | os.PathLike):
-        name, data = printable(source), read_picture(Path(source), max_bytes)
     else:
-        raise UnknownFormatError(
-            f"a picture is a path, bytes or an array, not {type(source).__name__}",
-            hint="hand in the file's path, its bytes, or numpy.asarray(picture)",
-        )
+        name, data = printable(taken), read_picture(taken, max_bytes)
     kind = header.sniff(data, name)
     try:
         return _decode(data, kind, name, max_pixels, reduce_to, background)
@@ -183,20 +182,9 @@ def _decode(
 
 
 def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) -> Picture:
-    """Check an array and convert it to 8-bit RGB; an array that is 8-bit RGB is not copied."""
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise UnknownFormatError(
-            f"an array of shape {array.shape} is not a picture; (H, W), (H, W, 1), (H, W, 3) RGB "
-            "and (H, W, 4) RGBA are",
-            hint="put the channels last, and hand in one picture at a time",
-        )
-    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.bool_):
-        raise UnknownFormatError(
-            f"an array of {array.dtype} is not a picture; uint8, uint16 and bool are",
-            hint="scale it to 0..255 by the sensor's full scale and convert it to uint8",
-        )
+    """Convert an array to 8-bit RGB; one that is 8-bit RGB is not copied."""
     height, width = array.shape[:2]
+    channels = array.shape[2] if array.ndim == 3 else 1
     check_size(width, height, "the array", max_pixels)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     if array.dtype == np.bool_:
@@ -207,6 +195,22 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) ->
         array = to_eight_bits(array)
     rgb = grey_to_rgb(array.reshape(height, width)) if channels == 1 else array
     return Picture(_frozen(rgb), width, height)
+
+
+def _from_pillow(image: Image.Image, max_pixels: int, background: Colour) -> Picture:
+    """Convert an image of any mode as its file would be; one that is not loaded yet may be damaged."""
+    check_size(*image.size, "the Pillow image", max_pixels)
+    try:
+        image.load()
+    except (OSError, SyntaxError, struct.error, zlib.error) as exc:
+        raise _at_fault(image.format or "file", "the Pillow image", exc) from exc
+    if image.mode == "F":
+        raise TypeError(
+            "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
+        )
+    orientation = header.orientation(image.info.get("exif", b""))
+    pixels = _upright(to_rgb(image, "", b"", background), orientation)
+    return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0])
 
 
 def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:

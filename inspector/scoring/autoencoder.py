@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from inspector.bundle.folder import DECODER, ENCODER, Bundle
 from inspector.bundle.store import Store
 from inspector.errors import BundleError
-from inspector.scoring.preparation import Source, prepare
+from inspector.imaging.source import Source
+from inspector.scoring.preparation import prepare
 from inspector.scoring.runtime import NetworkSession
 from inspector.settings import Settings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
@@ -17,10 +18,11 @@ from inspector.bundle.folder import GOLDEN, GRAPH, INT8_GOLDEN, INT8_GRAPH, Bund
 from inspector.bundle.records import Calibration, Manifest
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging.decode import Picture
+from inspector.imaging.source import Source, check_file
 from inspector.scoring import decision, heatmap
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.inspection import Inspection
-from inspector.scoring.preparation import Source, prepare
+from inspector.scoring.preparation import prepare
 from inspector.scoring.records import ImageSize, Milliseconds
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
@@ -51,6 +53,13 @@ class Detector:
         self.model = bundle.model
         self.int8_problem: str | None = None
         self._session = self._verified_session()
+
+    def __repr__(self) -> str:
+        size = self.manifest.image
+        return (
+            f"<Detector {self.model.reference}: {size.width} × {size.height} px, "
+            f"fails over {self.calibration.threshold:.2f}, {self.precision}>"
+        )
 
     def with_calibration(self, calibration: Calibration) -> Detector:
         """Return a detector that shares the graphs of this one, and decides with another calibration."""
@@ -126,32 +135,38 @@ class Detector:
         """Return the auto-encoder's reconstructions of prepared pictures, uint8 (N, H, W, 3)."""
         return self.autoencoder.reconstruct(batch)
 
-    def score(self, source: Source, name: str | None = None) -> Inspection:
+    def score(self, source: Source, name: str | PathLike[str] | None = None) -> Inspection:
         """Inspect one picture.
 
         Parameters
         ----------
-        source : path, bytes of an image file, or array
-            Arrays are uint8 (H, W) or (H, W, 3), RGB.
-        name : str, optional
+        source : path, bytes of an image file, open file, array, or Pillow image
+            Arrays are uint8 (H, W) or (H, W, 3), RGB.  `cv2.imread` gives BGR: turn it around first.
+        name : str or path, optional
             The `path` of the result; by default the source, if that is a path.
 
         Returns
         -------
         Inspection
             If the picture is at fault, the verdict is `invalid` and `reason` says why.
+
+        Raises
+        ------
+        FileNotFoundError
+            The path leads to no file.
+        TypeError, ValueError
+            The source is no picture, such as a list, an array of floating point numbers, or a folder.
         """
-        if name is None and isinstance(source, (str, Path)):
-            name = str(source)
-        started = perf_counter()
-        try:
-            picture, pixels = self.prepare(source)
-        except ImageError as error:
-            return self.refuse(name, error, perf_counter() - started)
-        decoded = perf_counter()
-        raw = self.raw(pixels[np.newaxis])
-        inferred = perf_counter()
-        return self._decide(name, picture, raw, decoded - started, inferred - decoded)
+        if name is not None and not isinstance(name, str | PathLike):
+            raise TypeError(f"the name of a picture is a text or a path, not {type(name).__name__}")
+        if isinstance(source, str | PathLike):
+            check_file(source)
+            name = source if name is None else name
+        return self._inspect(source, None if name is None else str(name))
+
+    def score_file(self, path: Path, name: str | None = None) -> Inspection:
+        """Inspect a file that was listed before; if it has gone, the verdict is `invalid` as well."""
+        return self._inspect(path, str(path) if name is None else name)
 
     def refuse(self, name: str | None, error: ImageError, seconds: float = 0.0) -> Inspection:
         """Return the verdict `invalid` for a picture at fault, which was decoded for `seconds`."""
@@ -186,17 +201,18 @@ class Detector:
         uint8 (h, w, 3) or None
             RGB; None if the inspection is invalid, or if there are no pixels to draw on.
         """
-        pixels = inspection.picture if pixels is None else pixels
-        if pixels is None or inspection.coarse_map is None or inspection.image is None:
-            return None
-        return heatmap.overlay(
-            pixels,
-            inspection.coarse_map,
-            limit=self.calibration.map_limit,
-            ceiling=self.calibration.map_ceiling,
-            regions=inspection.regions,
-            picture_size=(inspection.image.height, inspection.image.width),
-        )
+        return inspection.draw(pixels)
+
+    def _inspect(self, source: Source, name: str | None) -> Inspection:
+        started = perf_counter()
+        try:
+            picture, pixels = self.prepare(source)
+        except ImageError as error:
+            return self.refuse(name, error, perf_counter() - started)
+        decoded = perf_counter()
+        raw = self.raw(pixels[np.newaxis])
+        inferred = perf_counter()
+        return self._decide(name, picture, raw, decoded - started, inferred - decoded)
 
     def _decide(
         self, name: str | None, picture: Picture, raw: RawScores, decode: float, infer: float
@@ -226,6 +242,7 @@ class Detector:
             _pixels=picture.pixels,
             coarse_map=coarse_map,
             latent=raw.latent[0],
+            map_scale=(calibration.map_limit, calibration.map_ceiling),
         )
 
     def _verified_session(self) -> DetectorSession:

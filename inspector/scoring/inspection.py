@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import InvalidReason
+from inspector.imaging.files import printable
 from inspector.imaging.resize import fit_to
-from inspector.scoring import heatmap
+from inspector.scoring import heatmap, notebook
+from inspector.scoring.decision import is_flagged
 from inspector.scoring.records import ImageSize, Milliseconds, Region, ScoredImage
 from inspector.types import ModelId, Verdict
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """One inspected picture: the verdict, the numbers behind it, and the regions that stand out.
 
     The documented JSON fields have the same names here; JSON joins `reason` and `message` to one string.
-    The arrays below are None when the verdict is `invalid`.
+    Notebooks show the verdict, the picture and its heatmap.  The arrays below are None when the verdict is
+    `invalid`.
 
     Attributes
     ----------
@@ -32,6 +35,8 @@ class Inspection:
         The anomaly map as the detector graph returns it.
     latent : float32 (d,)
         The latent, averaged over its spatial positions.
+    map_scale : (float, float)
+        The limit and the ceiling of the map: the scale of the heatmap's colours.
     """
 
     path: str | None
@@ -46,9 +51,18 @@ class Inspection:
     milliseconds: Milliseconds
     reason: InvalidReason | None
     message: str | None
-    _pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
-    coarse_map: NDArray[np.float32] | None = field(default=None, repr=False)
-    latent: NDArray[np.float32] | None = field(default=None, repr=False)
+    _pixels: NDArray[np.uint8] | None = None
+    coarse_map: NDArray[np.float32] | None = None
+    latent: NDArray[np.float32] | None = None
+    map_scale: tuple[float, float] | None = None
+
+    def __repr__(self) -> str:
+        return printable(f"<Inspection {self.path or 'picture'}: {self.in_words()}>")
+
+    def _repr_html_(self) -> str:
+        shown = None if self.picture is None else notebook.reduced(self.picture)
+        pictures = {"picture": shown, "heatmap": None if shown is None else self.draw(shown)}
+        return notebook.page(self.verdict, self.in_words(), self.path or "picture", pictures)
 
     @cached_property
     def anomaly_map(self) -> NDArray[np.float32] | None:
@@ -64,6 +78,43 @@ class Inspection:
             return None
         return fit_to(self._pixels, self.image.height, self.image.width)
 
+    def in_words(self) -> str:
+        """Return verdict, score, regions and model in one line; for an `invalid` picture the reason."""
+        if self.score is None:
+            return f"{self.verdict}, {self.reason}: {self.message}"
+        sign = ">" if is_flagged(self.score, self.threshold) else "≤"
+        regions = "1 region" if len(self.regions) == 1 else f"{len(self.regions)} regions"
+        return (
+            f"{self.verdict}, score {self.score:.2f} {sign} {self.threshold:.2f}, {regions}, "
+            f"model {self.model.reference}"
+        )
+
+    def draw(self, pixels: NDArray[np.uint8] | None = None) -> NDArray[np.uint8] | None:
+        """Draw the heatmap over the picture and outline the listed regions.
+
+        Parameters
+        ----------
+        pixels : uint8 (h, w, 3), optional
+            The same picture in the size to draw; default: `picture`.
+
+        Returns
+        -------
+        uint8 (h, w, 3) or None
+            RGB; None if the verdict is `invalid`, or if there are no pixels to draw on.
+        """
+        pixels = self.picture if pixels is None else pixels
+        if pixels is None or self.coarse_map is None or self.image is None or self.map_scale is None:
+            return None
+        limit, ceiling = self.map_scale
+        return heatmap.overlay(
+            pixels,
+            self.coarse_map,
+            limit=limit,
+            ceiling=ceiling,
+            regions=self.regions,
+            picture_size=(self.image.height, self.image.width),
+        )
+
     def without_pixels(self) -> Inspection:
         """Return a copy that keeps only the coarse map and the latent, for callers that keep many."""
         return replace(self, _pixels=None)
@@ -74,3 +125,10 @@ class Inspection:
         if self.reason is not None:
             fields["reason"] = f"{self.reason}: {self.message}"
         return ScoredImage(**fields)
+
+    def to_dict(self) -> dict[str, str | int | float | None]:
+        """Return one flat row of plain values, for a table of many pictures; see `ScoredImage.row`.
+
+        `pandas.DataFrame([inspection.to_dict() for inspection in inspections])` is such a table.
+        """
+        return self.record().row()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundle.records import ImageContract
 from inspector.imaging.decode import Picture, decode
 from inspector.imaging.resize import fit_to
+from inspector.imaging.source import Source
 from inspector.settings import Settings
-
-Source = str | Path | bytes | NDArray[np.generic]
 
 
 def prepare(source: Source, contract: ImageContract, settings: Settings) -> tuple[Picture, NDArray[np.uint8]]:
@@ -20,8 +17,8 @@ def prepare(source: Source, contract: ImageContract, settings: Settings) -> tupl
 
     Parameters
     ----------
-    source : path, bytes of an image file, or array
-        Arrays are uint8 (H, W) or (H, W, 3), RGB.
+    source : Source
+        A path, the bytes of an image file, an open file, an array, or a Pillow image.
     contract : ImageContract
         The model's input: size and background colour.
     settings : Settings
@@ -38,6 +35,8 @@ def prepare(source: Source, contract: ImageContract, settings: Settings) -> tupl
     ------
     ImageError
         The picture is at fault.
+    TypeError, ValueError
+        The source is no picture.
     """
     size = (contract.height, contract.width)
     picture = decode(

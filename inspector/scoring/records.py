@@ -52,6 +52,28 @@ class ScoredImage(Record):
     milliseconds: Milliseconds
     reason: str | None
 
+    def row(self) -> dict[str, str | int | float | None]:
+        """Return the picture as one flat row of plain values, as `--format csv` prints it.
+
+        Each component has a column, `regions` is their number, and `milliseconds` is the sum.
+        """
+        time = self.milliseconds
+        return {
+            "path": self.path,
+            "verdict": self.verdict,
+            "score": self.score,
+            "threshold": self.threshold,
+            "p_value": self.p_value,
+            **(self.components or {}),
+            "regions": len(self.regions),
+            "model": self.model.name,
+            "version": self.model.version,
+            "width": None if self.image is None else self.image.width,
+            "height": None if self.image is None else self.image.height,
+            "milliseconds": round(time.decode + time.infer + time.decide, 3),
+            "reason": self.reason,
+        }
+
     def to_json(self) -> str:
         """Return one line of JSON in ASCII; escapes keep the bytes of a file name that is not UTF-8."""
         return json.dumps(self.model_dump())

@@ -1,4 +1,4 @@
-"""Arrays become uint8 RGB, or are refused."""
+"""Arrays become uint8 RGB."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
 
-from inspector.errors import (
-    UnknownFormatError,
-)
 from inspector.imaging.decode import decode
 from tests.inspector.image_samples import (
     GREY,
     RGBA,
     WIDE,
     over_white,
-    refused,
     scene,
 )
 
@@ -55,28 +50,3 @@ def test_pixels_are_read_only() -> None:
         picture.pixels[0, 0] = 0
     array[0, 0] = 7
     assert array.flags.writeable
-
-
-@pytest.mark.parametrize(
-    ("array", "fragment"),
-    [
-        (np.zeros((64, 64), np.float32), "float32"),
-        (np.zeros((64, 64), np.int64), "int64"),
-        (np.zeros((3, 64, 64), np.uint8), "(3, 64, 64)"),
-        (np.zeros((1, 64, 64, 3), np.uint8), "(1, 64, 64, 3)"),
-        (np.zeros((64, 64, 2), np.uint8), "(64, 64, 2)"),
-        (np.zeros(64, np.uint8), "(64,)"),
-        (np.array("part"), "()"),
-    ],
-)
-def test_arrays_refused(array: npt.NDArray[Any], fragment: str) -> None:
-    """An array of another type or shape is refused; the message names it and the allowed ones."""
-    error = refused(array, UnknownFormatError)
-    assert fragment in error.message
-    assert "uint8" in error.message or "RGB" in error.message
-
-
-@pytest.mark.parametrize("source", [None, 3, Image.new("RGB", (64, 64)), ["part.png"]])
-def test_other_sources_refused(source: Any) -> None:
-    """A source that is neither a path, bytes nor an array is refused by the name of its type."""
-    assert type(source).__name__ in refused(source, UnknownFormatError).message
