@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.image_metrics import auroc, auroc_interval, average_precision, proportion_interval
-from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
+from calibration.labelled import GOOD, LabelledFolder, LabelledPicture, labelled_folder
+from calibration.mask_report import MaskReport
+from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
@@ -55,8 +57,8 @@ class Evaluation:
         One for each picture.
     pixels : PixelScores
         Pixels of good pictures, and of defective pictures with a mask.
-    masks : int
-        Number of pictures whose mask was counted.
+    masks : MaskReport
+        How many pictures of defects have a mask, and what is odd about the masks.
     seconds : float
         Time of all inspections, decoding included.
     """
@@ -65,20 +67,22 @@ class Evaluation:
     threshold: float
     scores: list[LabelledScore] = field(default_factory=list)
     pixels: PixelScores = field(default_factory=PixelScores)
-    masks: int = 0
+    masks: MaskReport = field(default_factory=MaskReport)
     seconds: float = 0.0
 
     def figures(self) -> dict[str, Any]:
         """Return the object that `inspector evaluate --format json` prints.
 
-        `pixel` is None without masks.  A figure that needs defective pictures is None without them.  An
-        invalid picture counts as flagged, with the highest score.
+        `pixel` is None unless a mask marks something, and `masks` is None without any mask.  A figure that
+        needs defective pictures is None without them.  An invalid picture counts as flagged, with the highest
+        score.
         """
         return {
             "model": self.model.model_dump(),
             "images": len(self.scores),
             "image": self._image(),
             "pixel": self._pixel(),
+            "masks": self.masks.as_dict(),
             "kinds": {kind: self._kind(kind) for kind in self.kinds},
             "components": {name: {"auroc": self._component(name)} for name in self._component_names()},
             "milliseconds_per_image": 1e3 * self.seconds / max(1, len(self.scores)),
@@ -118,7 +122,7 @@ class Evaluation:
         value = self.pixels.auroc()
         if value is None:
             return None
-        return {"auroc": value, "aupro": self.pixels.aupro(), "masks": self.masks}
+        return {"auroc": value, "aupro": self.pixels.aupro(), "masks": self.masks.counted}
 
     def _kind(self, kind: str) -> dict[str, Any]:
         scores = [score for score in self.defective if score.kind == kind]
@@ -157,7 +161,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
     detector : Detector
         The opened model.
     test_dir : Path
-        As for `labelled_pictures`.
+        As for `labelled_folder`.
     progress : callable, optional
         Called after each picture with the number of pictures done and the number of all pictures.
 
@@ -170,19 +174,30 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
     DatasetError
         The folder or a mask cannot be used.
     """
-    pictures = labelled_pictures(test_dir)
-    counts_pixels = any(picture.mask for picture in pictures)
-    evaluation = Evaluation(detector.model, detector.calibration.threshold)
-    for done, picture in enumerate(pictures, start=1):
+    folder = labelled_folder(test_dir)
+    counts_pixels = any(picture.masks for picture in folder.pictures)
+    evaluation = Evaluation(detector.model, detector.calibration.threshold, masks=_mask_report(folder))
+    for done, picture in enumerate(folder.pictures, start=1):
         started = perf_counter()
         inspection = detector.score_file(picture.path)
         evaluation.seconds += perf_counter() - started
         evaluation.scores.append(_labelled_score(picture, inspection))
-        if counts_pixels and (picture.mask or picture.kind == GOOD):
+        if counts_pixels and (picture.masks or picture.kind == GOOD):
             _count_pixels(evaluation, picture, inspection, detector.settings)
         if progress:
-            progress(done, len(pictures))
+            progress(done, len(folder.pictures))
     return evaluation
+
+
+def _mask_report(folder: LabelledFolder) -> MaskReport:
+    """Return which pictures have masks; what the masks look like is not known yet."""
+    defective = [picture for picture in folder.pictures if picture.kind != GOOD]
+    return MaskReport(
+        defective_images=len(defective),
+        missing=[picture.name for picture in defective if not picture.masks],
+        ambiguous=[picture.name for picture in defective if picture.is_ambiguous],
+        unused=list(folder.unused_masks),
+    )
 
 
 def _labelled_score(picture: LabelledPicture, inspection: Inspection) -> LabelledScore:
@@ -194,9 +209,17 @@ def _count_pixels(
     evaluation: Evaluation, picture: LabelledPicture, inspection: Inspection, settings: Settings
 ) -> None:
     """Count the pixels of one map; an invalid picture has no map."""
-    anomaly_map = inspection.anomaly_map
+    anomaly_map, report = inspection.anomaly_map, evaluation.masks
+    name = picture.name
     if anomaly_map is None:
+        report.invalid += [name] if picture.masks else []
         return
-    mask = None if picture.mask is None else read_mask(picture.mask, anomaly_map.shape, settings)
-    evaluation.pixels.add(anomaly_map, mask)
-    evaluation.masks += picture.mask is not None
+    if not picture.masks:
+        evaluation.pixels.add(anomaly_map)
+        return
+    mask = read_masks(picture.masks, anomaly_map.shape, settings)
+    evaluation.pixels.add(anomaly_map, mask.defect)
+    report.counted += 1
+    report.empty += [] if mask.defect.any() else [name]
+    report.lossy += [name] if mask.halved else []
+    report.mostly_defect += [name] if mask.marks_most else []

@@ -2,113 +2,155 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
-
-from inspector.errors import DatasetError, ImageError, NoImagesError
-from inspector.imaging.decode import decode
+from calibration.mask_matching import Place, is_mask_folder, masks_among, match
+from inspector.errors import DatasetError, NoImagesError
 from inspector.imaging.files import is_set_aside, list_images, printable
-from inspector.settings import Settings
 
 GOOD = "good"
+GOOD_NAMES = frozenset({GOOD, "ok", "normal"})
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture of a test folder: its file, the folder's name as kind, and its mask file or None."""
+    """A picture of a test folder.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    name : str
+        Its path from the test folder.
+    kind : str
+        `good`, or the name of the folder.
+    masks : tuple of Path
+        Each of several masks marks a part of the defects.
+    is_ambiguous : bool
+        True if it was given no mask because the names of the masks have several readings.
+    """
 
     path: Path
+    name: str
     kind: str
-    mask: Path | None
+    masks: tuple[Path, ...] = ()
+    is_ambiguous: bool = False
 
 
-def labelled_pictures(test_dir: Path) -> list[LabelledPicture]:
-    """List a test folder in the MVTec layout, good pictures first.
+@dataclass(frozen=True)
+class LabelledFolder:
+    """The pictures of a test folder, good ones first, and the names of masks that belong to none of them."""
+
+    pictures: tuple[LabelledPicture, ...]
+    unused_masks: tuple[str, ...] = ()
+
+
+def labelled_folder(test_dir: Path) -> LabelledFolder:
+    """List a test folder in the MVTec layout.
 
     Parameters
     ----------
     test_dir : Path
-        Contains `good/`; every other folder is a kind of defect.  The mask of `KIND/NAME.png` is
-        `TEST_DIR/../ground_truth/KIND/NAME_mask.png`.
+        Contains `good/`, which may also be called `ok` or `normal`; every other folder is a kind of defect.
+        The mask of `KIND/NAME.png` is `TEST_DIR/../ground_truth/KIND/NAME_mask.png`.  The folder of masks may
+        also lie in the test folder or in the folder of a kind, and masks may have other names, as far as
+        `mask_matching.match` finds only one reading.
 
     Returns
     -------
-    list of LabelledPicture
+    LabelledFolder
 
     Raises
     ------
     DatasetError
-        The folder does not exist, has no `good/`, or has no picture in `good/`.
+        The folder does not exist, has no folder of good pictures or several, or has no good picture.
     """
     if not test_dir.is_dir():
         list_images(test_dir)  # raises the error that fits
-    shown = printable(test_dir)
-    if not (test_dir / GOOD).is_dir():
-        raise DatasetError(f"{shown} has no folder {GOOD}/", hint=_layout_hint(test_dir))
-    masks = test_dir.resolve().parent / "ground_truth"
-    folders = sorted(entry for entry in test_dir.iterdir() if entry.is_dir() and not is_set_aside(entry.name))
-    folders.sort(key=lambda folder: folder.name != GOOD)
-    found = [
-        LabelledPicture(path, folder.name, _mask_of(path.relative_to(test_dir), masks))
-        for folder in folders
-        for path in list_images(folder)
-    ]
-    if not any(picture.kind == GOOD for picture in found):
+    good = _good_folder(test_dir)
+    pictures = [LabelledPicture(one.path, one.name, GOOD) for one in _split(good)[0]]
+    if not pictures:
         raise NoImagesError(
-            f"{printable(test_dir / GOOD)} holds no picture",
-            hint="put good pictures there that the fit did not use",
+            f"{printable(good)} holds no picture", hint="put good pictures there that the fit did not use"
         )
-    return found
+    kinds = [folder for folder in _folders(test_dir) if folder != good and not is_mask_folder(folder.name)]
+    masks = [mask for folder in _mask_folders(test_dir) for mask in _masks_in(folder, kinds)]
+    defects: list[Place] = []
+    for kind in kinds:
+        inspected, marked = _split(kind)
+        defects += inspected
+        masks += marked
+    found = match(defects, masks)
+    pictures += [
+        LabelledPicture(
+            one.path, one.name, str(one.kind), found.masks.get(one.path, ()), one.path in found.ambiguous
+        )
+        for one in defects
+    ]
+    return LabelledFolder(tuple(pictures), tuple(mask.name for mask in found.unused))
 
 
-def _layout_hint(test_dir: Path) -> str:
-    if (test_dir / "test" / GOOD).is_dir():
-        return f"did you mean {printable(test_dir / 'test')}?"
-    return f"put good pictures into {GOOD}/, and each kind of defect into a folder of its own beside it"
+def _good_folder(test_dir: Path) -> Path:
+    """Return the folder of good pictures: `good`, whatever the case, or one of its other names."""
+    found = [folder for folder in _folders(test_dir) if folder.name.casefold() in GOOD_NAMES]
+    if len(found) == 1:
+        return found[0]
+    shown = printable(test_dir)
+    if found:
+        names = " and ".join(f"{printable(folder.name)}/" for folder in found)
+        raise DatasetError(
+            f"{shown} has the folders {names}, which both mean good pictures",
+            hint=f"put all good pictures into {GOOD}/; rename the other folder if it is a kind of defect",
+        )
+    if any(folder.name.casefold() in GOOD_NAMES for folder in _folders(test_dir / "test")):
+        hint = f"did you mean {printable(test_dir / 'test')}?"
+    else:
+        hint = f"put good pictures into {GOOD}/, and each kind of defect into a folder of its own beside it"
+    raise DatasetError(f"{shown} has no folder {GOOD}/", hint=hint)
 
 
-def _mask_of(relative: Path, masks: Path) -> Path | None:
-    mask = masks / relative.with_name(f"{relative.stem}_mask.png")
-    return mask if relative.parts[0] != GOOD and mask.is_file() else None
-
-
-def read_mask(path: Path, shape: tuple[int, ...], settings: Settings | None = None) -> NDArray[np.bool_]:
-    """Read a mask: True where it is neither black nor transparent.
-
-    Parameters
-    ----------
-    path : Path
-        An image file.
-    shape : (height, width)
-        Size of the picture that the mask belongs to.
-    settings : Settings, optional
-        The limits on pictures; defaults without it.
-
-    Returns
-    -------
-    bool array (height, width)
-
-    Raises
-    ------
-    DatasetError
-        The mask cannot be read, or has another size.
-    """
-    limits = settings or Settings()
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none if it does not exist or must not be listed."""
     try:
-        pixels = decode(
-            path, max_pixels=limits.max_pixels, max_bytes=limits.max_bytes, background=(0, 0, 0)
-        ).pixels
-    except ImageError as exc:
-        raise DatasetError(
-            f"mask {exc.message}", hint=exc.hint or "replace the mask, or take it out of ground_truth"
-        ) from exc
-    if pixels.shape[:2] != shape:
-        raise DatasetError(
-            f"mask {printable(path)} has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
-            f"its picture {shape[1]} x {shape[0]}",
-            hint="a mask needs the size of its picture, after EXIF rotation",
-        )
-    return np.asarray(pixels.any(axis=2))
+        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_set_aside(entry.name))
+    except OSError:
+        return []
+
+
+def _split(kind: Path) -> tuple[list[Place], list[Place]]:
+    """Return the pictures in a kind's folder, and the masks among them."""
+    files = list_images(kind)
+    masks = masks_among(files)
+    masks |= {path for path in files if any(map(is_mask_folder, path.relative_to(kind).parts[:-1]))}
+    pictures = [_place(path, kind) for path in files if path not in masks]
+    return pictures, [_place(path, kind) for path in files if path in masks]
+
+
+def _place(path: Path, kind: Path) -> Place:
+    """Return the place of a file in a kind's folder; folders of masks do not count as a part of it."""
+    *folders, name = path.relative_to(kind).parts
+    below = PurePosixPath(*(folder for folder in folders if not is_mask_folder(folder)), name)
+    return Place(path, path.relative_to(kind.parent).as_posix(), kind.name, below)
+
+
+def _mask_folders(test_dir: Path) -> list[Path]:
+    """Return the folders of masks beside the test folder and in it; the usual one first."""
+    beside = test_dir.resolve().parent
+    usual = beside / "ground_truth"
+    found = [*_folders(beside), *_folders(test_dir)]
+    found = [folder for folder in found if is_mask_folder(folder.name) and folder != usual]
+    return [usual, *found] if usual.is_dir() else found
+
+
+def _masks_in(mask_folder: Path, kinds: list[Path]) -> Iterator[Place]:
+    """Yield the masks of defects; those of good pictures are not needed."""
+    by_name = {kind.name.casefold(): kind.name for kind in kinds} | {kind.name: kind.name for kind in kinds}
+    for path in list_images(mask_folder):
+        first, *rest = path.relative_to(mask_folder).parts
+        kind = (by_name.get(first) or by_name.get(first.casefold())) if rest else None
+        if kind is None and first.casefold() in GOOD_NAMES:
+            continue
+        below = PurePosixPath(*rest) if kind else PurePosixPath(first, *rest)
+        yield Place(path, path.relative_to(mask_folder.parent).as_posix(), kind, below)

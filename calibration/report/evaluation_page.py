@@ -50,6 +50,7 @@ def render_evaluation(evaluation: Evaluation, detector: Detector) -> str:
         .get_template("evaluation.html.j2")
         .render(
             figures=evaluation.figures(),
+            mask_sentences=evaluation.masks.sentences(),
             calibration=detector.calibration,
             good=len(evaluation.good),
             mistakes=[

@@ -22,7 +22,7 @@ def evaluate(
         typer.Argument(
             metavar="TEST_DIR",
             help="Folder with good/ and one folder for each kind of defect. Masks are read from "
-            "TEST_DIR/../ground_truth/KIND/NAME_mask.png.",
+            "TEST_DIR/../ground_truth/KIND/NAME_mask.png; other names are matched where they are clear.",
         ),
     ],
     model: ModelOption = None,
@@ -47,6 +47,8 @@ def evaluate(
         measured = evaluation.measure(detector, test_dir, progress=progress)
     figures = measured.figures()
     print_result(figures, figures_table(figures), format_)
+    for sentence in measured.masks.sentences():
+        typer.echo(f"masks: {sentence}", err=True)
     if report is not None:
         page.write_evaluation(report, measured, detector)
         typer.echo(f"report: {report}", err=True)
@@ -74,7 +76,7 @@ def figures_table(figures: dict[str, Any]) -> str:
     """Lay out the figures for people."""
     from inspector.imaging.files import printable
 
-    image, pixel = figures["image"], figures["pixel"]
+    image, pixel, masks = figures["image"], figures["pixel"], figures["masks"]
     lines = [
         f"{figures['model']['name']}@{figures['model']['version']} on {figures['images']} pictures, "
         f"{figures['milliseconds_per_image']:.1f} ms each",
@@ -87,7 +89,8 @@ def figures_table(figures: dict[str, Any]) -> str:
     ]
     if pixel is not None:
         lines += [
-            f"{'pixel AUROC':22} {_share(pixel['auroc'])}  {pixel['masks']} masks",
+            f"{'pixel AUROC':22} {_share(pixel['auroc'])}  "
+            f"masks of {pixel['masks']} of {masks['defective_images']} pictures of defects",
             f"{'AUPRO up to 0.3':22} {_share(pixel['aupro'])}",
         ]
     if figures["kinds"]:

@@ -203,7 +203,7 @@ def _check(request: _Request, grid: Sequence[Combination], output: Path) -> dict
     extras.sweep()  # names a missing package before the first fit, not after the last
     known = _known(request, output)
     if request.test is not None:
-        extras.labelled().labelled_pictures(request.test)
+        extras.labelled().labelled_folder(request.test)
     list_images(request.normal_dir)  # refuses a folder that does not exist
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)

@@ -72,11 +72,22 @@ def _deep_grey(image: Image, background: Colour) -> Pixels:
     return rgb
 
 
-def _deep_colour(data: bytes, background: Colour) -> Pixels:
-    """Decode a PNG of several 16-bit channels with OpenCV: Pillow keeps only their high bytes."""
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if bgr is None:
+def deep_channels(data: bytes) -> npt.NDArray[Any]:
+    """Decode several 16-bit channels, BGR or BGRA, with OpenCV: Pillow keeps only their high bytes.
+
+    Raises
+    ------
+    ValueError
+        OpenCV cannot decode them.
+    """
+    channels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if channels is None:
         raise ValueError("16 bit colour cannot be decoded")
+    return channels
+
+
+def _deep_colour(data: bytes, background: Colour) -> Pixels:
+    bgr = deep_channels(data)
     if bgr.shape[2] == 4:
         return to_eight_bits(lay_over(cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA), background))
     return to_eight_bits(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -30,6 +32,8 @@ from inspector.types import Pixels
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
+
+AnyPixels = TypeVar("AnyPixels", bound=npt.NDArray[Any])
 
 # Errors of decoders on damaged bytes; Pillow also fails in its own assertions.
 _DAMAGE = (
@@ -120,15 +124,8 @@ def decode(
     else:
         name, data = printable(taken), read_picture(taken, max_bytes)
     kind = header.sniff(data, name)
-    try:
+    with faults(kind, name):
         return _decode(data, kind, name, max_pixels, reduce_to, background)
-    except (MemoryError, Image.DecompressionBombError) as exc:
-        raise ImageTooLargeError(
-            f"{name} needs more memory to decode than there is ({printable(str(exc))})",
-            hint="reduce the picture before handing it in",
-        ) from exc
-    except _DAMAGE as exc:
-        raise _at_fault(kind, name, exc) from exc
 
 
 def straight_rgba(data: bytes) -> Pixels | None:
@@ -151,7 +148,21 @@ def straight_rgba(data: bytes) -> Pixels | None:
             return None
         straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
         rgba = np.asarray(straight.convert("RGBA"))
-    return None if rgba[..., 3].min() == 255 else _frozen(_upright(rgba, _orientation(image, kind)))
+    return None if rgba[..., 3].min() == 255 else _frozen(upright(rgba, orientation(image, kind)))
+
+
+@contextmanager
+def faults(kind: str, name: str) -> Iterator[None]:
+    """Turn every exception of a decoder into the `ImageError` that says what is wrong with the picture."""
+    try:
+        yield
+    except (MemoryError, Image.DecompressionBombError) as exc:
+        raise ImageTooLargeError(
+            f"{name} needs more memory to decode than there is ({printable(str(exc))})",
+            hint="reduce the picture before handing it in",
+        ) from exc
+    except _DAMAGE as exc:
+        raise _at_fault(kind, name, exc) from exc
 
 
 def _decode(
@@ -162,6 +173,20 @@ def _decode(
     reduce_to: tuple[int, int] | None,
     background: Colour,
 ) -> Picture:
+    image, size = load(data, kind, name, max_pixels, reduce_to)
+    turn = orientation(image, kind)
+    pixels = upright(to_rgb(image, kind, data, background), turn)
+    width, height = size[::-1] if turn >= 5 else size
+    return Picture(_frozen(pixels), width, height)
+
+
+def load(
+    data: bytes, kind: str, name: str, max_pixels: int, reduce_to: tuple[int, int] | None = None
+) -> tuple[ImageFile, tuple[int, int]]:
+    """Check size and completeness of a file, load its samples, and return them with its (width, height).
+
+    Call it inside `faults`.  A JPEG that was decoded at a reduced size still has its own width and height.
+    """
     if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
         check_size(*header.webp_size(data), name, max_pixels)
     with quiet(kind, data):
@@ -170,15 +195,10 @@ def _decode(
         check_size(*size, name, max_pixels)
         _check_complete(kind, image, data)
         if kind == "JPEG" and reduce_to is not None:
-            rows, columns = reduce_to[::-1] if _orientation(image, kind) >= 5 else reduce_to
+            rows, columns = reduce_to[::-1] if orientation(image, kind) >= 5 else reduce_to
             image.draft(None, (columns, rows))
         image.load()
-    orientation = _orientation(image, kind)
-    pixels = _upright(to_rgb(image, kind, data, background), orientation)
-    if kind == "TIFF":
-        size = image.size
-    width, height = size[::-1] if orientation >= 5 else size
-    return Picture(_frozen(pixels), width, height)
+    return image, image.size if kind == "TIFF" else size
 
 
 def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) -> Picture:
@@ -208,8 +228,8 @@ def _from_pillow(image: Image.Image, max_pixels: int, background: Colour) -> Pic
         raise TypeError(
             "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
         )
-    orientation = header.orientation(image.info.get("exif", b""))
-    pixels = _upright(to_rgb(image, "", b"", background), orientation)
+    turn = header.orientation(image.info.get("exif", b""))
+    pixels = upright(to_rgb(image, "", b"", background), turn)
     return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0])
 
 
@@ -241,24 +261,25 @@ def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
             raise ValueError("colour planes of 16 bits are not supported")
 
 
-def _orientation(image: ImageFile, kind: str) -> int:
+def orientation(image: ImageFile, kind: str) -> int:
+    """Return how a loaded picture lies, 1 to 8 as in EXIF; 1 is upright."""
     return (
         1 if kind == "TIFF" else header.orientation(image.info.get("exif", b""))
     )  # Pillow turns TIFFs itself
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def upright(pixels: AnyPixels, turn: int) -> AnyPixels:
     """Turn pixels upright according to an EXIF orientation."""
-    if orientation in (5, 7):  # mirrored along a diagonal
-        pixels = cast(Pixels, cv2.transpose(pixels))
-    if orientation in (3, 7):
-        return cast(Pixels, cv2.rotate(pixels, cv2.ROTATE_180))
-    if orientation in (6, 8):
-        clockwise = orientation == 6
-        turn = cv2.ROTATE_90_CLOCKWISE if clockwise else cv2.ROTATE_90_COUNTERCLOCKWISE
-        return cast(Pixels, cv2.rotate(pixels, turn))
-    if orientation in (2, 4):
-        return cast(Pixels, cv2.flip(pixels, 1 if orientation == 2 else 0))
+    if turn in (5, 7):  # mirrored along a diagonal
+        pixels = cast(AnyPixels, cv2.transpose(pixels))
+    if turn in (3, 7):
+        return cast(AnyPixels, cv2.rotate(pixels, cv2.ROTATE_180))
+    if turn in (6, 8):
+        clockwise = turn == 6
+        rotation = cv2.ROTATE_90_CLOCKWISE if clockwise else cv2.ROTATE_90_COUNTERCLOCKWISE
+        return cast(AnyPixels, cv2.rotate(pixels, rotation))
+    if turn in (2, 4):
+        return cast(AnyPixels, cv2.flip(pixels, 1 if turn == 2 else 0))
     return pixels
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.image_metrics import auroc, auroc_interval
-from calibration.labelled import GOOD, labelled_pictures
+from calibration.labelled import GOOD, labelled_folder
 from inspector.errors import NoImagesError
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
@@ -72,7 +72,7 @@ def measure_anogan(request: Request, _store: Path) -> tuple[Content, Content]:
     started = time.monotonic()
     training, labelled = (
         _pictures(list_images(request.folder / "train" / "good")),
-        labelled_pictures(request.folder / "test"),
+        labelled_folder(request.folder / "test").pictures,
     )
     effort = request.effort
     plan = Plan(effort.steps)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from calibration.image_metrics import auroc, auroc_interval
-from calibration.labelled import GOOD, LabelledPicture, labelled_pictures, read_mask
+from calibration.labelled import GOOD, LabelledPicture, labelled_folder
+from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
 from inspector.errors import ImageError
 from inspector.imaging.decode import decode
@@ -76,7 +77,7 @@ def baseline_figures(
 def measure(folder: Path, makers: dict[str, Callable[[Pixels], Scorer]]) -> tuple[Content, Content]:
     """Train every baseline and score every test picture with it."""
     training = _training_pictures(folder / "train" / "good")
-    labelled = labelled_pictures(folder / "test")
+    labelled = labelled_folder(folder / "test").pictures
     figures, seconds = {}, {}
     for name, make in makers.items():
         started = time.process_time()
@@ -99,10 +100,10 @@ def _training_pictures(folder: Path) -> Pixels:
     return np.stack(found)
 
 
-def _figures(scorer: Scorer, labelled: list[LabelledPicture]) -> Content:
+def _figures(scorer: Scorer, labelled: Sequence[LabelledPicture]) -> Content:
     """Return image and pixel figures; a picture that cannot be decoded gets the highest score."""
     scores: dict[bool, list[float]] = {True: [], False: []}
-    counts_pixels = any(one.mask for one in labelled)
+    counts_pixels = any(one.masks for one in labelled)
     pixels = PixelScores()
     for one in labelled:
         is_good = one.kind == GOOD
@@ -113,8 +114,8 @@ def _figures(scorer: Scorer, labelled: list[LabelledPicture]) -> Content:
             continue
         scored = scorer(fit_to(picture, SIDE, SIDE))
         scores[is_good].append(scored.score)
-        if counts_pixels and (one.mask or is_good):
-            mask = None if one.mask is None else read_mask(one.mask, picture.shape[:2])
+        if counts_pixels and (one.masks or is_good):
+            mask = read_masks(one.masks, picture.shape[:2]).defect if one.masks else None
             pixels.add(upsample(scored.anomaly_map, *picture.shape[:2]), mask)
     good, defective = np.array(scores[True]), np.array(scores[False])
     found = pixels.auroc()

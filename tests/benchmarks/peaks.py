@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import inspector
-from calibration.labelled import labelled_pictures, read_mask
+from calibration.labelled import labelled_folder
+from calibration.masks import read_masks
 from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 
@@ -34,12 +35,12 @@ def hits(anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_], grown: int =
 def found(detector: Detector, test_dir: Path, kinds: Sequence[str]) -> dict[str, list[bool]]:
     """Return, by kind of defect, whether each flagged picture with a mask is hit; no kinds means all."""
     answers: dict[str, list[bool]] = defaultdict(list)
-    for picture in labelled_pictures(test_dir):
-        if picture.mask is None or (kinds and picture.kind not in kinds):
+    for picture in labelled_folder(test_dir).pictures:
+        if not picture.masks or (kinds and picture.kind not in kinds):
             continue
         inspection = detector.score(picture.path)
         if inspection.verdict == "fail" and inspection.anomaly_map is not None:
-            mask = read_mask(picture.mask, inspection.anomaly_map.shape)
+            mask = read_masks(picture.masks, inspection.anomaly_map.shape).defect
             answers[picture.kind].append(hits(inspection.anomaly_map, mask))
     return answers
 

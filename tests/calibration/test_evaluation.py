@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from calibration.evaluation import Evaluation, LabelledScore, measure
-from calibration.labelled import labelled_pictures, read_mask
+from calibration.labelled import labelled_folder
+from calibration.masks import read_masks
 from inspector.errors import DatasetError
 from inspector.scoring.detector import Detector
 from inspector.types import ModelId, Verdict
-from tests.calibration.test_labelled import labelled_folder
+from tests.calibration.test_labelled import write_labelled
 from tests.inspector.tiny_bundle import tiny_bundle, write_picture
 
 Floats = NDArray[np.float64]
@@ -74,7 +76,7 @@ def test_good_pictures_alone() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A test folder with good pictures, dents with masks, and scratches without."""
-    return labelled_folder(tmp_path)
+    return write_labelled(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +117,53 @@ def test_pixel_figures_of_a_real_model(detector: Detector, folder: Path) -> None
     """Pixels count from good pictures and from defects that have a mask, at the picture's own size."""
     figures = measure(detector, folder).figures()
     maps, truths = [], []
-    for picture in labelled_pictures(folder):
+    for picture in labelled_folder(folder).pictures:
         anomaly_map = detector.score(picture.path).anomaly_map
         assert anomaly_map is not None
-        if picture.kind == "good" or picture.mask:
+        if picture.kind == "good" or picture.masks:
             maps.append(anomaly_map.ravel())
             truths.append(
-                np.zeros(anomaly_map.size, bool)
-                if picture.mask is None
-                else read_mask(picture.mask, anomaly_map.shape).ravel()
+                read_masks(picture.masks, anomaly_map.shape).defect.ravel()
+                if picture.masks
+                else np.zeros(anomaly_map.size, bool)
             )
     expected = roc_auc_score(np.concatenate(truths), np.concatenate(maps))
     assert figures["pixel"]["auroc"] == pytest.approx(expected, abs=1e-4)
     assert figures["pixel"]["masks"] == 6
     assert 0 < figures["pixel"]["aupro"] <= 1
+
+
+def test_the_masks_are_reported(detector: Detector, folder: Path) -> None:
+    """The figures say which pictures have no mask, and which masks are empty, inverted or stored lossily."""
+    truth = folder.parent / "ground_truth" / "dent"
+    mask = np.zeros((64, 96), np.uint8)
+    mask[20:40, 30:50] = 255
+    write_picture(truth / "1_mask.png", 255 - mask)
+    (truth / "2_mask.png").unlink()
+    Image.fromarray(mask).save(truth / "2_mask.jpg", quality=80)
+    (truth / "3_mask.png").rename(truth / "9_mask.png")
+    measured = measure(detector, folder)
+    assert measured.figures()["masks"] == {
+        "defective_images": 9,
+        "counted": 5,
+        "missing": ["dent/3.png", *(f"scratch/{number}.jpg.png" for number in range(3))],
+        "ambiguous": [],
+        "invalid": [],
+        "unused": ["ground_truth/dent/9_mask.png"],
+        "empty": ["dent/5.png"],
+        "lossy": ["dent/2.png"],
+        "mostly_defect": ["dent/1.png"],
+    }
+
+
+def test_a_folder_of_masks_is_no_kind(detector: Detector, folder: Path) -> None:
+    """Masks in the test folder give the figures that masks beside it give, and add no picture."""
+    beside = measure(detector, folder).figures()
+    (folder.parent / "ground_truth").rename(folder / "ground_truth")
+    inside = measure(detector, folder).figures()
+    for figures in (beside, inside):
+        figures.pop("milliseconds_per_image")
+    assert inside == beside
 
 
 def test_no_masks_no_pixel_figures(detector: Detector, folder: Path) -> None:
@@ -145,7 +180,7 @@ def test_an_invalid_picture_spoils_no_pixel_figure(detector: Detector, folder: P
     """A defect that cannot be decoded counts as flagged, and its mask is not counted."""
     (folder / "dent" / "0.png").write_bytes(b"")
     measured = measure(detector, folder)
-    assert measured.masks == 5
+    assert (measured.masks.counted, measured.masks.invalid) == (5, ["dent/0.png"])
     assert [score.flagged for score in measured.scores if score.path.name == "0.png"][-1]
 
 
@@ -164,6 +199,7 @@ def test_shape_of_the_contract(detector: Detector, folder: Path) -> None:
         "images",
         "image",
         "pixel",
+        "masks",
         "kinds",
         "components",
         "milliseconds_per_image",

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.labelled import labelled_pictures, read_mask
+from calibration.labelled import labelled_folder
 from inspector.errors import DatasetError, NoImagesError
-from inspector.settings import Settings
 from tests.inspector.tiny_bundle import bad_picture, good_picture, write_picture
 
 
-def labelled_folder(tmp_path: Path) -> Path:
+def write_labelled(tmp_path: Path) -> Path:
     """A test folder in the MVTec layout: good pictures, dents with masks, and scratches without."""
     test = tmp_path / "parts" / "test"
     for seed in range(6):
@@ -32,7 +31,24 @@ def labelled_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A test folder with good pictures, dents with masks, and scratches without."""
-    return labelled_folder(tmp_path)
+    return write_labelled(tmp_path)
+
+
+def make(root: Path, *names: str) -> Path:
+    """Make empty files, and return the folder `test` among them: listing them needs no content."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root / "test"
+
+
+def found(test: Path) -> dict[str, list[str]]:
+    """Return the names of the masks of each picture, from the folder above `test`."""
+    return {
+        picture.name: [mask.relative_to(test.parent.resolve()).as_posix() for mask in picture.masks]
+        for picture in labelled_folder(test).pictures
+    }
 
 
 def test_pictures_and_masks_are_found(folder: Path) -> None:
@@ -43,49 +59,111 @@ def test_pictures_and_masks_are_found(folder: Path) -> None:
         (folder / name / "a.png").touch()
         (folder / "good" / name).mkdir()
         (folder / "good" / name / "a.png").touch()
-    found = labelled_pictures(folder)
-    assert [picture.kind for picture in found] == ["good"] * 6 + ["dent"] * 6 + ["scratch"] * 3
+    pictures = labelled_folder(folder).pictures
+    assert [picture.kind for picture in pictures] == ["good"] * 6 + ["dent"] * 6 + ["scratch"] * 3
     masks = folder.resolve().parent / "ground_truth"
-    assert [picture.mask for picture in found[6:12]] == [masks / "dent" / f"{i}_mask.png" for i in range(6)]
-    assert {picture.mask for picture in found[:6] + found[12:]} == {None}
+    assert [picture.masks for picture in pictures[6:12]] == [
+        (masks / "dent" / f"{i}_mask.png",) for i in range(6)
+    ]
+    assert {picture.masks for picture in pictures[:6] + pictures[12:]} == {()}
+    assert [picture.name for picture in pictures][5:7] == ["good/5.png", "dent/0.png"]
 
 
 def test_the_folder_may_be_named_relatively(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Masks are also found if the test folder is the current folder."""
     monkeypatch.chdir(folder)
-    assert sum(picture.mask is not None for picture in labelled_pictures(Path())) == 6
+    assert sum(bool(picture.masks) for picture in labelled_folder(Path()).pictures) == 6
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "ground_truth/dent/0_mask.bmp",
+        "Ground Truth/dent/0.png",
+        "masks/dent/0.png",
+        "ground_truth/0.png",
+        "test/ground_truth/dent/0_mask.png",
+        "test/GroundTruth/Dent/0.tif",
+        "test/gt/0_mask.png",
+        "test/dent/ground_truth/0.png",
+        "test/dent/masks/0_mask.png",
+        "test/dent/0_mask.png",
+        "test/dent/0_GT.bmp",
+    ],
+)
+def test_masks_beside_and_inside(tmp_path: Path, mask: str) -> None:
+    """Masks may lie beside the test folder, in it, in a kind's folder and beside their picture.
+
+    They are no pictures, and their folder is no kind.
+    """
+    test = make(tmp_path, "test/good/0.png", "test/dent/0.jpg", mask)
+    assert found(test) == {"good/0.png": [], "dent/0.jpg": [mask]}
+
+
+@pytest.mark.parametrize(
+    ("root", "names"),
+    [
+        ("BTAD", ["test/ok/0000.bmp", "test/ko/0001.bmp", "ground_truth/ko/0001.png"]),
+        ("MPDD", ["test/good/000.png", "test/hole/000.png", "ground_truth/hole/000_mask.png"]),
+        ("VisA", ["test/Normal/0000.JPG", "test/Anomaly/000.JPG", "Masks/Anomaly/000.png"]),
+        (
+            "AD 2",
+            ["test/good/0_regular.png", "test/bad/0_regular.png", "test/ground_truth/bad/0_regular_mask.png"],
+        ),
+        ("LOCO", ["test/good/000.png", "test/logical/000.png", "ground_truth/logical/000/000.png"]),
+        ("3D", ["test/good/rgb/000.png", "test/dent/rgb/000.png", "test/dent/gt/000.png"]),
+    ],
+)
+def test_layouts_of_public_sets(tmp_path: Path, root: str, names: list[str]) -> None:
+    """Folders laid out as well-known sets are need no change."""
+    test = make(tmp_path / root, *names)
+    good, defect, mask = names
+    assert found(test) == {good.removeprefix("test/"): [], defect.removeprefix("test/"): [mask]}
+
+
+def test_masks_of_good_pictures_are_ignored(tmp_path: Path) -> None:
+    """Masks of good pictures are given to no defect, and are not reported."""
+    names = ["test/good/0.png", "test/dent/0.png", "ground_truth/good/0.png", "test/good/0_mask.png"]
+    listed = labelled_folder(make(tmp_path, *names))
+    assert [picture.masks for picture in listed.pictures] == [(), ()]
+    assert listed.unused_masks == ()
+
+
+def test_masks_without_a_picture_are_named(tmp_path: Path) -> None:
+    """A mask that fits no picture, and one that fits several, are both reported."""
+    test = make(
+        tmp_path,
+        *["test/good/0.png", "test/dent/0.png", "test/dent/1.png", "test/crack/1.png"],
+        *["ground_truth/dent/7_mask.png", "ground_truth/1.png", "ground_truth/dent/0.png"],
+    )
+    listed = labelled_folder(test)
+    assert listed.unused_masks == ("ground_truth/dent/7_mask.png",)
+    assert {
+        one.name: (one.is_ambiguous, len(one.masks)) for one in listed.pictures if one.kind != "good"
+    } == {
+        "crack/1.png": (True, 0),
+        "dent/0.png": (False, 1),
+        "dent/1.png": (True, 0),
+    }
 
 
 def test_layout_errors(folder: Path, tmp_path: Path) -> None:
     """A missing folder, a missing `good/` and an empty one are refused; the folder above gets a hint."""
     with pytest.raises(NoImagesError, match="does not exist"):
-        labelled_pictures(tmp_path / "nothing")
+        labelled_folder(tmp_path / "nothing")
     with pytest.raises(DatasetError, match="has no folder good/") as caught:
-        labelled_pictures(folder.parent)
+        labelled_folder(folder.parent)
     assert caught.value.hint == f"did you mean {folder}?"
     with pytest.raises(DatasetError, match="has no folder good/") as caught:
-        labelled_pictures(folder / "dent")
+        labelled_folder(folder / "dent")
     assert "put good pictures into good/" in caught.value.hint
     (tmp_path / "empty" / "good").mkdir(parents=True)
     with pytest.raises(NoImagesError, match="holds no picture"):
-        labelled_pictures(tmp_path / "empty")
+        labelled_folder(tmp_path / "empty")
 
 
-def test_masks_are_read_strictly(tmp_path: Path) -> None:
-    """A mask is True where it is not black; a mask of another size or a damaged one is refused by name."""
-    mask = np.zeros((40, 50), dtype=np.uint8)
-    mask[3, 4], mask[5, 6] = 1, 255
-    path = write_picture(tmp_path / "m_mask.png", mask)
-    np.testing.assert_array_equal(read_mask(path, (40, 50)), mask > 0)
-    clear = np.full((40, 50, 4), 255, np.uint8)
-    clear[..., 3] = mask
-    clear[3, 4, 3] = 255
-    drawn = write_picture(tmp_path / "drawn_mask.png", clear)
-    np.testing.assert_array_equal(read_mask(drawn, (40, 50)), mask > 0)
-    with pytest.raises(DatasetError, match="at most 1,999 are read"):
-        read_mask(path, (40, 50), Settings(max_pixels=1999))
-    with pytest.raises(DatasetError, match=r"m_mask.png has 50 x 40 pixels, its picture 40 x 50"):
-        read_mask(path, (50, 40))
-    path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(DatasetError, match=r"mask .*m_mask.png"):
-        read_mask(path, (40, 50))
+def test_two_folders_of_good_pictures_are_refused(tmp_path: Path) -> None:
+    """With `good/` and `ok/`, neither is guessed to be the defective one."""
+    test = make(tmp_path, "test/good/0.png", "test/OK/0.png", "test/dent/0.png")
+    with pytest.raises(DatasetError, match=r"OK/ and good/, which both mean good pictures"):
+        labelled_folder(test)

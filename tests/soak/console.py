@@ -14,7 +14,7 @@ import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
 import inspector
-from calibration.labelled import LabelledPicture, labelled_pictures
+from calibration.labelled import LabelledPicture, labelled_folder
 from inspector.imaging.decode import decode
 from tests.conftest import BROWSER_FLAGS
 from tests.console import hands
@@ -28,7 +28,7 @@ SENT = 60  # pictures of the line before the screenshots
 def verify(data: Path, model: Path, pictures: int, screenshots: Path | None) -> None:
     """Drop the most unusual pictures with a mask, one after the other, and compare pixels."""
     detector = inspector.open_model(model)
-    shown = [one for one in labelled_pictures(data / "test") if one.mask]
+    shown = [one for one in labelled_folder(data / "test").pictures if one.masks]
     scored = sorted(shown, key=lambda one: detector.score(one.path).score or 0.0, reverse=True)
     with sync_playwright() as playwright, Daemon("--model", model) as daemon:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*BROWSER_FLAGS])
@@ -38,7 +38,7 @@ def verify(data: Path, model: Path, pictures: int, screenshots: Path | None) -> 
         say(f"{sum(found)} of {len(found)} heatmaps lie over the defect")
         demand(found[0], f"the heatmap of {scored[0].path} does not lie over its defect")
         if screenshots:
-            for one in labelled_pictures(data / "test")[:SENT]:
+            for one in labelled_folder(data / "test").pictures[:SENT]:
                 hands.drop(page, one.path.name, one.path.read_bytes())
             hands.drop(page, scored[0].path.name, scored[0].path.read_bytes())
             for scheme in ("light", "dark"):
@@ -52,10 +52,10 @@ def verify(data: Path, model: Path, pictures: int, screenshots: Path | None) -> 
 
 
 def _is_found(page: Page, one: LabelledPicture) -> bool:
-    assert one.mask
+    assert one.masks
     hands.drop(page, one.path.name, one.path.read_bytes())
     hands.see(page, "fail", one.path.name)
-    mask = decode(one.mask).pixels[..., 0] > 0
+    mask = decode(one.masks[0]).pixels[..., 0] > 0
     heat = hands.heat(page, *mask.shape)
     inside, outside = float(heat[mask].mean()), float(heat[~mask].mean())
     say(f"{one.kind}/{one.path.name}: fail, heat {inside:.1f} inside the mask, {outside:.1f} outside")
