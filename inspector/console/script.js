@@ -78,7 +78,7 @@ async function follow() {
   for (;;) {
     try {
       const wait = failed || !state.revision ? 0 : WAIT;
-      const news = await json(`/v1/inspections?since=${state.revision ?? 0}&wait=${wait}`);
+      const news = await json(`v1/inspections?since=${state.revision ?? 0}&wait=${wait}`);
       if (state.epoch !== null && state.epoch !== news.epoch) startAnew();
       state.epoch = news.epoch;
       if (state.revision === null) { state.revision = 0; continue; }
@@ -125,7 +125,7 @@ const newestFirst = () => [...state.entries.values()].sort((a, b) => b.id - a.id
 // --- models ---------------------------------------------------------------------------------
 
 async function refreshModels() {
-  const models = await json("/v1/models");
+  const models = await json("v1/models");
   const options = models.map(({ model, default: isDefault }) => {
     const option = new Option(`${model.name}@${model.version}`, model.name);
     option.selected = state.model ? state.model === model.name : isDefault;
@@ -138,7 +138,7 @@ async function refreshModels() {
 
 async function showModel(name) {
   state.model = name;
-  state.card = await json(`/v1/models/${encodeURIComponent(name)}/card`);
+  state.card = await json(`v1/models/${encodeURIComponent(name)}/card`);
   state.tried = null;
   drawHistogram();
   drawDrift();
@@ -208,7 +208,7 @@ async function showPictures(entry) {
     const image = $(view);
     image.hidden = true;
     if (!entry.has_picture) continue;
-    blob(`/v1/inspections/${entry.id}/views/${view}`).then((url) => {
+    blob(`v1/inspections/${entry.id}/views/${view}`).then((url) => {
       if (turn !== state.shown) return URL.revokeObjectURL(url);
       URL.revokeObjectURL(image.src);
       image.src = url;
@@ -255,7 +255,7 @@ async function judge(agrees) {
   const mine = entry.judgements.find((one) => one.operator === operator());
   const word = { operator: operator(), agrees: mine?.agrees === agrees ? null : agrees };
   try {
-    const judged = await json(`/v1/inspections/${entry.id}/judgement`, {
+    const judged = await json(`v1/inspections/${entry.id}/judgement`, {
       method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(word),
     });
     state.entries.set(judged.id, judged);
@@ -267,7 +267,7 @@ async function judge(agrees) {
 
 async function exportJudged() {
   try {
-    const url = await blob("/v1/judgements.zip");
+    const url = await blob("v1/judgements.zip");
     Object.assign(document.createElement("a"), { href: url, download: "judgements.zip" }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
   } catch (error) { complain(error); }
@@ -285,7 +285,7 @@ async function send(pictures) {
     $("hint").textContent = `inspecting ${picture.name} …`;
     const form = new FormData();
     form.append("image", picture, picture.name);
-    const path = `/v1/score${state.model ? `?model=${encodeURIComponent(state.model)}` : ""}`;
+    const path = `v1/score${state.model ? `?model=${encodeURIComponent(state.model)}` : ""}`;
     try {
       const answer = await call(path, { method: "POST", body: form });
       const found = await answer.json();
@@ -300,7 +300,7 @@ async function send(pictures) {
 }
 
 async function show(id) {
-  if (!state.entries.has(id)) take(await json(`/v1/inspections?since=${state.revision}`));
+  if (!state.entries.has(id)) take(await json(`v1/inspections?since=${state.revision}`));
   select(id);
 }
 
@@ -310,7 +310,7 @@ async function sample() {
     if (!state.card) await refreshModels();
     if (!state.card?.samples) return notice("The model has no samples.");
     const number = turn++ % state.card.samples;
-    const answer = await call(`/v1/models/${encodeURIComponent(state.model)}/samples/${number}`);
+    const answer = await call(`v1/models/${encodeURIComponent(state.model)}/samples/${number}`);
     return await send([new File([await answer.blob()], `sample-${number}.png`)]);
   } catch (error) { return complain(error); }
 }
@@ -353,7 +353,7 @@ const near = new IntersectionObserver((seen) => {
   for (const { target, isIntersecting } of seen) {
     if (!isIntersecting) continue;
     near.unobserve(target);
-    blob(`/v1/inspections/${target.dataset.thumb}/views/thumbnail`).then((url) => {
+    blob(`v1/inspections/${target.dataset.thumb}/views/thumbnail`).then((url) => {
       target.src = url;
       if (!target.isConnected) dropThumbnail(target);
     }, () => {});

@@ -37,6 +37,8 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # behind a proxy such a redirect would lead elsewhere
+        servers=[{"url": ".", "description": "This daemon, also behind the path of a proxy."}],
         lifespan=lifespan,
     )
     for group in (scoring, models, health, docs, inspections):

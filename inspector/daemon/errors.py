@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from inspector.daemon.workers import QueueFullError
 from inspector.errors import (
@@ -30,6 +32,7 @@ from inspector.errors import (
     UsageError,
     error_classes,
 )
+from inspector.imaging.files import printable
 
 STATUS: dict[type[InspectorError], int] = {
     UsageError: 400,
@@ -185,6 +188,27 @@ def add_error_handlers(app: FastAPI, count: Callable[[str], None], capacity: int
         return answer(Problem(400, "malformed", f"{where}: {first['msg']}", "see /docs"))
 
     @app.exception_handler(HTTPException)
-    async def _http_exception(_request: Request, exc: HTTPException) -> Response:
-        code = {404: "no_route", 405: "method_not_allowed"}.get(exc.status_code, "malformed")
-        return answer(Problem(exc.status_code, code, str(exc.detail), "see /docs", exc.headers))
+    async def _http_exception(request: Request, exc: HTTPException) -> Response:
+        return answer(_routing_problem(request, exc))
+
+
+def _routing_problem(request: Request, exc: HTTPException) -> Problem:
+    """Return the problem of a path or method that no route has."""
+    path = request.scope["path"]
+    if exc.status_code == 404:
+        plain = "/" + "/".join(filter(None, path.split("/")))
+        hint = f"ask for {quote(plain)}" if plain != path and _methods(request, plain) else "see /docs"
+        return Problem(404, "no_route", f"there is no route {printable(path)}", hint)
+    if exc.status_code == 405:
+        allowed = ", ".join(_methods(request, path))
+        detail = f"{request.scope['method']} is not allowed on {printable(path)}"
+        return Problem(405, "method_not_allowed", detail, f"send {allowed}", {"Allow": allowed})
+    return Problem(exc.status_code, "malformed", str(exc.detail), "see /docs", exc.headers)
+
+
+def _methods(request: Request, path: str) -> list[str]:
+    """Return the methods of a path, sorted; none if it has no route."""
+    scope = {**request.scope, "path": path}
+    routes = [route for route in request.app.routes if route.matches(scope)[0] is not Match.NONE]
+    methods = {method for route in routes for method in getattr(route, "methods", None) or ()}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)

@@ -55,7 +55,9 @@ class RequestMiddleware:
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         fields: dict[str, Any] = {"request_id": request_id}
         scope.setdefault("state", {})["log"] = fields  # routes add fields to the request's log line
-        status = 0
+        method, status = scope["method"], 0
+        if method == "HEAD":  # answered as GET is; the server leaves out the body
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -83,7 +85,7 @@ class RequestMiddleware:
                 await answer.response()(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-            self._finish(scope["method"], route, status, began, fields)
+            self._finish(method, route, status, began, fields)
 
     def _finish(self, method: str, route: str, status: int, began: float, fields: dict[str, Any]) -> None:
         """Count the answer and write its log line; status 0 means that the client left before it."""
