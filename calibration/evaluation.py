@@ -18,6 +18,7 @@ from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
+from inspector.scoring.preparation import ScaleTally
 from inspector.settings import Settings
 from inspector.types import ModelId, Verdict
 
@@ -61,6 +62,8 @@ class Evaluation:
         How many pictures of defects have a mask, and what is odd about the masks.
     seconds : float
         Time of all inspections, decoding included.
+    scale : ScaleTally, optional
+        Pictures whose brightness scale is odd for the model.
     """
 
     model: ModelId
@@ -69,6 +72,7 @@ class Evaluation:
     pixels: PixelScores = field(default_factory=PixelScores)
     masks: MaskReport = field(default_factory=MaskReport)
     seconds: float = 0.0
+    scale: ScaleTally | None = None
 
     def figures(self) -> dict[str, Any]:
         """Return the object that `inspector evaluate --format json` prints.
@@ -86,6 +90,8 @@ class Evaluation:
             "kinds": {kind: self._kind(kind) for kind in self.kinds},
             "components": {name: {"auroc": self._component(name)} for name in self._component_names()},
             "milliseconds_per_image": 1e3 * self.seconds / max(1, len(self.scores)),
+            "clipped_images": self.scale.clipped if self.scale else 0,
+            "remarks": self.scale.in_words() if self.scale else [],
         }
 
     @property
@@ -176,12 +182,17 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
     """
     folder = labelled_folder(test_dir)
     counts_pixels = any(picture.masks for picture in folder.pictures)
-    evaluation = Evaluation(detector.model, detector.calibration.threshold, masks=_mask_report(folder))
+    scale = ScaleTally(detector.manifest.image)
+    evaluation = Evaluation(
+        detector.model, detector.calibration.threshold, masks=_mask_report(folder), scale=scale
+    )
     for done, picture in enumerate(folder.pictures, start=1):
         started = perf_counter()
         inspection = detector.score_file(picture.path)
         evaluation.seconds += perf_counter() - started
         evaluation.scores.append(_labelled_score(picture, inspection))
+        if inspection.image is not None:
+            scale.add(inspection.image.bits, inspection.image.clipped_pixels)
         if counts_pixels and (picture.masks or picture.kind == GOOD):
             _count_pixels(evaluation, picture, inspection, detector.settings)
         if progress:

@@ -44,6 +44,7 @@ from inspector.errors import (
 from inspector.imaging.files import list_images, printable
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
+from inspector.scoring.preparation import ScaleTally
 from inspector.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -76,11 +77,14 @@ class Recalibration:
         Number of pictures that set the thresholds.
     skipped : tuple of (name, reason)
         Files that were left out: damaged pictures, exact copies, and pictures used in the fit.
+    scale : ScaleTally
+        Pictures whose brightness scale is odd for the model.
     """
 
     bundle: Bundle
     images: int
     skipped: tuple[tuple[str, Reason], ...]
+    scale: ScaleTally
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class _Normals:
     peaks: NDArray[np.float32]
     latents: NDArray[np.float32]
     skipped: tuple[tuple[str, Reason], ...]
+    scale: ScaleTally
 
 
 def recalibrate(
@@ -157,7 +162,7 @@ def recalibrate(
         source=f"{len(scores)} new good pictures from {printable(normal_dir.resolve().name)}",
     )
     fill = _filler(detector, calibration, normals, scores, normal_dir, target)
-    return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped)
+    return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped, normals.scale)
 
 
 def _write(bundle: Bundle, target: Store | Path, fill: Fill) -> Bundle:
@@ -177,13 +182,14 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
             f"{printable(folder)} holds no picture", hint="give the folder that holds new good pictures"
         )
     known = _digests_of_fit(detector.bundle)
+    scale = ScaleTally(detector.manifest.image)
     paths: list[Path] = []
     skipped: list[tuple[str, Reason]] = []
     statistics: list[NDArray[np.float32]] = []
     peaks: list[np.float32] = []
     latents: list[NDArray[np.float32]] = []
     for done, path in enumerate(files, start=1):
-        prepared = _prepare(detector, path, known)
+        prepared = _prepare(detector, path, known, scale)
         if isinstance(prepared, SkipReason | InvalidReason):
             skipped.append((path.relative_to(folder).as_posix(), prepared))
         else:
@@ -195,19 +201,22 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
         if progress:
             progress(done, len(files))
     _check(folder, len(paths), skipped, strict)
-    return _Normals(paths, np.stack(statistics), np.array(peaks), np.stack(latents), tuple(skipped))
+    return _Normals(paths, np.stack(statistics), np.array(peaks), np.stack(latents), tuple(skipped), scale)
 
 
-def _prepare(detector: Detector, path: Path, known: dict[int, SkipReason]) -> Reason | NDArray[np.uint8]:
-    """Return the pixels of a usable picture, uint8 (H, W, 3), and add it to `known`; else a reason."""
+def _prepare(
+    detector: Detector, path: Path, known: dict[int, SkipReason], scale: ScaleTally
+) -> Reason | NDArray[np.uint8]:
+    """Return the pixels of a usable picture, uint8 (H, W, 3), and count it; else a reason."""
     try:
-        _, pixels = detector.prepare(path)
+        picture, pixels = detector.prepare(path)
     except ImageError as error:
         return error.reason
     digest = content_digest(path)
     if digest in known:
         return known[digest]
     known[digest] = SkipReason.COPY
+    scale.add(picture.bits, picture.clipped_pixels)
     return pixels
 
 
@@ -311,7 +320,8 @@ def _reconstructions(
 def _notes(bundle: Bundle, normals: _Normals) -> list[str]:
     notes = [
         f"Recalibrated with {len(normals.paths)} new good pictures; "
-        f"the networks are those of version {bundle.manifest.version}."
+        f"the networks are those of version {bundle.manifest.version}.",
+        *normals.scale.in_words(),
     ]
     notes += [f"{name} was left out: {reason}." for name, reason in normals.skipped[:20]]
     if len(normals.skipped) > 20:

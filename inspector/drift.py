@@ -14,6 +14,7 @@ from inspector.bundle.reference import heldout_latents
 from inspector.errors import ImageError, TooFewImagesError
 from inspector.imaging.source import Source
 from inspector.scoring.detector import Detector
+from inspector.scoring.preparation import ScaleTally
 
 Floats = NDArray[np.float64]
 
@@ -150,7 +151,10 @@ def _mmd(kernel: Floats, belongs: Floats, n: int, m: int) -> Floats:
 
 
 def latents(
-    detector: Detector, sources: Sequence[Source], progress: Callable[[int, int], None] | None = None
+    detector: Detector,
+    sources: Sequence[Source],
+    progress: Callable[[int, int], None] | None = None,
+    scale: ScaleTally | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Return the latents of pictures, averaged over patches.
 
@@ -160,6 +164,8 @@ def latents(
     sources : sequence of path, bytes or array
     progress : callable, optional
         Called as `progress(done, total)`.
+    scale : ScaleTally, optional
+        Counts the pictures whose brightness scale is odd for the model.
 
     Returns
     -------
@@ -171,9 +177,13 @@ def latents(
     invalid = 0
     for done, source in enumerate(sources, 1):
         try:
-            batch.append(detector.prepare(source)[1])
+            picture, pixels = detector.prepare(source)
         except ImageError:
             invalid += 1
+        else:
+            batch.append(pixels)
+            if scale is not None:
+                scale.add(picture.bits, picture.clipped_pixels)
         if batch and (len(batch) == _BATCH or done == len(sources)):
             found.append(detector.raw(np.stack(batch)).latent)
             batch.clear()

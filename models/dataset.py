@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import BadImagesError, ImageError, InvalidReason, NoImagesError, TooFewImagesError
+from inspector.imaging import depth
 from inspector.imaging.colour import WHITE, Colour
-from inspector.imaging.decode import decode
+from inspector.imaging.decode import Picture, decode
+from inspector.imaging.depth import DEEP, Depth
 from inspector.imaging.files import IMAGE_SUFFIXES, list_images, printable, read_picture
 from inspector.imaging.resize import fit_to
 from models.types import Progress
@@ -58,6 +63,14 @@ class PictureSet:
         Grey, 32 x 32 px.
     skipped : tuple of Skipped
         Files that are not in the set.
+    bits : tuple of int
+        8, 16 or both: bits of each sample; 16 stands for more than 8.
+    full_scale : int
+        White in pictures with more than 8 bits that do not state it; see `depth.learn`.
+    smallest, largest : (width, height)
+        Of the pictures with the fewest and with the most pixels, as they were read.
+    remarks : tuple of str
+        What a person should know about the brightness scale of the pictures.
     """
 
     pixels: NDArray[np.uint8]
@@ -65,6 +78,11 @@ class PictureSet:
     digests: tuple[str, ...]
     thumbnails: NDArray[np.float32]
     skipped: tuple[Skipped, ...]
+    bits: tuple[Literal[8, 16], ...]
+    full_scale: int
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+    remarks: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -88,7 +106,8 @@ def read_folder(
 ) -> PictureSet:
     """Decode every picture of a folder once, into a memory-mapped file in `cache`.
 
-    The first of several exact copies is used.
+    The first of several exact copies is used.  Pictures with more than 8 bits are decoded a second time where
+    all pictures together show another full scale than 65535.
 
     Parameters
     ----------
@@ -114,53 +133,90 @@ def read_folder(
     paths = _paths(folder)
     target = cache / "pictures.npy"
     pixels = _reserve(target, (len(paths), size, size, 3))
-    found = _Found()
+    as_asked = partial(
+        decode, max_pixels=max_pixels, max_bytes=max_bytes, reduce_to=(size, size), background=background
+    )
+    found = _Found(pixels)
     for index, path in enumerate(paths):
         name = path.relative_to(folder).as_posix()
         try:
             data = read_picture(path, max_bytes)
-            picture = decode(
-                data,
-                max_pixels=max_pixels,
-                max_bytes=max_bytes,
-                reduce_to=(size, size),
-                background=background,
-            )
+            picture = as_asked(data)
         except ImageError as error:
             found.skipped.append(Skipped(name, error.reason))
         else:
-            found.add(name, data, picture.pixels, pixels)
+            found.add(name, data, picture)
         if progress is not None:
             progress("reading pictures", index + 1, len(paths))
-    pixels.flush()
     _check(folder, len(found.names), found.skipped, strict)
+    full_scale = depth.learn(list(found.depths.values()))
+    changed = [row for row, known in found.depths.items() if not known.stated] if full_scale != DEEP else []
+    for done, row in enumerate(changed, 1):
+        found.put(row, as_asked(folder / found.name(row), full_scale=full_scale))
+        if progress is not None:
+            progress("reading 16-bit pictures again", done, len(changed))
+    pixels.flush()
     return PictureSet(
         np.load(target, mmap_mode="r", allow_pickle=False)[: len(found.names)],
         tuple(found.names.values()),
         tuple(found.names),
-        np.stack(found.thumbnails),
+        np.stack([found.thumbnails[row] for row in range(len(found.names))]),
         tuple(found.skipped),
+        bits=tuple(sorted(found.bits)),
+        full_scale=full_scale,
+        smallest=min(found.sizes, key=math.prod),
+        largest=max(found.sizes, key=math.prod),
+        remarks=found.remarks(full_scale),
     )
 
 
 @dataclass
 class _Found:
-    """The pictures that were read so far."""
+    """The pictures that were read so far; `pixels` has one row for each."""
 
+    pixels: NDArray[np.uint8]
     names: dict[str, str] = field(default_factory=dict)  # of each digest
-    thumbnails: list[NDArray[np.float32]] = field(default_factory=list)
+    thumbnails: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # of each row, like the next one
+    depths: dict[int, Depth] = field(default_factory=dict)  # only with more than 8 bits
+    bits: set[Literal[8, 16]] = field(default_factory=set)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
 
-    def add(self, name: str, data: bytes, picture: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
-        """Resize a picture into the next row of `pixels`, unless it is a copy of an earlier one."""
+    def add(self, name: str, data: bytes, picture: Picture) -> None:
+        """Put a picture into the next row, unless it is a copy of an earlier one."""
         digest = hashlib.sha256(data).hexdigest()
         if digest in self.names:
             self.skipped.append(Skipped(name, None))
             return
-        pixels[len(self.names)] = fit_to(picture, *pixels.shape[1:3])
-        grey = fit_to(picture, THUMBNAIL, THUMBNAIL).astype(np.float32).mean(2)
+        row = len(self.names)
         self.names[digest] = name
-        self.thumbnails.append(grey.ravel())
+        self.bits.add(picture.bits)
+        self.sizes.add((picture.width, picture.height))
+        if picture.depth is not None:
+            self.depths[row] = picture.depth
+        self.put(row, picture)
+
+    def put(self, row: int, picture: Picture) -> None:
+        """Resize a picture into its row, and make its thumbnail."""
+        self.pixels[row] = fit_to(picture.pixels, *self.pixels.shape[1:3])
+        grey = fit_to(picture.pixels, THUMBNAIL, THUMBNAIL).astype(np.float32).mean(2)
+        self.thumbnails[row] = grey.ravel()
+
+    def name(self, row: int) -> str:
+        """Return the path of a row's picture, relative to the folder."""
+        return tuple(self.names.values())[row]
+
+    def remarks(self, full_scale: int) -> tuple[str, ...]:
+        """Name the few pictures that set the full scale so high that all others are dark."""
+        few, others = depth.deciding_alone(list(self.depths.values()), full_scale)
+        if not few:
+            return ()
+        first = printable(self.name(tuple(self.depths)[few[0]]))
+        alone = f"{first} alone sets" if len(few) == 1 else f"{first} and {len(few) - 1} more alone set"
+        return (
+            f"{alone} white to {full_scale}; the other {len(self.depths) - len(few)} 16-bit pictures have no "
+            f"sample over {others}, so they become dark. Leave out what another camera took",
+        )
 
 
 def _reserve(target: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:

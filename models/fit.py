@@ -61,7 +61,7 @@ def fit(
     progress : callable, optional
         Called as `progress(stage, done, total)`; a total of 0 is not known yet.
     note : callable, optional
-        Called with one line for each file that was left out, and the reason.
+        Called with one line for each remark on the pictures, and for each file that was left out.
     **options
         The fields of `models.inspection.options.InspectionOptions`, or with `preset="article"` the fields
         of `models.article.options.ArticleOptions`.
@@ -122,7 +122,7 @@ def _read(
     progress: Progress,
     note: Callable[[str], None],
 ) -> dataset.PictureSet:
-    """Read all pictures, and tell which files were left out."""
+    """Read all pictures; tell what is odd about their brightness scale, and which files were left out."""
     known = dataset.read_folder(
         folder,
         workspace.folder,
@@ -133,6 +133,8 @@ def _read(
         background=options.background,
         progress=progress,
     )
+    for remark in known.remarks:
+        note(remark)
     for file in known.skipped:
         note(f"left out: {printable(file.name)} ({file.reason})")
     return known

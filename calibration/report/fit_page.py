@@ -144,6 +144,7 @@ def render_report(content: ReportContent) -> str:
             curves={name: charts.loss_curve(name, points) for name, points in content.curves.items()},
             loss_meanings=content.loss_meanings,
             notes=content.notes,
+            coverage=manifest.coverage_in_words(),
             name=shlex.quote(manifest.name),
             reference=shlex.quote(f"{manifest.name}@{manifest.version}"),
         )

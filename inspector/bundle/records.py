@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from inspector.imaging import coverage
 from inspector.types import Record
 
 SCHEMA_VERSION = 2
@@ -19,14 +20,43 @@ class FileEntry(Record):
 
 
 class ImageContract(Record):
-    """The preparation of a picture for `detector.onnx`, whose input is uint8 (N, height, width, 3)."""
+    """The preparation of a picture for `detector.onnx`, whose input is uint8 (N, height, width, 3).
+
+    Attributes
+    ----------
+    background : (red, green, blue)
+        The colour behind transparent pixels.
+    full_scale : int or None
+        White in pictures with more than 8 bits that do not state it.  None in bundles from before it was
+        learned: then 65535 is white, whatever a file states.
+    bits : tuple of int
+        8, 16 or both: the pictures of the fit had 8 bits for each sample, or more.  Empty if not recorded.
+    """
 
     height: int = Field(ge=32)
     width: int = Field(ge=32)
     colour_order: Literal["RGB"] = "RGB"
     value_range: tuple[int, int] = (0, 255)
     resize: Literal["stretch"] = "stretch"
-    background: tuple[int, int, int] = (255, 255, 255)  # the colour behind transparent pixels
+    background: tuple[int, int, int] = (255, 255, 255)
+    full_scale: int | None = Field(default=None, ge=255, le=65535)
+    bits: tuple[Literal[8, 16], ...] = ()
+
+    def depth_in_words(self) -> str | None:
+        """Say how many bits the pictures of the fit had, and what white is; None if it is not recorded.
+
+        Examples
+        --------
+        >>> ImageContract(height=256, width=256, full_scale=4095, bits=(16,)).depth_in_words()
+        '16-bit pictures with 12 bits in use: white is 4095'
+        """
+        if self.full_scale is None or not self.bits:
+            return None
+        in_use = (self.full_scale + 1).bit_length() - 1
+        is_whole = in_use == 16 or 2**in_use - 1 != self.full_scale
+        deep = "16-bit pictures" if is_whole else f"16-bit pictures with {in_use} bits in use"
+        said = {8: "8-bit pictures: white is 255", 16: f"{deep}: white is {self.full_scale}"}
+        return "; ".join(said[bits] for bits in self.bits)
 
 
 class Column(Record):
@@ -42,7 +72,8 @@ class Column(Record):
 class TrainingSummary(Record):
     """The facts that are needed to fit the model again.
 
-    `folder` held the pictures on the computer that fitted; None if it was not recorded.
+    `folder` held the pictures on the computer that fitted.  `smallest_picture` and `largest_picture` are
+    width and height of those with the fewest and with the most pixels.  All three are None if not recorded.
     """
 
     preset: str
@@ -62,6 +93,8 @@ class TrainingSummary(Record):
     figures: dict[str, float] = Field(default_factory=dict)
     packages: dict[str, str]
     folder: str | None = None
+    smallest_picture: tuple[int, int] | None = None
+    largest_picture: tuple[int, int] | None = None
 
 
 class ParitySummary(Record):
@@ -135,6 +168,13 @@ class Manifest(Record):
     parity: ParitySummary
     int8: Int8Summary | None = None
     files: dict[str, FileEntry]
+
+    def coverage_in_words(self) -> str | None:
+        """Say how many pixels of a picture one pixel of the model covers; None if sizes are not recorded."""
+        smallest, largest = self.training.smallest_picture, self.training.largest_picture
+        if smallest is None or largest is None:
+            return None
+        return coverage.in_words(smallest, largest, (self.image.width, self.image.height))
 
 
 class Fusion(Record):

@@ -88,9 +88,13 @@ def calibrate(
             progress=progress,
         )
     _name_skipped(done.skipped)
-    result = _result(done.bundle, done.images, len(done.skipped))
+    said = done.scale.in_words()
+    result = _result(done.bundle, done.images, len(done.skipped)) | {
+        "clipped_images": done.scale.clipped,
+        "remarks": said,
+    }
     table = _table(done.bundle, thresholds.promise(done.bundle.calibration))
-    remarks = [now_current(done.bundle.model.reference, before)] if output is None else []
+    remarks = said + ([now_current(done.bundle.model.reference, before)] if output is None else [])
     print_result(result, table, format_, remarks=remarks)
 
 

@@ -12,6 +12,7 @@ from inspector.commands.options import FormatOption, ModelOption, ThreadsOption
 if TYPE_CHECKING:
     from inspector.drift import MmdTest
     from inspector.scoring.detector import Detector
+    from inspector.scoring.preparation import ScaleTally
 
 EXAMPLE = """
 inspector drift monday/ --model tiles
@@ -42,6 +43,7 @@ def drift(
     from inspector.commands.progress import shown_count
     from inspector.errors import NoImagesError
     from inspector.imaging.files import list_images, printable
+    from inspector.scoring.preparation import ScaleTally
 
     with storage_errors(folder):
         pictures = list_images(folder) if folder.is_dir() else []
@@ -50,12 +52,13 @@ def drift(
         raise NoImagesError(f"{printable(folder)} {problem}", hint="give a folder that holds pictures")
     detector = inspector.open_model(model, threads=threads)
     with shown_count("reading") as progress:
-        rows, invalid = test.latents(detector, pictures, progress)
-    figures = _figures(detector, test.compare(detector.bundle, rows), invalid)
-    print_result(figures, _table(figures), format_)
+        scale = ScaleTally(detector.manifest.image)
+        rows, invalid = test.latents(detector, pictures, progress, scale)
+    figures = _figures(detector, test.compare(detector.bundle, rows), invalid, scale)
+    print_result(figures, _table(figures), format_, remarks=figures["remarks"])
 
 
-def _figures(detector: Detector, outcome: MmdTest, invalid: int) -> dict[str, Any]:
+def _figures(detector: Detector, outcome: MmdTest, invalid: int, scale: ScaleTally) -> dict[str, Any]:
     return {
         "model": detector.model.model_dump(),
         "images": outcome.rows,
@@ -64,6 +67,8 @@ def _figures(detector: Detector, outcome: MmdTest, invalid: int) -> dict[str, An
         "statistic": outcome.statistic,
         "p_value": outcome.p_value,
         "drifted": outcome.drifted,
+        "clipped_images": scale.clipped,
+        "remarks": scale.in_words(),
     }
 
 

@@ -46,7 +46,7 @@ def evaluate(
     with shown_count("evaluating") as progress:
         measured = evaluation.measure(detector, test_dir, progress=progress)
     figures = measured.figures()
-    print_result(figures, figures_table(figures), format_)
+    print_result(figures, figures_table(figures), format_, remarks=figures["remarks"])
     for sentence in measured.masks.sentences():
         typer.echo(f"masks: {sentence}", err=True)
     if report is not None:

@@ -234,6 +234,10 @@ def _result(bundle: Bundle) -> dict[str, Any]:
         "images": training.images,
         "heldout_images": training.heldout_images,
         "skipped_images": training.skipped_images,
+        "full_scale": bundle.manifest.image.full_scale,
+        "bits": bundle.manifest.image.bits,
+        "smallest_picture": training.smallest_picture,
+        "largest_picture": training.largest_picture,
         "steps": training.steps,
         "seconds": training.seconds,
         "figures": training.figures,
@@ -251,12 +255,22 @@ def _table(bundle: Bundle, promise: str) -> str:
             "model": bundle.model.reference,
             "learned": f"{training.images} pictures in {training.steps} steps, "
             f"calibrated on {training.heldout_images}{skipped}",
+            **_picture_lines(bundle),
             **figure_lines(training.figures),
             "threshold": f"{bundle.calibration.threshold:.3f}",
             "promise": promise,
             "report": printable(bundle.path / "report.html"),
         }
     )
+
+
+def _picture_lines(bundle: Bundle) -> dict[str, str]:
+    """Say what the pictures' brightness scale is, and how much of a picture a pixel of the model covers."""
+    lines = {
+        "depth": bundle.manifest.image.depth_in_words(),
+        "detail": bundle.manifest.coverage_in_words(),
+    }
+    return {name: line for name, line in lines.items() if line}
 
 
 def figure_lines(figures: dict[str, float]) -> dict[str, str]:

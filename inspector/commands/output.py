@@ -141,6 +141,7 @@ def _write_table_row(row: ScoredImage) -> None:
         cells, name = f"{'-':>8} {'-':>8} {'-':>8} {'-':>8}", f"{name}  ({reason})"
     else:
         cells = f"{row.score:8.2f} {row.threshold:8.2f} {row.p_value:8.4f} {len(row.regions):8d}"
+        name += "".join(f"  ({remark})" for remark in row.remarks)
     print_line(f"{_coloured(row.verdict)} {cells}  {name}")
 
 
@@ -155,7 +156,7 @@ def _coloured(verdict: Verdict) -> str:
 
 def _csv_writer(components: Sequence[str]) -> Writer:
     first = ["path", "verdict", "score", "threshold", "p_value"]
-    last = ["regions", "model", "version", "width", "height", "milliseconds", "reason"]
+    last = ["regions", "model", "version", "width", "height", "milliseconds", "reason", "remarks"]
     table = csv.DictWriter(sys.stdout, [*first, *components, *last], lineterminator="\n")
     table.writeheader()
 

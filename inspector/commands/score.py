@@ -75,12 +75,37 @@ def score(
         at_once, each = _share_cores(sources, threads)
         detector = inspector.open_model(model, threads=each)
     started = perf_counter()
+    sizes: set[tuple[int, int]] = set()
     with writer(chosen, detector.components) as write:
-        verdicts = score_all(detector, sources, at_once, write, folder)
+        verdicts = score_all(detector, sources, at_once, _noting_sizes(write, sizes), folder)
     if chosen == "table":
         foot = summary(verdicts, (perf_counter() - started) * 1e3)
-        typer.echo(f"{foot}; model {detector.model.reference}", err=True)
+        detail = _detail(sizes, detector)
+        typer.echo(f"{foot}; model {detector.model.reference}{detail}", err=True)
     raise typer.Exit(exits.verdict_code(verdicts, exit_zero=exit_zero))
+
+
+def _noting_sizes(write: Writer, sizes: set[tuple[int, int]]) -> Writer:
+    """Return a writer that also adds each picture's width and height to `sizes`."""
+
+    def noting(row: ScoredImage) -> None:
+        if row.image is not None:
+            sizes.add((row.image.width, row.image.height))
+        write(row)
+
+    return noting
+
+
+def _detail(sizes: set[tuple[int, int]], detector: Detector) -> str:
+    """Say how many pixels of the pictures one pixel of the model covers."""
+    from math import prod
+
+    from inspector.imaging.coverage import in_words
+
+    if not sizes:
+        return ""
+    model = detector.manifest.image
+    return f"; {in_words(min(sizes, key=prod), max(sizes, key=prod), (model.width, model.height))}"
 
 
 @contextmanager

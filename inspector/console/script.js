@@ -167,7 +167,7 @@ function select(id) {
 }
 
 function drawVerdict(entry) {
-  const { verdict, score, threshold, p_value, reason, image, milliseconds, model } = entry.inspection;
+  const { verdict, score, threshold, p_value, reason, image, milliseconds, model, remarks } = entry.inspection;
   $("verdict").dataset.verdict = verdict;
   $("verdict-word").textContent = verdict;
   const time = milliseconds.decode + milliseconds.infer + milliseconds.decide;
@@ -176,8 +176,10 @@ function drawVerdict(entry) {
     `${percent(p_value)} of good parts score as high`,
   ];
   facts.push(nameOf(entry), clock(entry.time));
+  const { width: across, height: down } = image?.model_pixel ?? {};
+  if (across > 1 || down > 1) facts.push(`1 pixel of the model covers ${numbers(across, 1)} × ${numbers(down, 1)} px`);
   if (image) facts.push(`${image.width} × ${image.height} px`, `${time.toFixed(0)} ms`);
-  facts.push(`${model.name}@${model.version}`);
+  facts.push(`${model.name}@${model.version}`, ...remarks);
   $("verdict-text").textContent = facts.join(" · ");
   drawMeter(entry.inspection);
 }

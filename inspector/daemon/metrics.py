@@ -62,6 +62,11 @@ class Metrics:
             return Counter(f"inspector_{name}", text, labels, registry=self.registry)
 
         self.inspections = counter("inspections", "Inspected pictures.", "model", "verdict")
+        self.clipped = counter(
+            "clipped_images",
+            "Pictures with samples beyond the model's full scale, which were clipped.",
+            "model",
+        )
         self.invalid = counter("invalid_images", "Pictures with the verdict invalid, by reason.", "reason")
         self.requests = counter("http_requests", "HTTP answers, by route and status.", "route", "status")
         self.reloads = counter("model_reloads", "Models that were opened or refused.", "result")
@@ -155,6 +160,7 @@ class Metrics:
         """Let the series of a name describe this model."""
         for verdict in get_args(Verdict):
             self.inspections.labels(name, verdict)
+        self.clipped.labels(name)
         for histogram in (self.score, *self.deprecated.values()):
             histogram.labels(name)
         self.threshold.labels(name).set(detector.calibration.threshold)
@@ -191,6 +197,8 @@ class Metrics:
         if inspection.reason is not None:
             self.invalid.labels(inspection.reason).inc()
             return
+        if inspection.image is not None and inspection.image.clipped_pixels:
+            self.clipped.labels(name).inc()
         self.stage.labels("infer").observe(took.infer / 1e3)
         self.stage.labels("decide").observe(took.decide / 1e3)
         self.score.labels(name).observe(inspection.score or 0.0)

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 import numpy as np
 
-from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_jpeg
 from inspector.imaging.resize import fit_to
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
+from inspector.scoring.preparation import read
 
 LARGEST_SIDE_PIXELS = 1600  # as much as a screen shows
 THUMBNAIL_SIDE_PIXELS = 160
@@ -40,14 +40,7 @@ def render(view: View, data: bytes, inspection: Inspection, detector: Detector) 
         The model that inspected it.
     """
     side = THUMBNAIL_SIDE_PIXELS if view is View.THUMBNAIL else LARGEST_SIDE_PIXELS
-    settings = detector.settings
-    picture = decode(
-        data,
-        max_pixels=settings.max_pixels,
-        max_bytes=settings.max_bytes,
-        reduce_to=(side, side),
-        background=detector.manifest.image.background,
-    )
+    picture = read(data, detector.manifest.image, detector.settings, reduce_to=(side, side))
     scale = min(1.0, side / max(picture.height, picture.width))
     size = (max(1, round(picture.height * scale)), max(1, round(picture.width * scale)))
     pixels = fit_to(picture.pixels, *size)

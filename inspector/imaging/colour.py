@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.imaging import header
+from inspector.imaging import depth, header
+from inspector.imaging.depth import Depth
 from inspector.types import Pixels
 
 if TYPE_CHECKING:
@@ -19,10 +21,12 @@ Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
 
-_TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_RGB, _TIFF_EXTRA_SAMPLES, _TIFF_PREMULTIPLIED = 258, 262, 2, 338, (1,)
 
 
-def to_rgb(image: Image, kind: str, data: bytes, background: Colour) -> Pixels:
+def to_rgb(
+    image: Image, kind: str, data: bytes, background: Colour, full_scale: int | None
+) -> tuple[Pixels, Depth | None]:
     """Turn a picture that Pillow has loaded into uint8 (H, W, 3) RGB, whatever its mode.
 
     Parameters
@@ -32,9 +36,16 @@ def to_rgb(image: Image, kind: str, data: bytes, background: Colour) -> Pixels:
     kind : str
         The format, as `header.sniff` names it; empty for an image without a file.
     data : bytes
-        The file; Pillow drops the low bytes of some 16-bit PNGs, so they are decoded from it again.
+        The file; Pillow drops the low bytes of 16-bit colour, so it is decoded again.
     background : (red, green, blue)
         The colour behind transparent pixels.
+    full_scale : int or None
+        White in a picture of more than 8 bits whose file does not state it; see `depth.measure`.
+
+    Returns
+    -------
+    pixels, depth
+        The depth is None for a picture of 8 bits.
 
     Raises
     ------
@@ -45,31 +56,59 @@ def to_rgb(image: Image, kind: str, data: bytes, background: Colour) -> Pixels:
     if mode == "F":
         raise ValueError("floating point samples are not supported, their full scale is not known")
     if mode.startswith("I"):
-        return _deep_grey(image, background)
+        return _deep_grey(image, kind, data, background, full_scale)
     if kind == "PNG" and header.has_deep_colour(data):
-        return _deep_colour(data, background)
+        samples = _red_first(deep_channels(data))
+        found = depth.measure(samples[..., :3], full_scale, png=data)
+        return _deep(samples, background, found), found
+    if kind == "TIFF" and full_scale is not None and _is_deep_rgb(image):
+        samples = _deep_tiff(image, data)
+        found = depth.measure(samples[..., :3], full_scale, tags=_tags(image))
+        return _deep(samples, background, found), found
     if image.has_transparency_data:
         straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode))
-        return cast(Pixels, lay_over(np.asarray(straight.convert("RGBA")), background))
+        return cast(Pixels, lay_over(np.asarray(straight.convert("RGBA")), background)), None
     if mode in ("1", "L"):
-        return grey_to_rgb(np.asarray(image if mode == "L" else image.convert("L")))
-    return np.asarray(image if mode == "RGB" else image.convert("RGB"))
+        return grey_to_rgb(np.asarray(image if mode == "L" else image.convert("L"))), None
+    return np.asarray(image if mode == "RGB" else image.convert("RGB")), None
 
 
-def _deep_grey(image: Image, background: Colour) -> Pixels:
+def array_to_rgb(
+    array: npt.NDArray[Any], background: Colour, full_scale: int | None
+) -> tuple[Pixels, Depth | None]:
+    """Turn an array of uint8 or uint16, (H, W) or (H, W, 1, 3 or 4), into uint8 (H, W, 3) RGB.
+
+    Returns
+    -------
+    pixels, depth
+        An array that is 8-bit RGB already is returned as it is.  The depth is None for 8 bits.
+    """
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype == np.uint16:
+        found = depth.measure(array[..., :3] if channels == 4 else array, full_scale)
+        return _deep(array if channels > 1 else array.reshape(array.shape[:2]), background, found), found
+    if channels == 4:
+        return cast(Pixels, lay_over(array, background)), None
+    return (grey_to_rgb(array.reshape(array.shape[:2])) if channels == 1 else array), None
+
+
+def _deep_grey(
+    image: Image, kind: str, data: bytes, background: Colour, full_scale: int | None
+) -> tuple[Pixels, Depth]:
     """Convert one channel of up to 16 bits to 8-bit RGB."""
     values = np.asarray(image)
-    if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65535):
+    if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > depth.DEEP):
         raise ValueError(f"samples of {values.min()} to {values.max()} are not supported, 0 to 65535 are")
     values = values.astype(np.uint16)
-    tags: dict[int, Any] = getattr(image, "tag_v2", {})
-    full = 4095 if tags.get(_TIFF_BITS) == (12,) else 65535
+    tags = _tags(image)
+    found = depth.measure(values, full_scale, png=data if kind == "PNG" else b"", tags=tags)
+    grey = depth.to_eight_bits(values, found.full_scale)
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
-        values = full - values
-    rgb = grey_to_rgb(to_eight_bits(values, full))
+        grey = cast(Pixels, cv2.bitwise_not(grey))
+    rgb = grey_to_rgb(grey)
     if "transparency" in image.info:  # the one transparent value
         rgb[values == image.info["transparency"]] = background
-    return rgb
+    return rgb, found
 
 
 def deep_channels(data: bytes) -> npt.NDArray[Any]:
@@ -86,21 +125,48 @@ def deep_channels(data: bytes) -> npt.NDArray[Any]:
     return channels
 
 
-def _deep_colour(data: bytes, background: Colour) -> Pixels:
-    bgr = deep_channels(data)
-    if bgr.shape[2] == 4:
-        return to_eight_bits(lay_over(cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA), background))
-    return to_eight_bits(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+def _tags(image: Image) -> Mapping[int, Any]:
+    """Return the tags of a TIFF; none for other formats."""
+    return cast(Mapping[int, Any], getattr(image, "tag_v2", {}))
 
 
-def to_eight_bits(values: npt.NDArray[Any], full: int = 65535) -> Pixels:
-    """Scale samples of 0 to `full` to 0 to 255, rounded."""
-    return cast(Pixels, _eight_bit_table(full)[values])
+def _is_deep_rgb(image: Image) -> bool:
+    """Return whether a TIFF has red, green and blue channels of 16 bits."""
+    tags = _tags(image)
+    return (
+        tags.get(_TIFF_PHOTOMETRIC) == _TIFF_RGB
+        and min(tags.get(_TIFF_BITS, (8,))) == 16
+        and image.mode in ("RGB", "RGBA")
+    )
 
 
-@lru_cache(maxsize=2)
-def _eight_bit_table(full: int) -> Pixels:
-    return np.rint(np.arange(full + 1) * 255 / full).astype(np.uint8)
+def _deep_tiff(image: Image, data: bytes) -> npt.NDArray[Any]:
+    """Decode a colour TIFF of 16 bits: uint16 (H, W, 3) RGB or (H, W, 4) RGBA, upright.
+
+    Where only Pillow reads it, or where alpha was multiplied in, the low bytes are copies of the high ones.
+    """
+    if _tags(image).get(_TIFF_EXTRA_SAMPLES) != _TIFF_PREMULTIPLIED:
+        with suppress(ValueError):
+            return _red_first(deep_channels(data))[..., : len(image.mode)]
+    return np.asarray(image).astype(np.uint16) * np.uint16(257)
+
+
+def _red_first(bgr: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA if bgr.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def _deep(samples: npt.NDArray[Any], background: Colour, found: Depth) -> Pixels:
+    """Convert uint16 samples of one, three or four channels to 8-bit RGB."""
+    full = found.full_scale
+    if samples.ndim == 2:
+        return grey_to_rgb(depth.to_eight_bits(samples, full))
+    if samples.shape[2] < 4:
+        return depth.to_eight_bits(samples, full)
+    alpha = samples[..., 3:]
+    opaque = full if alpha.max() <= full else depth.DEEP  # alpha has the colours' full scale, or all 16 bits
+    colour = depth.to_sixteen_bits(samples[..., :3], full)
+    rgba = np.concatenate([colour, depth.to_sixteen_bits(alpha, opaque)], axis=2)
+    return depth.to_eight_bits(lay_over(rgba, background))
 
 
 def grey_to_rgb(grey: Pixels) -> Pixels:

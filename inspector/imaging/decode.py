@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -23,7 +23,8 @@ from PIL import Image
 
 from inspector.errors import ImageError, ImageTooLargeError, TruncatedImageError, UnknownFormatError
 from inspector.imaging import header
-from inspector.imaging.colour import WHITE, Colour, grey_to_rgb, lay_over, to_eight_bits, to_rgb
+from inspector.imaging.colour import WHITE, Colour, array_to_rgb, to_rgb
+from inspector.imaging.depth import DEEP, Depth
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
 from inspector.imaging.plugin import plugin, quiet
@@ -67,11 +68,24 @@ class Picture:
         than `height` and `width`.
     width, height : int
         The picture's own size in pixels, after EXIF rotation.
+    depth : Depth, optional
+        How a picture with more than 8 bits uses them; None for 8 bits.
     """
 
     pixels: Pixels
     width: int
     height: int
+    depth: Depth | None = None
+
+    @property
+    def bits(self) -> Literal[8, 16]:
+        """16 if the file or array stores more than 8 bits for each sample, else 8."""
+        return 8 if self.depth is None else 16
+
+    @property
+    def clipped_pixels(self) -> int:
+        """Number of pixels with a sample beyond the full scale."""
+        return 0 if self.depth is None else self.depth.clipped_pixels
 
 
 def decode(
@@ -81,25 +95,28 @@ def decode(
     max_bytes: int = MAX_BYTES,
     reduce_to: tuple[int, int] | None = None,
     background: Colour = WHITE,
+    full_scale: int | None = DEEP,
 ) -> Picture:
     """Turn a file, its bytes or an array into uint8 RGB.
 
     Grey, palette, CMYK and YCbCr become RGB.  Transparent pixels are laid over a colour.  Only the first of
-    several pages or frames is read.  The EXIF orientation is applied.  16 bits become 8 by dividing by 257
-    and rounding, never by the picture's own minimum and maximum; colour TIFFs keep their high bytes, which
-    differ from that by at most one level.  12-bit TIFFs are scaled by 4095.
+    several pages or frames is read.  The EXIF orientation is applied.  16 bits become 8 by dividing by a full
+    scale and rounding, never by the picture's own minimum and maximum; `depth` has the rules.
 
     Parameters
     ----------
     source : Source
         A file, its bytes, an open file, a Pillow image, or an array of shape (H, W), (H, W, 1), (H, W, 3) RGB
-        or (H, W, 4) RGBA of uint8, uint16 (full scale 65535) or bool.
+        or (H, W, 4) RGBA of uint8, uint16 or bool.
     max_pixels, max_bytes : int
         Refuse a larger picture before decoding it, and a larger file before reading it.
     reduce_to : (height, width), optional
         Decode a JPEG at a half, a quarter or an eighth of its size, if its sides stay at least this long.
     background : (red, green, blue)
         The colour behind transparent pixels, 0 to 255; white without it.
+    full_scale : int or None
+        White in a picture of more than 8 bits whose file does not state it.  None, for models from before
+        this was learned: 65535 whatever the file states.
 
     Returns
     -------
@@ -115,9 +132,9 @@ def decode(
     """
     taken = take(source, max_bytes)
     if isinstance(taken, np.ndarray):
-        return _from_array(taken, max_pixels, background)
+        return _from_array(taken, max_pixels, background, full_scale)
     if isinstance(taken, Image.Image):
-        return _from_pillow(taken, max_pixels, background)
+        return _from_pillow(taken, max_pixels, background, full_scale)
     if isinstance(taken, bytes):
         name, data = "the picture", taken
         check_bytes(len(data), name, max_bytes)
@@ -125,7 +142,7 @@ def decode(
         name, data = printable(taken), read_picture(taken, max_bytes)
     kind = header.sniff(data, name)
     with faults(kind, name):
-        return _decode(data, kind, name, max_pixels, reduce_to, background)
+        return _decode(data, kind, name, max_pixels, reduce_to, background, full_scale)
 
 
 def straight_rgba(data: bytes) -> Pixels | None:
@@ -172,12 +189,13 @@ def _decode(
     max_pixels: int,
     reduce_to: tuple[int, int] | None,
     background: Colour,
+    full_scale: int | None,
 ) -> Picture:
     image, size = load(data, kind, name, max_pixels, reduce_to)
     turn = orientation(image, kind)
-    pixels = upright(to_rgb(image, kind, data, background), turn)
+    rgb, depth = to_rgb(image, kind, data, background, full_scale)
     width, height = size[::-1] if turn >= 5 else size
-    return Picture(_frozen(pixels), width, height)
+    return Picture(_frozen(upright(rgb, turn)), width, height, depth)
 
 
 def load(
@@ -201,23 +219,20 @@ def load(
     return image, image.size if kind == "TIFF" else size
 
 
-def _from_array(array: npt.NDArray[Any], max_pixels: int, background: Colour) -> Picture:
+def _from_array(
+    array: npt.NDArray[Any], max_pixels: int, background: Colour, full_scale: int | None
+) -> Picture:
     """Convert an array to 8-bit RGB; one that is 8-bit RGB is not copied."""
     height, width = array.shape[:2]
-    channels = array.shape[2] if array.ndim == 3 else 1
     check_size(width, height, "the array", max_pixels)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     if array.dtype == np.bool_:
         array = array.view(np.uint8) * np.uint8(255)
-    if channels == 4:
-        array = lay_over(array, background)
-    if array.dtype == np.uint16:
-        array = to_eight_bits(array)
-    rgb = grey_to_rgb(array.reshape(height, width)) if channels == 1 else array
-    return Picture(_frozen(rgb), width, height)
+    rgb, depth = array_to_rgb(array, background, full_scale)
+    return Picture(_frozen(rgb), width, height, depth)
 
 
-def _from_pillow(image: Image.Image, max_pixels: int, background: Colour) -> Picture:
+def _from_pillow(image: Image.Image, max_pixels: int, background: Colour, full_scale: int | None) -> Picture:
     """Convert an image of any mode as its file would be; one that is not loaded yet may be damaged."""
     check_size(*image.size, "the Pillow image", max_pixels)
     try:
@@ -229,8 +244,9 @@ def _from_pillow(image: Image.Image, max_pixels: int, background: Colour) -> Pic
             "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
         )
     turn = header.orientation(image.info.get("exif", b""))
-    pixels = upright(to_rgb(image, "", b"", background), turn)
-    return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0])
+    rgb, depth = to_rgb(image, "", b"", background, full_scale)
+    pixels = upright(rgb, turn)
+    return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0], depth)
 
 
 def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:

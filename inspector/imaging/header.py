@@ -111,6 +111,26 @@ def has_deep_colour(data: bytes) -> bool:
     return bits == 16 and colour_type in (2, 4, 6)
 
 
+def significant_bits(data: bytes) -> int | None:
+    """Return the greatest number of significant bits of a colour channel that the chunk sBIT of a PNG states.
+
+    Returns
+    -------
+    int or None
+        None without this chunk, or if it is damaged.
+    """
+    channels = {0: 1, 2: 3, 4: 1, 6: 3}.get(data[25], 0)  # grey or colour, without alpha
+    position = 8
+    while position + 12 <= len(data):
+        length, chunk = struct.unpack_from(">I4s", data, position)
+        if chunk == b"sBIT":
+            return max(data[position + 8 : position + 8 + min(length, channels)], default=None)
+        if chunk in (b"IDAT", b"IEND"):
+            return None
+        position += 12 + length
+    return None
+
+
 def check_png(data: bytes) -> None:
     """Walk the chunks of a PNG up to the last, and compare the checksums of critical chunks.
 

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from inspector.bundle import golden
 from inspector.bundle.folder import GOLDEN, GRAPH, INT8_GOLDEN, INT8_GRAPH, Bundle
-from inspector.bundle.records import Calibration, Manifest
+from inspector.bundle.records import Calibration, ImageContract, Manifest
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
+from inspector.imaging.coverage import covered
 from inspector.imaging.decode import Picture
 from inspector.imaging.source import Source, check_file
 from inspector.scoring import decision, heatmap
 from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.inspection import Inspection
-from inspector.scoring.preparation import prepare
-from inspector.scoring.records import ImageSize, Milliseconds
+from inspector.scoring.preparation import prepare, remarks
+from inspector.scoring.records import ImageSize, Milliseconds, PixelSize
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from inspector.types import RawScores
@@ -141,7 +142,8 @@ class Detector:
         Parameters
         ----------
         source : path, bytes of an image file, open file, array, or Pillow image
-            Arrays are uint8 (H, W) or (H, W, 3), RGB.  `cv2.imread` gives BGR: turn it around first.
+            Arrays are uint8 or uint16, (H, W) or (H, W, 3) RGB.  `cv2.imread` gives BGR: turn it around
+            first.
         name : str or path, optional
             The `path` of the result; by default the source, if that is a path.
 
@@ -235,10 +237,11 @@ class Detector:
                 verdict, coarse_map, (picture.height, picture.width), calibration.map_limit
             ),
             model=self.model,
-            image=ImageSize(width=picture.width, height=picture.height),
+            image=_described(picture, self.manifest.image),
             milliseconds=_milliseconds(decode, infer, perf_counter() - started),
             reason=None,
             message=None,
+            remarks=remarks(picture, self.manifest.image),
             _pixels=picture.pixels,
             coarse_map=coarse_map,
             latent=raw.latent[0],
@@ -260,6 +263,19 @@ class Detector:
 
     def _open(self, name: str) -> DetectorSession:
         return DetectorSession(self.bundle.path / name, self.settings.threads)
+
+
+def _described(picture: Picture, contract: ImageContract) -> ImageSize:
+    """Describe a picture's size and brightness scale."""
+    across, down = covered((picture.width, picture.height), (contract.width, contract.height))
+    return ImageSize(
+        width=picture.width,
+        height=picture.height,
+        bits=picture.bits,
+        full_scale=255 if picture.depth is None else picture.depth.full_scale,
+        clipped_pixels=picture.clipped_pixels,
+        model_pixel=PixelSize(width=round(across, 3), height=round(down, 3)),
+    )
 
 
 def _milliseconds(decode: float, infer: float, decide: float) -> Milliseconds:

@@ -51,6 +51,7 @@ class Inspection:
     milliseconds: Milliseconds
     reason: InvalidReason | None
     message: str | None
+    remarks: tuple[str, ...] = ()
     _pixels: NDArray[np.uint8] | None = None
     coarse_map: NDArray[np.float32] | None = None
     latent: NDArray[np.float32] | None = None
@@ -79,14 +80,14 @@ class Inspection:
         return fit_to(self._pixels, self.image.height, self.image.width)
 
     def in_words(self) -> str:
-        """Return verdict, score, regions and model in one line; for an `invalid` picture the reason."""
+        """Return verdict, score, regions, model, remarks in one line; for an `invalid` picture the reason."""
         if self.score is None:
             return f"{self.verdict}, {self.reason}: {self.message}"
         sign = ">" if is_flagged(self.score, self.threshold) else "≤"
         regions = "1 region" if len(self.regions) == 1 else f"{len(self.regions)} regions"
         return (
             f"{self.verdict}, score {self.score:.2f} {sign} {self.threshold:.2f}, {regions}, "
-            f"model {self.model.reference}"
+            f"model {self.model.reference}" + "".join(f"; {remark}" for remark in self.remarks)
         )
 
     def draw(self, pixels: NDArray[np.uint8] | None = None) -> NDArray[np.uint8] | None:

@@ -20,11 +20,34 @@ class Region(Record):
     peak: float
 
 
+class PixelSize(Record):
+    """Width and height in pixels of the picture; they need not be whole."""
+
+    width: float
+    height: float
+
+
 class ImageSize(Record):
-    """Size of the picture as it was handed in, after EXIF rotation."""
+    """Size and brightness scale of the picture as it was handed in, after EXIF rotation.
+
+    Attributes
+    ----------
+    bits : int
+        8, or 16 if the picture stores more than 8 bits for each sample.
+    full_scale : int
+        The sample that is white.
+    clipped_pixels : int
+        Number of pixels with a sample beyond the full scale, which counts as white.
+    model_pixel : PixelSize or None
+        The part of the picture that one pixel of the model covers.
+    """
 
     width: int
     height: int
+    bits: int = 8
+    full_scale: int = 255
+    clipped_pixels: int = 0
+    model_pixel: PixelSize | None = None
 
 
 class Milliseconds(Record):
@@ -36,7 +59,10 @@ class Milliseconds(Record):
 
 
 class ScoredImage(Record):
-    """One scored image; `reason` is `CODE: MESSAGE` for the verdict `invalid`, else None."""
+    """One scored image; `reason` is `CODE: MESSAGE` for the verdict `invalid`, else None.
+
+    `remarks` say in sentences what is odd about a picture that could be scored.
+    """
 
     path: str | None
     verdict: Verdict
@@ -51,6 +77,7 @@ class ScoredImage(Record):
     image: ImageSize | None
     milliseconds: Milliseconds
     reason: str | None
+    remarks: tuple[str, ...] = ()
 
     def row(self) -> dict[str, str | int | float | None]:
         """Return the picture as one flat row of plain values, as `--format csv` prints it.
@@ -72,6 +99,7 @@ class ScoredImage(Record):
             "height": None if self.image is None else self.image.height,
             "milliseconds": round(time.decode + time.infer + time.decide, 3),
             "reason": self.reason,
+            "remarks": "; ".join(self.remarks) or None,
         }
 
     def to_json(self) -> str:

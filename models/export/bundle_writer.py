@@ -31,11 +31,10 @@ from inspector.bundle.reference import (
     write_reference,
 )
 from inspector.errors import ImageError
-from inspector.imaging.colour import Colour
-from inspector.imaging.decode import decode
 from inspector.imaging.files import printable
 from inspector.imaging.resize import fit_to
 from inspector.scoring import decision, heatmap
+from inspector.scoring.preparation import read
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from inspector.types import RawScores
@@ -170,7 +169,11 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         inspector_version=version("wae-inspector"),
         image=ImageContract(
-            height=options.image_size, width=options.image_size, background=options.background
+            height=options.image_size,
+            width=options.image_size,
+            background=options.background,
+            full_scale=fitted.pictures.known.full_scale,
+            bits=fitted.pictures.known.bits,
         ),
         architecture=model.architecture,
         columns=model.columns,
@@ -226,6 +229,8 @@ def _summary(fitted: Fitted) -> TrainingSummary:
         figures=fitted.model.figures,
         packages={package: version(package) for package in PACKAGES},
         folder=_recorded(fitted.folder),
+        smallest_picture=pictures.known.smallest,
+        largest_picture=pictures.known.largest,
     )
 
 
@@ -260,7 +265,7 @@ def _write_report(target: Path, fitted: Fitted, manifest: Manifest, calibration:
     for i in np.argsort(-scores)[:UNUSUAL]:
         row = int(model.training_rows[i])
         path, prepared = fitted.folder / pictures.names[row], pictures.pixels[row]
-        picture = original(path, prepared, fitted.settings, manifest.image.background)
+        picture = original(path, prepared, fitted.settings, manifest.image)
         verdict = decision.verdict(float(scores[i]), calibration.threshold, calibration.review_threshold)
         coarse_map, size = model.training.anomaly_map[i], (picture.shape[0], picture.shape[1])
         overlay = heatmap.overlay(
@@ -282,19 +287,20 @@ def _write_report(target: Path, fitted: Fitted, manifest: Manifest, calibration:
         reconstructions=list(zip(originals, copies, strict=True)),
         curves=fitted.course.curves,
         loss_meanings=LOSS_MEANINGS,
-        notes=[f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped],
+        notes=[
+            *pictures.remarks,
+            *(f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped),
+        ],
     )
     report.write_report(target / REPORT, content)
 
 
 def original(
-    path: Path, prepared: NDArray[np.uint8], settings: Settings, background: Colour
+    path: Path, prepared: NDArray[np.uint8], settings: Settings, contract: ImageContract
 ) -> NDArray[np.uint8]:
     """Return a picture in the report's size, uint8 (H, W, 3); the prepared one if its file cannot be read."""
     try:
-        picture = decode(
-            path, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes, background=background
-        )
+        picture = read(path, contract, settings)
     except ImageError:
         return prepared
     scale = min(1.0, SHOWN_SIDE / max(picture.height, picture.width))

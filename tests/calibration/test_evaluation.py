@@ -203,6 +203,8 @@ def test_shape_of_the_contract(detector: Detector, folder: Path) -> None:
         "kinds",
         "components",
         "milliseconds_per_image",
+        "clipped_images",
+        "remarks",
     ]
     assert set(figures["image"]) == {
         "auroc",

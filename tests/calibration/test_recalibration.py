@@ -15,7 +15,8 @@ from inspector.bundle.store import Store
 from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
-from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
+from tests.inspector.image_samples import write_twelve_bits
+from tests.inspector.tiny_bundle import TWELVE_BITS, good_picture, tiny_bundle, tiny_fill, write_picture
 
 
 def knowing(learned: list[Path]) -> Fill:
@@ -212,3 +213,26 @@ def test_wrong_rates_are_refused_before_any_work(store: Store, tmp_path: Path) -
     """A rate out of range is refused before the folder is read."""
     with pytest.raises(UsageError, match="--max-false-reject is 2"):
         recalibrate(opened(store), tmp_path / "nothing", store, max_false_reject=2)
+
+
+def test_the_models_full_scale(tmp_path: Path) -> None:
+    """New pictures of 12 bits set the threshold of their 8 bits; the new version keeps the scale."""
+    store = Store(tmp_path / "store")
+    eight, deep = tmp_path / "eight", tmp_path / "deep"
+    for seed in range(9):
+        grey = np.repeat(good_picture(100 + seed)[..., :1], 3, axis=2)
+        write_picture(eight / f"{seed}.png", grey)
+        write_twelve_bits(deep / f"{seed}.png", grey)
+    store.publish("gears", tiny_fill(training_digests=[1], contract=TWELVE_BITS))
+    before = opened(store)
+    expected = recalibrate(before, eight, store)
+    done = recalibrate(before, deep, store)
+    assert done.bundle.calibration.threshold == expected.bundle.calibration.threshold
+    assert done.bundle.manifest.image == TWELVE_BITS
+    assert (expected.scale.other_bits, done.scale.in_words()) == (9, [])
+    write_twelve_bits(deep / "bright.png", good_picture(300), brighter=3)
+    again = recalibrate(before, deep, store)
+    assert again.scale.clipped == 1
+    said = "1 of 10 pictures: pixels brighter than the model's full scale 4095 were clipped"
+    assert again.scale.in_words() == [said]
+    assert said.replace("'", "&#39;") in (again.bundle.path / "report.html").read_text()

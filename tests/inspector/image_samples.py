@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -53,7 +54,7 @@ def png16(samples: npt.NDArray[np.uint16], *extra: bytes) -> bytes:
 def tiff(
     samples: npt.NDArray[Any],
     photometric: int,
-    tags: dict[int, int] | None = None,
+    tags: dict[int, int | list[int]] | None = None,
     order: Literal["<", ">"] = "<",
 ) -> bytes:
     """Write an uncompressed TIFF of uint16 or float32 by hand, the directory behind the pixels."""
@@ -69,7 +70,7 @@ def tiff(
         277: (3, [bands]),
         278: (4, [samples.shape[0]]),
         279: (4, [len(data)]),
-    } | {tag: (3, [value]) for tag, value in (tags or {}).items()}
+    } | {tag: (3, value if isinstance(value, list) else [value]) for tag, value in (tags or {}).items()}
     start = 8 + len(data)
     directory, tail = struct.pack(f"{order}H", len(entries)), b""
     tail_start = start + 2 + 12 * len(entries) + 4
@@ -81,6 +82,20 @@ def tiff(
         directory += struct.pack(f"{order}HHI", tag, code, len(values)) + value.ljust(4, b"\0")
     magic = b"II*\0" if order == "<" else b"MM\0*"
     return magic + struct.pack(f"{order}I", start) + data + directory + bytes(4) + tail
+
+
+def twelve_bits(picture: Pixels) -> npt.NDArray[np.uint16]:
+    """Return the red channel of a picture as a camera of 12 bits gives it, uint16 (H, W)."""
+    return np.asarray(np.rint(picture[..., 0] * (4095 / 255)), np.uint16)
+
+
+def write_twelve_bits(path: Path, picture: Pixels, brighter: int = 0) -> Path:
+    """Write a grey PNG of 12 bits in 16; `brighter` pixels lie beyond the full scale 4095."""
+    samples = twelve_bits(picture)
+    samples[0, :brighter] = 9000
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png16(samples[..., None]))
+    return path
 
 
 def exif(orientation: int) -> bytes:

@@ -40,6 +40,7 @@ from inspector.types import Pixels
 COMPONENTS = {"reconstruction": 1.0, "latent_mmd": 0.8, "head": 0.6}
 SHARES = (0.0007, 0.005, 0.03, 0.15)
 SIDE = 64
+TWELVE_BITS = ImageContract(height=SIDE, width=SIDE, full_scale=4095, bits=(16,))
 CELL = 8
 THRESHOLD = 20.0
 
@@ -78,11 +79,12 @@ def tiny_fill(
     memory_bank_digests: Sequence[int] | None = None,
     folder: Path | None = None,
     int8: bool = False,
+    contract: ImageContract | None = None,
 ) -> Fill:
     """Return a fill for `write_bundle` and `Store.publish`; another threshold or spread gives another model.
 
     `folder` is the folder of the training pictures in the manifest.  With `int8` the bundle also ships a
-    graph that rounds to 8 bits.
+    graph that rounds to 8 bits.  `contract` replaces the preparation of pictures.
     """
     trained_in = folder
 
@@ -104,6 +106,8 @@ def tiny_fill(
         numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)
         (folder / "calibration.json").write_text(numbers.model_dump_json(), encoding="utf-8")
         manifest = tiny_manifest(folder=trained_in)
+        if contract is not None:
+            manifest = manifest.model_copy(update={"image": contract})
         if not int8:
             return manifest
         onnx.save(_detector(rounded=True), folder / INT8_GRAPH)

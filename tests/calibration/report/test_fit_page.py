@@ -478,6 +478,26 @@ def test_model_card() -> None:
     assert "inspector calibrate GOOD_FOLDER --model washers --max-false-reject 0.05" in commands
 
 
+def test_brightness_and_detail() -> None:
+    """The card says what white is, and what one pixel of the model covers; neither for models from before."""
+    page = page_of(content_of())
+    assert "Brightness" not in page.text
+    assert "one pixel of the model covers" not in page.text
+    before = manifest()
+    image = before.image.model_copy(update={"full_scale": 4095, "bits": (8, 16)})
+    training = before.training.model_copy(
+        update={"smallest_picture": (320, 128), "largest_picture": (640, 512)}
+    )
+    page = page_of(content_of(manifest=before.model_copy(update={"image": image, "training": training})))
+    white = "8-bit pictures: white is 255; 16-bit pictures with 12 bits in use: white is 4095"
+    assert f"Brightness{white}" in page.text
+    covers = (
+        "one pixel of the model covers 2.0 x 1.0 to 4.0 x 4.0 pixels of the picture, which differ in size"
+    )
+    assert f"Detail{covers}" in page.text
+    assert f"160 × 128 pixels: {covers}." in page.text
+
+
 # --- writing ----------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,20 @@ from pathlib import Path
 import httpx
 import pytest
 
+from inspector.bundle.folder import write_bundle
 from inspector.bundle.store import Store
 from inspector.daemon.metrics import DEPRECATED, Metrics
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
-from tests.inspector.tiny_bundle import COMPONENTS, bad_picture, good_picture, tiny_bundle, tiny_fill
+from tests.inspector.image_samples import write_twelve_bits
+from tests.inspector.tiny_bundle import (
+    COMPONENTS,
+    TWELVE_BITS,
+    bad_picture,
+    good_picture,
+    tiny_bundle,
+    tiny_fill,
+)
 from tests.serving import Daemon, until
 
 CONFIG = """
@@ -68,6 +77,18 @@ def test_every_component_of_a_model_has_its_series(tmp_path: Path) -> None:
 
     metrics.set_models([], {}, has=lambda _name: False)
     assert values(metrics, "inspector_component_score_count") == {}
+
+
+def test_clipped_pictures_are_counted(tmp_path: Path) -> None:
+    """The counter starts at 0, and counts pictures with samples beyond the model's full scale."""
+    metrics = Metrics(queue_depth=lambda: 0)
+    detector = Detector(write_bundle(tmp_path / "tiny", tiny_fill(contract=TWELVE_BITS)))
+    metrics.set_models([detector], {"tiny": detector}, has=lambda _name: True)
+    assert values(metrics, "inspector_clipped_images_total") == {("tiny",): 0}
+    for brighter in (0, 1, 7):
+        path = write_twelve_bits(tmp_path / "part.png", good_picture(7), brighter)
+        metrics.count(detector.score(path), 0.0)
+    assert values(metrics, "inspector_clipped_images_total") == {("tiny",): 2}
 
 
 def test_a_new_version_with_other_components(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inspector.bundle.folder import write_bundle
 from inspector.daemon.rendering import JPEG_QUALITY, View, render
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_jpeg, encode_png
 from inspector.scoring import heatmap
 from inspector.scoring.detector import Detector
-from tests.inspector.tiny_bundle import bad_picture, tiny_bundle
+from tests.inspector.image_samples import write_twelve_bits
+from tests.inspector.tiny_bundle import TWELVE_BITS, bad_picture, tiny_bundle, tiny_fill
 
 BAD = encode_png(bad_picture(height=120, width=160))
 
@@ -53,3 +55,13 @@ def test_views_are_as_large_as_a_screen_shows(tmp_path: Path) -> None:
     (region,) = inspection.regions
     assert abs(rows.min() - region.y / 2) < 20
     assert abs(columns.max() - (region.x + region.width) / 2) < 20
+
+
+@pytest.mark.parametrize("view", [View.PICTURE, View.THUMBNAIL, View.HEATMAP, View.RECONSTRUCTION])
+def test_views_of_twelve_bits(tmp_path: Path, view: View) -> None:
+    """The console shows 12 bits in 16 as it shows the same picture of 8 bits."""
+    detector = Detector(write_bundle(tmp_path / "tiny", tiny_fill(contract=TWELVE_BITS)))
+    grey = np.repeat(bad_picture(3)[..., :1], 3, axis=2)
+    deep = write_twelve_bits(tmp_path / "part.png", grey).read_bytes()
+    drawn = [render(view, data, detector.score(data), detector) for data in (deep, encode_png(grey))]
+    assert drawn[0] == drawn[1]
