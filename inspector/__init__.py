@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
     from inspector.scoring.detector import Detector
     from inspector.scoring.inspection import Inspection
+
+# ONNX Runtime 1.29 and later reports its use to its maker, and keeps an identifier below ~/.cache.  It reads
+# this variable once, at its first import: so it is set before any module of ours can import it.  Child
+# processes inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["Detector", "Inspection", "InspectorError", "__version__", "open_model"]
 

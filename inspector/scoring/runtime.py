@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from inspector.errors import BundleError
 from inspector.types import RawScores
 
+# For programs that imported ONNX Runtime before us, and for builds that hand events to Windows; everywhere
+# else `inspector/__init__.py` has done it.
+onnxruntime.disable_telemetry_events()
+
 
 class DetectorSession:
     """The graph that scores; opened once, then run on batches of prepared pictures.
