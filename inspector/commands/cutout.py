@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,6 +104,7 @@ def cutout(
     from inspector.cutout.matte import MatteOptions
     from inspector.cutout.picture import Options
     from inspector.cutout.segmentation import SegmentationOptions
+    from inspector.settings import Settings
 
     options = Options(
         SegmentationOptions(iterations, read_rate(margin, "--margin"), *map(tuple, search_colours)),
@@ -112,8 +114,9 @@ def cutout(
     jobs = folder.plan(directory, output)
     page = None if no_sheet else _sheet_place(sheet, directory, output)
     with folder.claimed(output, jobs):
+        options = replace(options, full_scale=folder.learn_full_scale(jobs, Settings.from_environment()))
         outcomes = _run(jobs, options, threads)
-        page = _write_sheet(page, outcomes)
+        page = _write_sheet(page, outcomes, options.full_scale)
     result = _result(outcomes, output, page)
     print_result(result, _table(result), format_)
     raise typer.Exit(exits.INVALID if result["skipped"] else exits.PASSED)
@@ -171,11 +174,11 @@ def _name_skipped(reasons: list[str]) -> None:
         typer.echo(f"skipped: {len(reasons) - NAMED_FILES} more; --format json names all of them", err=True)
 
 
-def _write_sheet(page: Path | None, outcomes: list[Outcome]) -> Path | None:
+def _write_sheet(page: Path | None, outcomes: list[Outcome], full_scale: int) -> Path | None:
     from inspector.cutout.folder import write_sheet
     from inspector.settings import Settings
 
-    written = page is not None and write_sheet(page, outcomes, Settings.from_environment())
+    written = page is not None and write_sheet(page, outcomes, Settings.from_environment(), full_scale)
     return page if written else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,9 @@ from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
 from inspector.errors import DatasetError, ImageError, NoImagesError, UsageError
 from inspector.imaging.decode import decode, straight_rgba
+from inspector.imaging.depth import DEEP, learn
 from inspector.imaging.files import list_images, printable, read_picture
+from inspector.imaging.header import may_be_deep
 from inspector.imaging.png_text import encode_png_with_text, read_png_text
 from inspector.settings import Settings
 from inspector.types import Pixels
@@ -154,6 +156,20 @@ def claimed(output: Path, jobs: Sequence[Job]) -> Iterator[None]:
         yield
 
 
+def learn_full_scale(jobs: Sequence[Job], settings: Settings) -> int:
+    """Return what is white in pictures with more than 8 bits, learned from all of them; see `depth.learn`.
+
+    Pictures at fault do not count.
+    """
+    depths = []
+    for job in jobs:
+        with suppress(ImageError):
+            data = read_picture(job.source, settings.max_bytes)
+            if may_be_deep(data):
+                depths.append(decode(data, max_pixels=settings.max_pixels, max_bytes=len(data)).depth)
+    return learn([depth for depth in depths if depth is not None])
+
+
 def cut_all(
     jobs: list[Job],
     options: Options,
@@ -209,12 +225,12 @@ def _skipped(job: Job, reason: str) -> Outcome:
     )
 
 
-def write_sheet(path: Path, outcomes: list[Outcome], settings: Settings) -> bool:
+def write_sheet(path: Path, outcomes: list[Outcome], settings: Settings, full_scale: int = DEEP) -> bool:
     """Write a contact sheet of all cut-outs, those of earlier runs included; False if there are none."""
     shown = [outcome.job for outcome in outcomes if outcome.status != "skipped"]
     if not shown:
         return False
-    pairs = [_pair(shown[number], settings) for number in contact_sheet.choose_shown(len(shown))]
+    pairs = [_pair(shown[number], settings, full_scale) for number in contact_sheet.choose_shown(len(shown))]
     page = contact_sheet.lay_out_pairs(pairs)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,9 +238,11 @@ def write_sheet(path: Path, outcomes: list[Outcome], settings: Settings) -> bool
     return True
 
 
-def _pair(job: Job, settings: Settings) -> Pixels:
+def _pair(job: Job, settings: Settings, full_scale: int) -> Pixels:
     """Draw a picture beside its cut-out, which is opaque if it was laid over a colour."""
-    picture = decode(job.source, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes).pixels
+    picture = decode(
+        job.source, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes, full_scale=full_scale
+    ).pixels
     data = job.target.read_bytes()
     cut = straight_rgba(data)
     return contact_sheet.draw_pair(picture, decode(data).pixels if cut is None else cut, job.target.stem)

@@ -13,7 +13,8 @@ from inspector.cutout.matte import MatteOptions
 from inspector.cutout.segmentation import SegmentationOptions
 from inspector.imaging.colour import Colour, lay_over
 from inspector.imaging.decode import decode, straight_rgba
-from inspector.imaging.header import MAX_PIXELS
+from inspector.imaging.depth import DEEP
+from inspector.imaging.header import MAX_PIXELS, may_be_deep
 from inspector.imaging.resize import fit_to
 from inspector.types import Mask, Pixels
 
@@ -34,15 +35,20 @@ class Options:
         How to clean up its mask and draw its edge.
     background : (red, green, blue), optional
         The colour behind the object; transparent without it.
+    full_scale : int
+        White in pictures with more than 8 bits that do not state it.
     """
 
     segmentation: SegmentationOptions = field(default_factory=SegmentationOptions)
     matte: MatteOptions = field(default_factory=MatteOptions)
     background: Colour | None = None
+    full_scale: int = field(default=DEEP, repr=False)
 
     def fingerprint(self, data: bytes) -> str:
         """Return a digest of these options and of a picture file's bytes."""
         content = hashlib.sha256(data).hexdigest()
+        if self.full_scale != DEEP and may_be_deep(data):
+            content += f" {self.full_scale}"
         return hashlib.sha256(f"{GENERATION} {self!r} {content}".encode()).hexdigest()
 
 
@@ -75,7 +81,7 @@ def cut_out(data: bytes, options: Options, *, max_pixels: int = MAX_PIXELS) -> C
     ImageError
         The picture is at fault.
     """
-    picture = decode(data, max_pixels=max_pixels, max_bytes=len(data)).pixels
+    picture = decode(data, max_pixels=max_pixels, max_bytes=len(data), full_scale=options.full_scale).pixels
     own = straight_rgba(data)
     if own is not None:
         return CutOut(_over(own, options.background), had_alpha=True)

@@ -111,6 +111,12 @@ def has_deep_colour(data: bytes) -> bool:
     return bits == 16 and colour_type in (2, 4, 6)
 
 
+def may_be_deep(data: bytes) -> bool:
+    """Return whether a file may store more than 8 bits for each sample: a PNG of 16 bits, or any TIFF."""
+    is_deep_png = data.startswith(b"\x89PNG") and data[24:25] == b"\x10"
+    return is_deep_png or data.startswith((b"II", b"MM"))
+
+
 def significant_bits(data: bytes) -> int | None:
     """Return the greatest number of significant bits of a colour channel that the chunk sBIT of a PNG states.
 

@@ -17,6 +17,7 @@ from inspector.imaging.encode import encode_png
 from inspector.imaging.png_text import encode_png_with_text
 from tests.inspector.conftest import Command, unmeasured
 from tests.inspector.cutout.scenes import SIDE, disc, painted, plain, write
+from tests.inspector.image_samples import write_twelve_bits
 
 
 def test_a_fingerprint_leaves_the_pixels_alone(tmp_path: Path) -> None:
@@ -106,3 +107,20 @@ def test_the_sheet_has_room_for_few_and_for_many(tmp_path: Path, command: Comman
     shown = contact_sheet.choose_shown(1000)
     assert (len(shown), shown[-1]) == (60, 999)
     assert contact_sheet.lay_out_pairs([pair] * 60).shape[0] < 2200
+
+
+def test_pictures_of_twelve_bits(tmp_path: Path, command: Command) -> None:
+    """12 bits in 16 are cut out as the same pictures of 8 bits, in the same files and on the same sheet."""
+    eight, deep = tmp_path / "eight", tmp_path / "deep"
+    for name, colour in (("a", (210, 210, 210)), ("b", (255, 255, 255))):
+        picture = np.repeat(painted(plain(40), disc(), colour)[..., :1], 3, axis=2)
+        (eight / f"{name}.png").parent.mkdir(exist_ok=True)
+        (eight / f"{name}.png").write_bytes(encode_png(picture))
+        write_twelve_bits(deep / f"{name}.png", picture)
+    for folder in (eight, deep):
+        assert command("cutout", folder, "--output", tmp_path / "cut" / folder.name).code == 0
+    for name in ("eight/a.png", "eight/b.png", "eight-sheet.png"):
+        one, other = (tmp_path / "cut" / path for path in (name, name.replace("eight", "deep")))
+        assert np.array_equal(decode(one).pixels, decode(other).pixels)
+    again = command("cutout", deep, "--output", tmp_path / "cut" / "deep")
+    assert '"done_before": 2' in again.out
