@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -22,6 +22,11 @@ AnomalyMap = npt.NDArray[np.float32]
 
 MAX_REGIONS = 20
 MIN_AREA_PIXELS = 4
+
+# The strongest place of a calm map: the area around the peak that lies above this share of the way from the
+# map's median to its peak.  Half of the way marks half of a part, and nine tenths a dot.
+PLACE_SHARE = 0.7
+FLAT_SHARE = 0.01  # of the limit: no place of a map stands out if its peak is less above its median
 
 # The colour scale, from the first tint at level 0 to the ceiling at level 1: (level, red, green, blue,
 # opacity).  The opacity is low, so that the defect stays visible under the colour.
@@ -66,7 +71,10 @@ def upsample(anomaly_map: AnomalyMap, height: int, width: int) -> AnomalyMap:
 def listed_regions(
     verdict: Verdict, anomaly_map: AnomalyMap, picture_size: tuple[int, int], limit: float
 ) -> tuple[Region, ...]:
-    """Decide which regions of a picture are listed and drawn: all of them, unless the picture passed.
+    """Decide which regions of a picture are listed and drawn: none if it passed, else those above the limit.
+
+    If the map exceeds the limit nowhere, its strongest place is listed instead.  So every picture that did
+    not pass has a place, unless the map is flat: then the whole picture is unusual, and no place stands out.
 
     The command line, JSON, the console and reports all show the regions that this function returns.
 
@@ -88,10 +96,31 @@ def listed_regions(
     """
     if verdict == "pass":
         return ()
-    return find_regions(upsample(anomaly_map, *picture_size), limit)
+    fine = upsample(anomaly_map, *picture_size)
+    return find_regions(fine, limit) or _strongest_place(anomaly_map, fine, limit)
 
 
-def find_regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
+def _strongest_place(anomaly_map: AnomalyMap, fine: AnomalyMap, limit: float) -> tuple[Region, ...]:
+    """Return the area around the peak of a map, resized to `fine`; nothing if the map is flat.
+
+    The map adds the maps of all components that count in the score, so its peak is the place that raised the
+    score most.
+    """
+    if not float(fine.max()) - float(np.median(anomaly_map)) > FLAT_SHARE * abs(limit):
+        return ()
+    found = find_regions(fine, _place_level(anomaly_map, fine), smallest=1)[:1]
+    return tuple(place.model_copy(update={"above_limit": place.peak > limit}) for place in found)
+
+
+def _place_level(anomaly_map: AnomalyMap, fine: AnomalyMap) -> float:
+    """Return the level that bounds the strongest place of a map, resized to `fine`."""
+    typical = float(np.median(anomaly_map))
+    return typical + PLACE_SHARE * (float(fine.max()) - typical)
+
+
+def find_regions(
+    anomaly_map: AnomalyMap, limit: float, smallest: int = MIN_AREA_PIXELS
+) -> tuple[Region, ...]:
     """Find the connected areas of a map that exceed the limit; a value equal to the limit does not.
 
     Parameters
@@ -100,11 +129,13 @@ def find_regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
         In the picture's own pixels; higher is more anomalous.
     limit : float
         The calibrated limit.
+    smallest : int
+        Areas of fewer pixels are left out.
 
     Returns
     -------
     tuple of Region
-        8-connected areas of at least `MIN_AREA_PIXELS`, highest peak first, at most `MAX_REGIONS`.
+        8-connected areas, highest peak first, at most `MAX_REGIONS`.
     """
     exceeds = anomaly_map > limit
     left, top, width, height = cv2.boundingRect(exceeds.view(np.uint8))
@@ -121,7 +152,7 @@ def find_regions(anomaly_map: AnomalyMap, limit: float) -> tuple[Region, ...]:
     peaks = np.full(count, -np.inf, np.float32)
     np.maximum.at(peaks, labels[exceeds].astype(np.intp), anomaly_map[exceeds])
     highest_first = np.argsort(-peaks[1:], kind="stable") + 1  # label 0 is the background
-    large = highest_first[boxes[highest_first, cv2.CC_STAT_AREA] >= MIN_AREA_PIXELS]
+    large = highest_first[boxes[highest_first, cv2.CC_STAT_AREA] >= smallest]
     return tuple(
         Region(
             x=left + int(boxes[label, cv2.CC_STAT_LEFT]),
@@ -156,7 +187,7 @@ def overlay(
         The calibrated scale: no tint up to half the limit, a clear tint at the limit, the hottest colour
         at the ceiling.
     regions : sequence of Region
-        The regions to outline.
+        The regions to outline: with a line, and with a dashed line below the limit.
     picture_size : tuple of int, optional
         Height and width of the picture in which the regions were found; default: those of `pixels`.
 
@@ -170,7 +201,10 @@ def overlay(
     fine = upsample(anomaly_map, height, width)
     _tint(drawn, fine, limit, ceiling)
     rows, columns = picture_size or (height, width)
-    _outline(drawn, fine > limit, [_box(region, height / rows, width / columns) for region in regions])
+    calm = any(not region.above_limit for region in regions)
+    level = _place_level(anomaly_map, fine) if calm else limit
+    boxes = [_box(region, height / rows, width / columns) for region in regions]
+    _outline(drawn, fine > level, boxes, dashed=calm)
     return drawn
 
 
@@ -195,7 +229,9 @@ def _box(region: Region, down: float, across: float) -> tuple[slice, slice]:
     )
 
 
-def _outline(drawn: Pixels, exceeds: npt.NDArray[np.bool_], boxes: Sequence[tuple[slice, slice]]) -> None:
+def _outline(
+    drawn: Pixels, exceeds: npt.NDArray[np.bool_], boxes: Sequence[tuple[slice, slice]], *, dashed: bool
+) -> None:
     """Draw a light line with a dark rim just outside each region, visible on any background."""
     kept = np.zeros(exceeds.shape, np.uint8)
     for box in boxes:
@@ -205,6 +241,12 @@ def _outline(drawn: Pixels, exceeds: npt.NDArray[np.bool_], boxes: Sequence[tupl
     reach = thickness + 2 * rim + 2
     around = cv2.dilate(kept, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     contours, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    lines = [dash for line in contours for dash in _dashes(line, 5 * thickness)] if dashed else contours
     style = cv2.LINE_AA if thickness > 1 else cv2.LINE_8  # antialiasing would widen a line of one pixel
-    cv2.drawContours(drawn, contours, -1, _RIM, thickness + 2 * rim, style)
-    cv2.drawContours(drawn, contours, -1, _OUTLINE, thickness, style)
+    cv2.polylines(drawn, lines, not dashed, _RIM, thickness + 2 * rim, style)
+    cv2.polylines(drawn, lines, not dashed, _OUTLINE, thickness, style)
+
+
+def _dashes(line: npt.NDArray[Any], pixels: int) -> list[npt.NDArray[Any]]:
+    """Cut a line of points (n, 1, 2) into pieces of so many pixels, with gaps of the same length."""
+    return [line[start : start + pixels] for start in range(0, len(line), 2 * pixels)]

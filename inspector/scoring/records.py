@@ -10,7 +10,10 @@ from inspector.types import ModelId, Record, Verdict
 
 
 class Region(Record):
-    """A connected region, in pixels of the picture, where the anomaly map exceeds the calibrated limit."""
+    """A connected region, in pixels of the picture, where the anomaly map exceeds the calibrated limit.
+
+    Where no region does, a picture that did not pass has its strongest place, with `above_limit` false.
+    """
 
     x: int
     y: int
@@ -18,6 +21,7 @@ class Region(Record):
     height: int
     area_pixels: int
     peak: float
+    above_limit: bool = True
 
 
 class PixelSize(Record):

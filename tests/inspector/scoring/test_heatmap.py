@@ -160,18 +160,74 @@ def test_upsample_keeps_places() -> None:
     assert (columns.mean() + 0.5) / 640 == pytest.approx(20.5 / 32, abs=0.005)
 
 
+def listed(anomaly_map: AnomalyMap, height: int = 80, width: int = 120) -> tuple[Region, ...]:
+    """List the regions of a picture that failed."""
+    return heatmap.listed_regions("fail", anomaly_map, (height, width), LIMIT)
+
+
 def test_a_picture_that_passed_lists_no_region() -> None:
     """One rule: regions are those above the limit, unless the picture passed."""
-    listed = {
+    found = {
         verdict: heatmap.listed_regions(verdict, with_blob(6.0), (160, 240), LIMIT)
         for verdict in get_args(Verdict)
     }
-    assert listed["pass"] == ()
+    assert found["pass"] == ()
+    assert all(region.above_limit for region in found["fail"])
     assert (
-        listed["review"]
-        == listed["fail"]
+        found["review"]
+        == found["fail"]
         == heatmap.find_regions(heatmap.upsample(with_blob(6.0), 160, 240), LIMIT)
     )
+
+
+@pytest.mark.parametrize("verdict", ["review", "fail"])
+@pytest.mark.parametrize("background", [-9.0, 0.0, LIMIT - 0.5])
+def test_a_calm_map_lists_its_strongest_place(verdict: Verdict, background: float) -> None:
+    """Where the map stays under its limit, the area around its peak is listed, and marked as such."""
+    calm = with_blob(LIMIT - 0.1, background)
+    calm[60:70, 80:100] = background + (LIMIT - 0.1 - background) * 0.9  # another place, which is weaker
+    (place,) = heatmap.listed_regions(verdict, calm, calm.shape, LIMIT)
+    assert (place.x, place.y, place.width, place.height) == (30, 20, 30, 20)
+    assert (place.area_pixels, place.above_limit) == (600, False)
+    assert place.peak == pytest.approx(LIMIT - 0.1)
+
+
+def test_a_peak_at_the_limit_is_not_above_it() -> None:
+    """A map that just reaches its limit has a place below it."""
+    assert [place.above_limit for place in listed(with_blob(LIMIT))] == [False]
+
+
+@given(arrays.arrays(np.float32, (6, 9), elements=st.floats(-4, 2.875, width=16)))
+def test_the_strongest_place_is_around_the_peak(anomaly_map: AnomalyMap) -> None:
+    """On any calm map the place holds the peak of the map, and at most half of the picture."""
+    found = listed(anomaly_map, 6, 9)
+    if anomaly_map.max() - np.median(anomaly_map) <= 0.01 * LIMIT:
+        assert found == ()
+        return
+    (place,) = found
+    peaks = zip(*np.nonzero(anomaly_map == anomaly_map.max()), strict=True)
+    rows, columns = range(place.y, place.y + place.height), range(place.x, place.x + place.width)
+    assert any(row in rows and column in columns for row, column in peaks)
+    assert place.peak == anomaly_map.max()
+    assert place.area_pixels <= anomaly_map.size / 2
+    assert not place.above_limit
+
+
+def test_a_peak_of_few_pixels_is_a_place() -> None:
+    """A failed picture has a place even if the area above the limit is too small for a region."""
+    anomaly_map = flat(0.0)
+    anomaly_map[7, 11] = LIMIT + 2
+    (place,) = listed(anomaly_map)
+    assert (place.x, place.y, place.area_pixels, place.above_limit) == (11, 7, 1, True)
+    shrunk = heatmap.upsample(anomaly_map, 40, 60)
+    assert len(heatmap.listed_regions("fail", anomaly_map, shrunk.shape, LIMIT)) == 1
+
+
+@pytest.mark.parametrize("value", [-3.0, 0.0, LIMIT, np.nan])
+def test_no_place_of_a_flat_map_stands_out(value: float) -> None:
+    """If the whole picture is unusual alike, no place is invented; noise of the arithmetic is none."""
+    noise = np.random.default_rng(0).normal(0, 1e-5, (80, 120)).astype(np.float32)
+    assert listed(flat(value) - np.abs(noise)) == ()
 
 
 # --- drawing --------------------------------------------------------------------------------
@@ -225,6 +281,25 @@ def test_outline(ground: int) -> None:
     np.testing.assert_array_equal(outlined[:10], plain[:10])
     rim = outlined[10:50, 20:70].astype(int).sum(axis=2)
     assert rim.max() - rim.min() > 600
+
+
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_the_strongest_place_has_a_dashed_line(ground: int) -> None:
+    """The line around a place below the limit has gaps, lies outside of it, and is seen on any ground."""
+    calm = with_blob(LIMIT - 0.1)
+    plain, dashed, solid = (
+        heatmap.overlay(grey(ground), calm, limit=LIMIT, ceiling=CEILING, regions=regions).astype(int)
+        for regions in (
+            (),
+            listed(calm),
+            [place.model_copy(update={"above_limit": True}) for place in listed(calm)],
+        )
+    )
+    np.testing.assert_array_equal(dashed[21:39, 31:59], plain[21:39, 31:59])
+    rim = dashed[10:50, 20:70].sum(axis=2)
+    assert rim.max() - rim.min() > 600
+    drawn, whole = (np.count_nonzero((each != plain).any(axis=2)) for each in (dashed, solid))
+    assert 0.3 * whole < drawn < 0.8 * whole
 
 
 def test_outline_of_regions_only() -> None:
