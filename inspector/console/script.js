@@ -175,12 +175,12 @@ function drawVerdict(entry) {
     `score ${numbers(score)} ${score > threshold ? "above" : "within"} the threshold ${numbers(threshold)}`,
     `${percent(p_value)} of good parts score as high`,
   ];
-  facts.push(nameOf(entry), clock(entry.time));
+  facts.push(placesInWords(entry.inspection), nameOf(entry), clock(entry.time));
   const { width: across, height: down } = image?.model_pixel ?? {};
   if (across > 1 || down > 1) facts.push(`1 pixel of the model covers ${numbers(across, 1)} × ${numbers(down, 1)} px`);
   if (image) facts.push(`${image.width} × ${image.height} px`, `${time.toFixed(0)} ms`);
   facts.push(`${model.name}@${model.version}`, ...remarks);
-  $("verdict-text").textContent = facts.join(" · ");
+  $("verdict-text").textContent = facts.filter(Boolean).join(" · ");
   drawMeter(entry.inspection);
 }
 
@@ -223,10 +223,20 @@ async function showPictures(entry) {
 
 const blob = async (path) => URL.createObjectURL(await (await call(path)).blob());
 
+const isPlaceBelowLimit = ({ above_limit }) => !above_limit;
+
+/** Say what the outlines do not: that the map stays below its limit, or that no place of it stands out. */
+function placesInWords({ verdict, regions }) {
+  if (verdict !== "fail" && verdict !== "review") return "";
+  if (!regions.length) return "no place stands out: the whole picture is unusual";
+  return regions.some(isPlaceBelowLimit) ? "no place alone exceeds the map's limit: the dashed line marks the strongest" : "";
+}
+
 function drawRegions(entry) {
   const { regions } = entry.inspection;
   $("regions-box").hidden = regions.length === 0;
-  $("regions-title").textContent = regions.length === 1 ? "1 region" : `${regions.length} regions`;
+  const count = regions.length === 1 ? "1 region" : `${regions.length} regions`;
+  $("regions-title").textContent = regions.some(isPlaceBelowLimit) ? "Strongest place" : count;
   $("regions").replaceChildren(...regions.map((region) => {
     const row = document.createElement("tr");
     const cells = [`${region.x}, ${region.y}`, `${region.width} × ${region.height} px`, `${region.area_pixels} px`, numbers(region.peak, 1)];

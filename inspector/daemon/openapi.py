@@ -18,7 +18,9 @@ EXAMPLE: dict[str, Any] = {
     "threshold": 3.2,
     "p_value": 0.0049,
     "components": {"reconstruction": 4.0, "latent_mmd": 6.4},  # names depend on the model
-    "regions": [{"x": 120, "y": 88, "width": 31, "height": 12, "area_pixels": 240, "peak": 9.2}],
+    "regions": [
+        {"x": 120, "y": 88, "width": 31, "height": 12, "area_pixels": 240, "peak": 9.2, "above_limit": True}
+    ],
     "model": {"name": "tiles", "version": 3, "digest": "sha256:" + 8 * "0f1e2d3c"},
     "image": {"width": 640, "height": 480},
     "milliseconds": {"decode": 2.1, "infer": 8.7, "decide": 0.3},

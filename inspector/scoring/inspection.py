@@ -84,11 +84,14 @@ class Inspection:
         if self.score is None:
             return f"{self.verdict}, {self.reason}: {self.message}"
         sign = ">" if is_flagged(self.score, self.threshold) else "≤"
-        regions = "1 region" if len(self.regions) == 1 else f"{len(self.regions)} regions"
-        return (
-            f"{self.verdict}, score {self.score:.2f} {sign} {self.threshold:.2f}, {regions}, "
-            f"model {self.model.reference}" + "".join(f"; {remark}" for remark in self.remarks)
-        )
+        score = f"score {self.score:.2f} {sign} {self.threshold:.2f}"
+        facts = f"{self.verdict}, {score}, {self._regions_in_words()}, model {self.model.reference}"
+        return "; ".join([facts, *self.remarks])
+
+    def _regions_in_words(self) -> str:
+        if any(not region.above_limit for region in self.regions):
+            return "a place below the map's limit"
+        return "1 region" if len(self.regions) == 1 else f"{len(self.regions)} regions"
 
     def draw(self, pixels: NDArray[np.uint8] | None = None) -> NDArray[np.uint8] | None:
         """Draw the heatmap over the picture and outline the listed regions.

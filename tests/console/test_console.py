@@ -79,6 +79,27 @@ def test_from_a_dropped_defect_to_a_new_threshold(
     }
 
 
+def test_a_fail_without_a_region(daemon: Daemon, visitor: Visitor, store: Store) -> None:
+    """A fail below the map's limit shows its strongest place; a part that is unusual everywhere says so."""
+    store.publish("tiny", tiny_fill(map_limit=1.0))
+    page = visitor.open(daemon.url)
+    expect(page.locator("#model")).to_contain_text("tiny@2")
+    hands.drop(page, "calm.png", BAD)
+    hands.see(page, "fail", "calm.png")
+    expect(page.locator("#verdict-text")).to_contain_text("the dashed line marks the strongest")
+    expect(page.locator("#regions-title")).to_have_text("Strongest place")
+    found = hands.heat(page, HEIGHT, WIDTH)
+    around = np.zeros_like(MASK)
+    around[HEIGHT // 8 - 12 : HEIGHT // 3 + 12, WIDTH // 8 - 12 : WIDTH // 3 + 12] = True
+    assert found[around].max() > 60
+    assert found[~around].max() < 30
+    hands.drop(page, "lens cap.png", encode_png(np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
+    hands.see(page, "fail", "lens cap.png")
+    expect(page.locator("#verdict-text")).to_contain_text("no place stands out: the whole picture is unusual")
+    expect(page.locator("#regions-box")).to_be_hidden()
+    assert not visitor.complaints
+
+
 def test_two_operators(daemon: Daemon, visitor: Visitor) -> None:
     """Two pages show each inspection at once; if operators disagree, both judgements stay."""
     ann, bob = visitor.open(daemon.url), visitor.open(daemon.url)

@@ -43,6 +43,7 @@ SIDE = 64
 TWELVE_BITS = ImageContract(height=SIDE, width=SIDE, full_scale=4095, bits=(16,))
 CELL = 8
 THRESHOLD = 20.0
+MAP_LIMIT = 0.2
 
 
 def good_picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> Pixels:
@@ -80,6 +81,7 @@ def tiny_fill(
     folder: Path | None = None,
     int8: bool = False,
     contract: ImageContract | None = None,
+    map_limit: float = MAP_LIMIT,
 ) -> Fill:
     """Return a fill for `write_bundle` and `Store.publish`; another threshold or spread gives another model.
 
@@ -103,7 +105,7 @@ def tiny_fill(
         write_reference(folder, arrays)
         write_golden(folder, heldout[:3], graph.run(heldout[:3]))
         (folder / "report.html").write_text("<!doctype html><title>tiny</title>", encoding="utf-8")
-        numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread)
+        numbers = tiny_calibration(raw.statistics, threshold, review_threshold, spread, map_limit)
         (folder / "calibration.json").write_text(numbers.model_dump_json(), encoding="utf-8")
         manifest = tiny_manifest(folder=trained_in)
         if contract is not None:
@@ -146,6 +148,7 @@ def tiny_calibration(
     threshold: float = THRESHOLD,
     review_threshold: float | None = None,
     spread: float = 1.0,
+    map_limit: float = MAP_LIMIT,
 ) -> Calibration:
     """Return a calibration from the statistics of good pictures; scores are divided by `spread`."""
     center, scale = statistics.mean(axis=0), (statistics.std(axis=0) + 1e-3) * spread
@@ -156,8 +159,8 @@ def tiny_calibration(
         fused=("latent_mmd", "head"),
         threshold=threshold,
         review_threshold=review_threshold,
-        map_limit=0.2,
-        map_ceiling=0.5,
+        map_limit=map_limit,
+        map_ceiling=2.5 * map_limit,
         asked_false_reject_rate=0.05,
         promised_false_reject_rate=0.05,
         promise_kept=True,

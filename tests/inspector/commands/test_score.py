@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inspector.bundle.store import Store
@@ -71,6 +72,28 @@ def test_review_counts_as_a_pass(command: Command, store: Store, parts: Path) ->
     row = json.loads(ended.out)
     assert (ended.code, row["verdict"]) == (0, "review")
     assert row["regions"]
+
+
+@pytest.mark.parametrize("limit", [1.0, 9.0])
+def test_a_fail_marks_its_strongest_place(
+    command: Command, store: Store, parts: Path, tmp_path: Path, limit: float
+) -> None:
+    """A fail whose map stays below its limit lists one place, at the defect, and its heatmap outlines it."""
+    store.publish("calm", tiny_fill(map_limit=limit))
+    bad = parts / "deep" / "a.png"
+    row = json.loads(command("score", bad, "--model", "calm", "--heatmaps", tmp_path / "maps").out)
+    (place,) = row["regions"]
+    assert (row["verdict"], place["above_limit"]) == ("fail", False)
+    assert place["peak"] < limit
+    black = decode(bad).pixels.max(axis=2) == 0
+    rows, columns = np.nonzero(black)
+    assert abs(place["x"] + place["width"] / 2 - columns.mean()) < 4
+    assert abs(place["y"] + place["height"] / 2 - rows.mean()) < 4
+    drawn = decode(tmp_path / "maps" / "a_heatmap.png").pixels.astype(int) - decode(bad).pixels
+    rows, columns = np.nonzero(np.abs(drawn).max(axis=2) > 60)
+    assert rows.size
+    assert place["y"] - 6 <= rows.min() <= rows.max() <= place["y"] + place["height"] + 6
+    assert place["x"] - 6 <= columns.min() <= columns.max() <= place["x"] + place["width"] + 6
 
 
 # --- sources --------------------------------------------------------------------------------

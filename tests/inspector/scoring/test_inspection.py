@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inspector.bundle.folder import Bundle
+from inspector.bundle.folder import Bundle, write_bundle
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_png
 from inspector.scoring import notebook
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 from tests.inspector.conftest import Command
-from tests.inspector.tiny_bundle import bad_picture, good_picture, write_picture
+from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill, write_picture
 
 NAME = 'a<script>"&\n.png'
 
@@ -111,6 +111,15 @@ def test_repr(detector: Detector, failed: Inspection) -> None:
     assert "invalid, empty: the picture is empty" in repr(detector.score(b""))
     assert "\n" not in repr(failed)
     assert repr(detector) == "<Detector tiny@1: 64 × 64 px, fails over 20.00, fp32>"
+
+
+def test_places_in_words(tmp_path: Path) -> None:
+    """The line says that no region exceeds the limit, and a flat map has no place."""
+    calm = Detector(write_bundle(tmp_path / "calm", tiny_fill(map_limit=1.0)))
+    assert "a place below the map's limit" in repr(calm.score(bad_picture()))
+    black = calm.score(np.zeros((64, 64, 3), np.uint8))
+    assert (black.verdict, black.regions) == ("fail", ())
+    assert "0 regions" in repr(black)
 
 
 def test_notebook_shows_picture_heatmap_and_verdict(failed: Inspection) -> None:
