@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, TypeVar
+
+from inspector.cgroup import cpu_quota
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -17,10 +20,10 @@ WINDOW = 4  # calls per thread that may run ahead of the next result, so that a 
 
 
 def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of cores that this process may use: its affinity, at most its quota rounded up."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return found if quota is None else min(found, math.ceil(quota))
 
 
 def in_order(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from inspector.concurrency import cores
 from inspector.errors import BundleError
 from inspector.types import RawScores
 
@@ -84,7 +86,8 @@ class NetworkSession:
 def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     """Open a graph on the CPU."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    # ONNX Runtime's own number is one for each core of the computer, whatever this process may use.
+    options.intra_op_num_threads = threads or (cores() if cores() != os.cpu_count() else 0)
     options.log_severity_level = 3  # errors only
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -9,7 +9,6 @@ The head is trained with the trunk that lies beside this file.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from rich.progress import Progress
 
+from inspector.concurrency import cores
 from models.pretrained.episodes import EpisodeSampler, render_bank
 from models.pretrained.head import HeadLearner
 from models.pretrained.learner import EpisodeLearner
@@ -74,7 +74,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="the learning rate falls to 0 at this step")
     parser.add_argument("--stop", type=int, help="stop after this many steps")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=cores())
     options = parser.parse_args(words)
     recipe = RECIPES[options.network]
     parser.set_defaults(steps=recipe.steps, stop=recipe.stop, seed=recipe.seed)

@@ -26,6 +26,9 @@ SLOWED = 2.0  # one thread goes on when steps take this many times as long as pl
 RECENT_STEPS = 12
 MIN_STEPS = 30  # fewer teach the network nothing
 
+# torch's own number ignores the quota of a container; a smaller number that was asked for stays.
+torch.set_num_threads(min(torch.get_num_threads(), cores()))
+
 Paces = dict[int, float]  # seconds of a step for each number of threads
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import numpy as np
 import onnxruntime
 
 from inspector.bundle.store import Store
+from inspector.concurrency import cores
 from inspector.demo.dataset import write_dataset
 from tests.serving import Daemon
 from tests.soak.program import call, demand, finish, say
@@ -218,7 +218,7 @@ def _flood(
     daemon: Daemon, other: ProcessPoolExecutor, files: Sequence[Path], seconds: float, rate: float
 ) -> None:
     """Send four times as fast as the daemon scores, from four times the clients that fit its queue."""
-    number = 4 * ((os.cpu_count() or 1) + 64)
+    number = 4 * (cores() + 64)
     with Alive(daemon.port) as alive:
         sent = other.submit(clients, daemon.port, files, number, seconds, 4 * rate)
         time.sleep(seconds / 2)
