@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from inspector.errors import UsageError
 from inspector.imaging.files import MAX_BYTES
@@ -17,6 +18,28 @@ from inspector.imaging.header import MAX_PIXELS
 PREFIX = "INSPECTOR_"
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_DEFAULT_PORTS = (("http://", ":80"), ("https://", ":443"))
+
+
+def _split(given: object) -> object:
+    """Split a text at commas and white space; a TOML file may also have a list."""
+    return given.replace(",", " ").split() if isinstance(given, str) else given
+
+
+def _origin(given: str) -> str:
+    """Return an origin as browsers send it: lower case, without a slash at the end and the default port."""
+    origin = given.lower().removesuffix("/")
+    for scheme, port in _DEFAULT_PORTS:
+        if origin.startswith(scheme):
+            origin = origin.removesuffix(port)
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError(given)
+    return origin
+
+
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_split)]
 
 _COUNT = "a whole number from {} to {}".format
 _FLAG = "1 or 0"
@@ -123,6 +146,10 @@ class ServeSettings(Settings):
         Memory for opened models; the default model stays open in any case.
     body_seconds : float
         Time for a sender to send a request body; a slower sender is refused.
+    keep_alive_seconds : int
+        Time that an idle connection stays open; longer than a proxy keeps it, so that the proxy closes first.
+    allowed_origins : tuple of str
+        Origins whose pages may use the daemon from a browser; `*` stands for all of them.
     api_keys, api_keys_file : str, Path
         `SCOPE:KEY` words, and a file with one word on each line.
     metrics_open : bool
@@ -139,6 +166,10 @@ class ServeSettings(Settings):
     queue_size: int = Field(default=64, ge=1, le=100_000, description=_COUNT(1, 100000))
     max_model_bytes: int = Field(default=2**30, ge=1, description="a whole number from 1")
     body_seconds: float = Field(default=30.0, gt=0, description="a number above 0")
+    keep_alive_seconds: int = Field(default=75, ge=1, le=86_400, description=_COUNT(1, 86400))
+    allowed_origins: Origins = Field(
+        default=(), description="origins such as https://mes.example:8443, separated by commas, or *"
+    )
     api_keys: str | None = Field(default=None, repr=False, description="SCOPE:KEY, separated by commas")
     api_keys_file: UserPath | None = Field(default=None, description="the path of a file")
     metrics_open: bool = Field(default=False, description=_FLAG)

@@ -60,7 +60,7 @@ class Daemon:
         self.lines = [json.loads(self.process.stderr.readline())]
         self.port = int(self.lines[0]["port"])
         self.strange: list[str] = []  # log lines that are not JSON; there must be none
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = str(self.lines[0]["url"])
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
         self._reader.start()
         if ready:

@@ -11,6 +11,7 @@ from inspector import __version__
 from inspector.daemon.errors import INTERNAL, add_error_handlers, code_of
 from inspector.daemon.middleware import RequestMiddleware
 from inspector.daemon.openapi import ERRORS
+from inspector.daemon.origins import OriginsMiddleware
 from inspector.daemon.routes import console, docs, health, inspections, models, scoring
 from inspector.daemon.service import Service
 from inspector.errors import InspectorError, error_classes
@@ -44,12 +45,12 @@ def create_app(service: Service) -> FastAPI:
     for group in (scoring, models, health, docs, inspections):
         group.add_routes(app, service)
     console.add_routes(app)
-    _add_metrics(app, service)
+    _add_middleware(app, service)
     return app
 
 
-def _add_metrics(app: FastAPI, service: Service) -> None:
-    """Count answers and errors, from 0."""
+def _add_middleware(app: FastAPI, service: Service) -> None:
+    """Count answers and errors, from 0; let pages of the allowed origins in."""
     metrics = service.metrics
     codes = {code_of(kind) for kind in error_classes(InspectorError)} | set(ERRORS)
     metrics.start_at_zero([str(getattr(route, "path", "")) for route in app.routes], sorted(codes))
@@ -59,3 +60,5 @@ def _add_metrics(app: FastAPI, service: Service) -> None:
         count=lambda route, status: metrics.requests.labels(route, str(status)).inc(),
         failed=metrics.errors.labels(INTERNAL).inc,
     )
+    if service.settings.allowed_origins:  # outermost, so that unexpected errors have its headers, too
+        app.add_middleware(OriginsMiddleware, origins=service.settings.allowed_origins)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
+from logging import WARNING
 from types import FrameType
 
 import uvicorn
 
 from inspector.daemon import logging
+from inspector.daemon.address import find_address, url_of
 from inspector.daemon.app import create_app
 from inspector.daemon.auth import read_keys
 from inspector.daemon.connections import Connection, raise_file_limit
@@ -30,12 +31,13 @@ def serve(settings: ServeSettings) -> None:
         The address cannot be used, or other computers can reach it and no keys are set.
     """
     keys = read_keys(settings.api_keys, settings.api_keys_file)
-    if not keys and not settings.allow_anonymous and not _is_loopback(settings.host):
+    address = find_address(settings.host, settings.port)
+    if not keys and not settings.allow_anonymous and not address.is_loopback:
         raise UsageError(
             f"--host {settings.host} can be reached from other computers, and no API keys are set",
             hint="set INSPECTOR_API_KEYS or --api-keys-file, or add --allow-anonymous",
         )
-    listening = _listen(settings.host, settings.port)
+    listening = address.bind()
     logging.configure()
     Connection.max_connections = raise_file_limit()
     service = Service(settings, keys)
@@ -47,14 +49,23 @@ def serve(settings: ServeSettings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=10,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
     )
     host, port = listening.getsockname()[:2]
     logging.log_event(
-        "listening", host=host, port=port, workers=service.workers.threads, keys=len(keys.digests)
+        "listening",
+        url=url_of(listening),
+        host=host,
+        port=port,
+        workers=service.workers.threads,
+        keys=len(keys.digests),
     )
+    if "*" in settings.allowed_origins:
+        logging.log_event(
+            "pages of every website may use this daemon", WARNING, hint="list INSPECTOR_ALLOWED_ORIGINS"
+        )
     signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, then raises the signal again
     try:
         with listening:
@@ -78,26 +89,3 @@ class _Server(uvicorn.Server):
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except (OSError, OverflowError) as exc:
-        listening.close()
-        raise UsageError(
-            f"cannot listen on {host} port {port}: {exc}", hint="choose another --host or --port"
-        ) from exc
-    return listening

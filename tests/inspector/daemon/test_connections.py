@@ -6,6 +6,7 @@ import http.client
 import json
 import resource
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from inspector.bundle.store import Store
+from inspector.settings import ServeSettings
 from tests.inspector.daemon.conftest import GOOD, KEY, Start
 from tests.inspector.tiny_bundle import tiny_fill
 from tests.serving import Daemon, until
@@ -36,6 +38,30 @@ def test_slow_headers_are_cut_off(store: Store, start: Start) -> None:
         half.sendall(b"GET /livez HTTP/1.1\r\nHos")
         assert silent.recv(10) == b""
         assert half.recv(10) == b""
+
+
+def test_idle_connections_stay_open(store: Store, start: Start) -> None:
+    """An idle connection stays open for the keep-alive time, by default longer than a proxy's 60 seconds.
+
+    The time for headers does not end it, and neither does the keep-alive time of another daemon.
+    """
+    store.publish("tiny", tiny_fill())
+    usual = start(constants={"inspector.daemon.connections.HEADER_SECONDS": 1.0})
+    hasty = start(INSPECTOR_KEEP_ALIVE_SECONDS="2")
+    stays, ends = (http.client.HTTPConnection("127.0.0.1", one.port, timeout=30) for one in (usual, hasty))
+    began = time.monotonic()
+    for client in (stays, ends):
+        client.request("GET", "/livez")
+        assert client.getresponse().read() == b'{"status":"alive"}'
+        client.auto_open = 0  # it cannot open a second connection
+    assert ends.sock is not None
+    assert ends.sock.recv(10) == b""
+    assert time.monotonic() - began > 1.9
+    stays.request("GET", "/livez")
+    assert stays.getresponse().read() == b'{"status":"alive"}'
+    for client in (stays, ends):
+        client.close()
+    assert ServeSettings.from_environment({}).keep_alive_seconds > 60
 
 
 @pytest.fixture

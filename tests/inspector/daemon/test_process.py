@@ -27,8 +27,14 @@ from tests.serving import until
         ([], {"INSPECTOR_API_KEYS": "score:short"}, "entry 1 is not SCOPE:KEY"),
         (["--api-keys-file", "missing"], {}, "cannot be read"),
         (["--host", "256.0.0.1", "--allow-anonymous"], {}, "cannot listen on"),
+        (["--host", "[::1]:8000"], {}, "hint: write --host [::1] --port 8000"),
+        (["--host", "[::]"], {}, "can be reached from other computers"),
+        ([], {"INSPECTOR_HOST": "http://[::1]:8000/"}, "hint: write --host [::1] --port 8000"),
+        ([], {"INSPECTOR_HOST": "*"}, "cannot listen on '*'"),
         (["--config", "missing.toml"], {}, "cannot be read"),
         ([], {"INSPECTOR_PORT": "many"}, "INSPECTOR_PORT is 'many'"),
+        ([], {"INSPECTOR_KEEP_ALIVE_SECONDS": "0"}, "INSPECTOR_KEEP_ALIVE_SECONDS is '0'"),
+        ([], {"INSPECTOR_ALLOWED_ORIGINS": "mes.example"}, "INSPECTOR_ALLOWED_ORIGINS is 'mes.example'"),
     ],
 )
 def test_bad_settings_are_refused(

@@ -1,0 +1,96 @@
+"""The address that the daemon listens on: found, checked, bound, and written as a URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.errors import UsageError
+
+_HINT = "--host is an IP address or a name of this computer (0.0.0.0 or :: means all), --port a free port"
+_NAME = re.compile(r"[\w.:%-]+")
+_WITH_PORT = re.compile(r"(?:\w+://)?(\[[^\]]*\]|[^:/\[\]]*)(?::(\d+))?/?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address of this computer.
+
+    Attributes
+    ----------
+    family : socket.AddressFamily
+    name : tuple
+        What sockets are bound to: host, port, and two more numbers for IPv6.
+    """
+
+    family: socket.AddressFamily
+    name: tuple[Any, ...]
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether no other computer can reach it."""
+        return ipaddress.ip_address(self.name[0]).is_loopback
+
+    def bind(self) -> socket.socket:
+        """Return a socket that is bound to the address.
+
+        Raises
+        ------
+        UsageError
+            The address is in use, or none of this computer.
+        """
+        listening = socket.socket(self.family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.name[0] == "::":  # all addresses, those of IPv4 as well
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            listening.bind(self.name)
+        except OSError as exc:
+            listening.close()
+            host, port = self.name[:2]
+            raise UsageError(f"cannot listen on {host} port {port}: {exc.strerror}", hint=_HINT) from exc
+        return listening
+
+
+def find_address(host: str, port: int) -> Address:
+    """Return the address of a host: IPv4 if it has one, else IPv6.
+
+    Parameters
+    ----------
+    host : str
+        An IP address, one of IPv6 with brackets or without, or a name.
+    port : int
+
+    Raises
+    ------
+    UsageError
+        There is no such host.
+    """
+    plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not _NAME.fullmatch(plain):  # such as *, which some systems take for this computer alone
+        raise _unknown(host, port, "it is no name")
+    try:
+        found = socket.getaddrinfo(plain, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as exc:
+        raise _unknown(host, port, getattr(exc, "strerror", "it is no name")) from exc
+    family, _, _, _, name = min(found, key=lambda one: one[0] is not socket.AF_INET)
+    return Address(family, name)
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the URL of a bound socket."""
+    host, port = listening.getsockname()[:2]
+    written = f"[{host.replace('%', '%25')}]" if ":" in host else host  # RFC 6874: a zone follows %25
+    return f"http://{written}:{port}"
+
+
+def _unknown(host: str, port: int, reason: str) -> UsageError:
+    """Return the error of a host that does not exist, or that is a URL or has a port."""
+    found = _WITH_PORT.fullmatch(host)
+    if found and found[1] and found[1] != host:
+        hint = f"write --host {found[1]} --port {found[2] or port}, or the same in the environment"
+        return UsageError(f"the host {host!r} is more than an address", hint=hint)
+    return UsageError(f"cannot listen on {host!r} port {port}: {reason}", hint=_HINT)
