@@ -6,6 +6,7 @@ import glob
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ class Source:
 def find_sources(paths: Sequence[str]) -> list[Source]:
     """List the pictures that files, folders, globs and `-` name, in the order of the arguments.
 
+    A path that exists is taken literally, even if it looks like a glob.
     Folders are searched recursively for files with the suffix of a picture.  A file that is named itself is
     taken whatever its suffix is.
 
@@ -85,7 +87,7 @@ def _glob(pattern: str) -> Iterator[Source]:
     spelled = Path(pattern).parts
     found = [
         path
-        for path in sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute patterns
+        for path in _matches(pattern)
         if not any(part.lower() in SYSTEM_NAMES and part not in spelled for part in Path(path).parts)
     ]
     if not found:
@@ -94,3 +96,36 @@ def _glob(pattern: str) -> Iterator[Source]:
         )
     for path in found:
         yield from _folder(path) if Path(path).is_dir() else (Source(path),)
+
+
+def _matches(pattern: str) -> list[str]:
+    """List what a glob matches: with folders that exist taken literally, else with every [ taken literally.
+
+    So `lot[3]/*.png` finds the pictures of a folder with that very name.
+    """
+    literal, rest = "", pattern.split("/")
+    while len(rest) > 1 and Path(f"{literal}{rest[0]}/").is_dir():
+        literal += f"{rest.pop(0)}/"
+    for names in (rest, [name.replace("[", "[[]") for name in rest]):
+        if found := _listed(glob.escape(literal), names):
+            return sorted(found)
+    return []
+
+
+def _listed(top: str, names: list[str]) -> list[str]:
+    """List what a glob matches; in and below the folder at `**`, the pictures.
+
+    Links to folders are followed there as `list_images` follows them: `glob` itself would never come back
+    from a folder with two links to itself.
+    """
+    if "**" not in names:
+        return glob.glob(top + "/".join(names))  # noqa: PTH207 - takes absolute patterns as well
+    start = names.index("**")
+    ends = [name for name in names[start:] if name not in ("", "**")]
+    tops = glob.glob(top + "/".join([*names[:start], ""])) if top or start else ["."]  # noqa: PTH207 - as above
+    inside = [(file, file.relative_to(each).parts) for each in tops for file in list_images(Path(each))]
+    return [
+        str(file)
+        for file, parts in inside
+        if len(parts) >= len(ends) and all(map(fnmatchcase, parts[len(parts) - len(ends) :], ends))
+    ]

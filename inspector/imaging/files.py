@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from pathlib import Path
@@ -64,8 +65,9 @@ def shortened(stem: str) -> str:
 def list_images(folder: Path) -> list[Path]:
     """List the pictures in a folder, and in the folders below it, in the order of their relative paths.
 
-    Pictures are recognised by suffix.  Files and folders that are set aside (`is_set_aside`) are skipped, and
-    links to folders are not followed.
+    Pictures are recognised by suffix.  Files and folders that are set aside (`is_set_aside`) are skipped.
+    Links to folders are followed; each folder is listed once, whatever leads to it, and a link to a folder
+    around `folder` is skipped.
 
     Parameters
     ----------
@@ -85,13 +87,29 @@ def list_images(folder: Path) -> list[Path]:
         A folder cannot be listed.
     """
     if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
-        raise NoImagesError(f"{printable(folder)} {what}", hint="name a folder that holds pictures")
+        raise _no_folder(folder)
     found: list[Path] = []
-    for path, folders, names in os.walk(folder, onerror=_cannot_list):
-        folders[:] = [name for name in folders if not is_set_aside(name)]
-        found += [Path(path, name) for name in names if is_image_name(name)]
+    tops, listed = [os.fspath(folder)], set(Path(os.path.realpath(folder)).parents)
+    for top in tops:  # links are followed last, so that a folder keeps its own name
+        for path, folders, names in os.walk(top, onerror=_cannot_list):
+            real = Path(os.path.realpath(path))
+            if real in listed:
+                folders.clear()
+                continue
+            listed.add(real)
+            folders[:] = sorted(name for name in folders if not is_set_aside(name))
+            tops += [link for name in folders if os.path.islink(link := os.path.join(path, name))]  # noqa: PTH114, PTH118 - as os.walk spells it
+            found += [Path(path, name) for name in names if is_image_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _no_folder(path: Path) -> NoImagesError:
+    """Return the error for a path that is not a folder."""
+    what = "is not a folder" if path.exists() else "does not exist"
+    hint = "name a folder that holds pictures"
+    if glob.has_magic(str(path)):
+        hint = "name one folder that holds pictures; only 'inspector score' takes globs"
+    return NoImagesError(f"{printable(path)} {what}", hint=hint)
 
 
 def _cannot_list(error: OSError) -> None:

@@ -105,8 +105,8 @@ class Arrivals:
     Parameters
     ----------
     folder : Path
-        Searched recursively for the files that `inspector.imaging.files.list_images` lists; a link to a file
-        counts as a file.
+        Searched recursively for the files that `inspector.imaging.files.list_images` lists, except that links
+        to folders are not followed; a link to a file counts as a file.
     settle_seconds : float
         How long a picture must stay unchanged.
 

@@ -178,6 +178,32 @@ def test_names_of_storage_systems_are_skipped(tmp_path: Path) -> None:
         assert list_images(tmp_path / folder) == [tmp_path / folder / "part.png" / "a.jpg"]
 
 
+def test_list_images_follows_links_to_folders(tmp_path: Path) -> None:
+    """A folder of links to folders is listed under their names, each folder once, without circles."""
+    for name in ("days/monday/1.png", "days/tuesday/2.png", "days/tuesday/night/3.png", "days/.trash/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    links = tmp_path / "links"
+    links.mkdir()
+    for name, target in {
+        "a": "../days/tuesday",
+        "again": "../days/tuesday",
+        "b": "../days/monday",
+        "inner": "../days/tuesday/night",
+        "self": ".",
+        "up": "..",
+        "gone": "nothing",
+        ".hidden": "../days/monday",
+    }.items():
+        (links / name).symlink_to(target)
+    (tmp_path / "days/monday/back").symlink_to(links)
+    found = [path.relative_to(links).as_posix() for path in list_images(links)]
+    assert found == ["a/2.png", "a/night/3.png", "b/1.png"]
+    (tmp_path / "days/a").symlink_to("tuesday")
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path / "days")]
+    assert found == ["days/monday/1.png", "days/tuesday/2.png", "days/tuesday/night/3.png"]
+
+
 def test_list_images_of_an_empty_folder(tmp_path: Path) -> None:
     """A folder without pictures gives an empty list."""
     assert list_images(tmp_path) == []
@@ -190,3 +216,6 @@ def test_list_images_of_no_folder(tmp_path: Path) -> None:
         list_images(tmp_path / "none")
     with pytest.raises(NoImagesError, match="is not a folder"):
         list_images(tmp_path / "file.png")
+    with pytest.raises(NoImagesError, match="does not exist") as refused_glob:
+        list_images(tmp_path / "lot*")
+    assert "only 'inspector score' takes globs" in refused_glob.value.hint
