@@ -16,6 +16,8 @@ from calibration.labelled import GOOD, LabelledFolder, LabelledPicture, labelled
 from calibration.mask_report import MaskReport
 from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
+from inspector.errors import InvalidReason
+from inspector.imaging.unusable import LeftOut, too_few
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.preparation import ScaleTally
@@ -37,6 +39,7 @@ class LabelledScore:
     verdict: Verdict
     score: float
     components: dict[str, float]
+    invalid: InvalidReason | None = None
 
     @property
     def flagged(self) -> bool:
@@ -145,6 +148,11 @@ class Evaluation:
         return auroc(_values(self.good, name), _values(self.defective, name))
 
 
+def invalid(scores: Sequence[LabelledScore]) -> list[LeftOut]:
+    """Return name and reason of each invalid picture."""
+    return [(score.path.name, score.invalid) for score in scores if score.invalid is not None]
+
+
 def _values(scores: Sequence[LabelledScore], component: str | None = None) -> Floats:
     if component is None:
         return np.array([score.score for score in scores], dtype=np.float64)
@@ -178,7 +186,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
     Raises
     ------
     DatasetError
-        The folder or a mask cannot be used.
+        The folder or a mask cannot be used, or no good picture can be read.
     """
     folder = labelled_folder(test_dir)
     counts_pixels = any(picture.masks for picture in folder.pictures)
@@ -197,6 +205,9 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
             _count_pixels(evaluation, picture, inspection, detector.settings)
         if progress:
             progress(done, len(folder.pictures))
+    left_out = invalid(evaluation.good)
+    if len(left_out) == len(evaluation.good):
+        raise too_few(test_dir / GOOD, 0, left_out, 1, "put good pictures there that can be read")
     return evaluation
 
 
@@ -213,7 +224,8 @@ def _mask_report(folder: LabelledFolder) -> MaskReport:
 
 def _labelled_score(picture: LabelledPicture, inspection: Inspection) -> LabelledScore:
     score = np.inf if inspection.score is None else inspection.score
-    return LabelledScore(picture.path, picture.kind, inspection.verdict, score, inspection.components or {})
+    components = inspection.components or {}
+    return LabelledScore(picture.path, picture.kind, inspection.verdict, score, components, inspection.reason)
 
 
 def _count_pixels(

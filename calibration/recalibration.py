@@ -38,10 +38,10 @@ from inspector.errors import (
     BundleError,
     ImageError,
     InvalidReason,
-    NoImagesError,
-    TooFewImagesError,
 )
-from inspector.imaging.files import list_images, printable
+from inspector.imaging.files import printable
+from inspector.imaging.good_images import list_good_images
+from inspector.imaging.unusable import too_few
 from inspector.scoring import decision
 from inspector.scoring.detector import Detector
 from inspector.scoring.preparation import ScaleTally
@@ -107,6 +107,7 @@ def recalibrate(
     max_false_reject: float | None = None,
     max_review: float | None = None,
     strict: bool = False,
+    recursive_anyway: bool = False,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Recalibration:
@@ -129,6 +130,8 @@ def recalibrate(
         The rate of good pictures that may be sent to review; without it there is no review.
     strict : bool
         Refuse the folder if one picture is damaged, instead of leaving the picture out.
+    recursive_anyway : bool
+        Take every picture, even from a labelled set.
     settings : Settings, optional
         Limits on pictures, and the number of threads.
     progress : callable, optional
@@ -143,14 +146,18 @@ def recalibrate(
     UsageError
         A rate is out of its range, or the target path exists.
     DatasetError
-        Fewer than 5 pictures can be used, or one is damaged and `strict` was given.
+        The folder is a labelled set, fewer than 5 pictures can be used, or one is damaged and `strict` was
+        given.
     """
     rate = bundle.calibration.asked_false_reject_rate if max_false_reject is None else max_false_reject
     check_rates(rate, max_review)
     if isinstance(target, Path):
         refuse_existing(target)
+    files = list_good_images(
+        normal_dir, anyway=recursive_anyway, half="test", command=("inspector", "calibrate")
+    )
     detector = Detector(bundle, settings)
-    normals = _inspect(detector, normal_dir, strict=strict, progress=progress)
+    normals = _inspect(detector, normal_dir, files, strict=strict, progress=progress)
     before = bundle.calibration
     scores = decision.score(normals.statistics, bundle.manifest.columns, before)
     calibration = set_thresholds(
@@ -174,13 +181,10 @@ def _write(bundle: Bundle, target: Store | Path, fill: Fill) -> Bundle:
 # --- the new pictures ----------------------------------------------------------------------------
 
 
-def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progress | None) -> _Normals:
+def _inspect(
+    detector: Detector, folder: Path, files: Sequence[Path], *, strict: bool, progress: Progress | None
+) -> _Normals:
     """Run the graph over every usable picture of a folder, one at a time."""
-    files = list_images(folder)
-    if not files:
-        raise NoImagesError(
-            f"{printable(folder)} holds no picture", hint="give the folder that holds new good pictures"
-        )
     known = _digests_of_fit(detector.bundle)
     scale = ScaleTally(detector.manifest.image)
     paths: list[Path] = []
@@ -188,8 +192,11 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
     statistics: list[NDArray[np.float32]] = []
     peaks: list[np.float32] = []
     latents: list[NDArray[np.float32]] = []
+    problem: ImageError | None = None
     for done, path in enumerate(files, start=1):
         prepared = _prepare(detector, path, known, scale)
+        if isinstance(prepared, ImageError):
+            problem, prepared = problem or prepared, prepared.reason
         if isinstance(prepared, SkipReason | InvalidReason):
             skipped.append((path.relative_to(folder).as_posix(), prepared))
         else:
@@ -200,18 +207,18 @@ def _inspect(detector: Detector, folder: Path, *, strict: bool, progress: Progre
             latents.append(raw.latent[0])
         if progress:
             progress(done, len(files))
-    _check(folder, len(paths), skipped, strict)
+    _check(folder, len(paths), skipped, problem, strict)
     return _Normals(paths, np.stack(statistics), np.array(peaks), np.stack(latents), tuple(skipped), scale)
 
 
 def _prepare(
     detector: Detector, path: Path, known: dict[int, SkipReason], scale: ScaleTally
-) -> Reason | NDArray[np.uint8]:
-    """Return the pixels of a usable picture, uint8 (H, W, 3), and count it; else a reason."""
+) -> ImageError | SkipReason | NDArray[np.uint8]:
+    """Return the pixels of a usable picture, uint8 (H, W, 3), and count it; else what is wrong."""
     try:
         picture, pixels = detector.prepare(path)
     except ImageError as error:
-        return error.reason
+        return error
     digest = content_digest(path)
     if digest in known:
         return known[digest]
@@ -231,7 +238,13 @@ def _digests_of_fit(bundle: Bundle) -> dict[int, SkipReason]:
     return dict.fromkeys(known | memory_bank_digests(bundle), SkipReason.USED_IN_FIT)
 
 
-def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, Reason]], strict: bool) -> None:
+def _check(
+    folder: Path,
+    usable: int,
+    skipped: Sequence[tuple[str, Reason]],
+    problem: ImageError | None,
+    strict: bool,
+) -> None:
     damaged = [
         f"{printable(name)} ({reason})" for name, reason in skipped if isinstance(reason, InvalidReason)
     ]
@@ -241,12 +254,8 @@ def _check(folder: Path, usable: int, skipped: Sequence[tuple[str, Reason]], str
             hint="remove them, or leave out --strict to skip them",
         )
     if usable < FEWEST_PICTURES:
-        learned = sum(reason is SkipReason.USED_IN_FIT for _, reason in skipped)
-        raise TooFewImagesError(
-            f"{printable(folder)} has {usable} usable new pictures; at least {FEWEST_PICTURES} are needed "
-            f"({learned} were used in the fit, {len(skipped) - learned} are damaged or copies)",
-            hint="give good pictures that the fit did not use",
-        )
+        hint = "give good pictures that the fit did not use"
+        raise too_few(folder, usable, skipped, FEWEST_PICTURES, hint, problem)
 
 
 # --- the new version ----------------------------------------------------------------------------

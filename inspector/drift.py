@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from inspector.bundle.folder import Bundle
 from inspector.bundle.reference import heldout_latents
 from inspector.errors import ImageError, TooFewImagesError
 from inspector.imaging.source import Source
+from inspector.imaging.unusable import LeftOut, counted
 from inspector.scoring.detector import Detector
 from inspector.scoring.preparation import ScaleTally
 
@@ -155,7 +157,7 @@ def latents(
     sources: Sequence[Source],
     progress: Callable[[int, int], None] | None = None,
     scale: ScaleTally | None = None,
-) -> tuple[NDArray[np.float32], int]:
+) -> tuple[NDArray[np.float32], list[LeftOut]]:
     """Return the latents of pictures, averaged over patches.
 
     Parameters
@@ -169,17 +171,18 @@ def latents(
 
     Returns
     -------
-    float32 (n, d), int
-        One row per readable picture, and the number of unreadable pictures.
+    float32 (n, d), list of (name, reason)
+        One row per readable picture; and the unreadable pictures.
     """
     found: list[NDArray[np.float32]] = []
     batch: list[NDArray[np.uint8]] = []
-    invalid = 0
+    unreadable: list[LeftOut] = []
     for done, source in enumerate(sources, 1):
         try:
             picture, pixels = detector.prepare(source)
-        except ImageError:
-            invalid += 1
+        except ImageError as error:
+            name = source.name if isinstance(source, Path) else f"picture {done}"
+            unreadable.append((name, error.reason))
         else:
             batch.append(pixels)
             if scale is not None:
@@ -190,11 +193,13 @@ def latents(
         if progress is not None:
             progress(done, len(sources))
     rows = np.concatenate(found) if found else np.empty((0, detector.manifest.latent_dim), np.float32)
-    return rows, invalid
+    return rows, unreadable
 
 
-def compare(bundle: Bundle, rows: NDArray[np.floating]) -> MmdTest:
+def compare(bundle: Bundle, rows: NDArray[np.floating], unreadable: Sequence[LeftOut] = ()) -> MmdTest:
     """Test latents (n, d) against those of the held-out normals that calibrated the model.
+
+    Unreadable pictures are counted in the error.
 
     Raises
     ------
@@ -205,9 +210,10 @@ def compare(bundle: Bundle, rows: NDArray[np.floating]) -> MmdTest:
     least = fewest(len(reference))
     if least is None or len(rows) < least:
         wanted = "more held-out normals" if least is None else f"at least {least} pictures"
+        left_out = f" ({counted(unreadable)})" if unreadable else ""
         raise TooFewImagesError(
-            f"{len(rows)} readable pictures against {len(reference)} held-out normals cannot show drift; "
-            f"{wanted} are needed",
+            f"{len(rows)} readable pictures{left_out} against {len(reference)} held-out normals "
+            f"cannot show drift; {wanted} are needed",
             hint="add pictures" if least else "calibrate the model with more normal pictures",
         )
     return mmd_test(reference, rows)

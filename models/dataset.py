@@ -13,13 +13,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import BadImagesError, ImageError, InvalidReason, NoImagesError, TooFewImagesError
+from inspector.errors import BadImagesError, ImageError, InvalidReason
 from inspector.imaging import depth
 from inspector.imaging.colour import WHITE, Colour
 from inspector.imaging.decode import Picture, decode
 from inspector.imaging.depth import DEEP, Depth
-from inspector.imaging.files import IMAGE_SUFFIXES, list_images, printable, read_picture
+from inspector.imaging.files import printable, read_picture
+from inspector.imaging.good_images import list_good_images
 from inspector.imaging.resize import fit_to
+from inspector.imaging.unusable import too_few
 from models.types import Progress
 
 MIN_IMAGES = 8
@@ -102,6 +104,7 @@ def read_folder(
     max_pixels: int = 80_000_000,
     max_bytes: int = 100_000_000,
     background: Colour = WHITE,
+    recursive_anyway: bool = False,
     progress: Progress | None = None,
 ) -> PictureSet:
     """Decode every picture of a folder once, into a memory-mapped file in `cache`.
@@ -123,14 +126,16 @@ def read_folder(
         Larger pictures and files are skipped as damaged.
     background : (red, green, blue)
         Laid under transparent pictures.
+    recursive_anyway : bool
+        Take every picture, even from a labelled set.
     progress : callable, optional
         Called as `progress("reading pictures", done, total)`.
 
     Raises
     ------
-    NoImagesError, TooFewImagesError, BadImagesError
+    DatasetError
     """
-    paths = _paths(folder)
+    paths = list_good_images(folder, anyway=recursive_anyway)
     target = cache / "pictures.npy"
     pixels = _reserve(target, (len(paths), size, size, 3))
     as_asked = partial(
@@ -144,11 +149,12 @@ def read_folder(
             picture = as_asked(data)
         except ImageError as error:
             found.skipped.append(Skipped(name, error.reason))
+            found.problem = found.problem or error
         else:
             found.add(name, data, picture)
         if progress is not None:
             progress("reading pictures", index + 1, len(paths))
-    _check(folder, len(found.names), found.skipped, strict)
+    _check(folder, found, strict)
     full_scale = depth.learn(list(found.depths.values()))
     changed = [row for row, known in found.depths.items() if not known.stated] if full_scale != DEEP else []
     for done, row in enumerate(changed, 1):
@@ -181,6 +187,7 @@ class _Found:
     bits: set[Literal[8, 16]] = field(default_factory=set)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
+    problem: ImageError | None = None  # of the first damaged picture
 
     def add(self, name: str, data: bytes, picture: Picture) -> None:
         """Put a picture into the next row, unless it is a copy of an earlier one."""
@@ -229,18 +236,8 @@ def _reserve(target: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...],
     return pixels
 
 
-def _paths(folder: Path) -> list[Path]:
-    paths = list_images(folder)
-    if not paths:
-        raise NoImagesError(
-            f"no pictures in '{printable(folder)}'",
-            hint=f"formats that are read: {', '.join(sorted(IMAGE_SUFFIXES))}",
-        )
-    return paths
-
-
-def _check(folder: Path, usable: int, skipped: list[Skipped], strict: bool) -> None:
-    damaged = [file for file in skipped if file.invalid is not None]
+def _check(folder: Path, found: _Found, strict: bool) -> None:
+    damaged = [file for file in found.skipped if file.invalid is not None]
     if strict and damaged:
         listed = ", ".join(f"{printable(file.name)} ({file.reason})" for file in damaged[:5])
         more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
@@ -248,8 +245,7 @@ def _check(folder: Path, usable: int, skipped: list[Skipped], strict: bool) -> N
             f"{len(damaged)} pictures in '{printable(folder)}' cannot be used: {listed}{more}",
             hint="repair or remove them, or leave --strict out to skip them",
         )
-    if usable < MIN_IMAGES:
-        raise TooFewImagesError(
-            f"{usable} usable pictures in '{printable(folder)}', at least {MIN_IMAGES} are needed",
-            hint="50 to 500 pictures of good parts make a good model",
-        )
+    if len(found.names) < MIN_IMAGES:
+        left_out = [(file.name, file.reason) for file in found.skipped]
+        hint = "50 to 500 different pictures of good parts make a good model"
+        raise too_few(folder, len(found.names), left_out, MIN_IMAGES, hint, found.problem)

@@ -37,6 +37,7 @@ def fit(
     store: Path | None = None,
     output: Path | None = None,
     resume: bool = False,
+    recursive_anyway: bool = False,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
@@ -56,6 +57,8 @@ def fit(
         Write the bundle there instead of into the store.
     resume : bool
         Continue an interrupted fit of the same request.
+    recursive_anyway : bool
+        Take every picture in and below the folder, even if it looks like a labelled set with defects.
     tensorboard : Path, optional
         A folder of TensorBoard runs, in which this training gets a run.
     progress : callable, optional
@@ -88,7 +91,7 @@ def fit(
     progress, note = progress or _silent, note or _unheard
 
     with _board(tensorboard, model_name, resume=resume) as board, workspace.opened():
-        known = _read(folder, workspace, chosen, settings, progress, note)
+        known = _read(folder, workspace, chosen, settings, progress, note, recursive_anyway=recursive_anyway)
         pictures = _split(known, chosen)
         chosen = chosen.for_pictures(len(known))
         trained = _training_of(chosen)(
@@ -121,6 +124,8 @@ def _read(
     settings: Settings,
     progress: Progress,
     note: Callable[[str], None],
+    *,
+    recursive_anyway: bool,
 ) -> dataset.PictureSet:
     """Read all pictures; tell what is odd about their brightness scale, and which files were left out."""
     known = dataset.read_folder(
@@ -131,6 +136,7 @@ def _read(
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
         background=options.background,
+        recursive_anyway=recursive_anyway,
         progress=progress,
     )
     for remark in known.remarks:

@@ -10,8 +10,10 @@ import typer
 from inspector.commands.options import (
     FormatOption,
     ModelOption,
+    RecursiveAnywayOption,
     StrictOption,
     ThreadsOption,
+    good_images,
     read_rates,
     settings_for,
 )
@@ -55,6 +57,7 @@ def calibrate(
         typer.Option(metavar="DIR", help="Write the new bundle to this folder instead of the store."),
     ] = None,
     strict: StrictOption = False,
+    recursive_anyway: RecursiveAnywayOption = False,
     format_: FormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -70,6 +73,7 @@ def calibrate(
     from inspector.commands.progress import shown_count
 
     reject, review = read_rates(max_false_reject, max_review)
+    good_images(normal_dir, anyway=recursive_anyway, half="test")
     recalibration = extras.recalibration()
     thresholds = extras.thresholds()
     settings = settings_for(threads)
@@ -84,6 +88,7 @@ def calibrate(
             max_false_reject=reject,
             max_review=review,
             strict=strict,
+            recursive_anyway=recursive_anyway,
             settings=settings,
             progress=progress,
         )

@@ -15,6 +15,7 @@ from inspector.commands.output import pairs, print_result
 from inspector.commands.progress import shown_progress
 from inspector.errors import UsageError
 from inspector.imaging.files import printable
+from inspector.imaging.unusable import counted
 from inspector.rate import read_rate
 
 if TYPE_CHECKING:
@@ -163,15 +164,18 @@ def _run(jobs: list[Job], options: Options, threads: int | None) -> list[Outcome
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise
-    _name_skipped([outcome.reason for outcome in outcomes if outcome.status == "skipped"])
+    _name_skipped([outcome for outcome in outcomes if outcome.status == "skipped"], len(outcomes))
     return outcomes
 
 
-def _name_skipped(reasons: list[str]) -> None:
-    for reason in reasons[:NAMED_FILES]:
-        typer.echo(f"skipped: {reason}", err=True)
-    if len(reasons) > NAMED_FILES:
-        typer.echo(f"skipped: {len(reasons) - NAMED_FILES} more; --format json names all of them", err=True)
+def _name_skipped(skipped: list[Outcome], pictures: int) -> None:
+    for outcome in skipped[:NAMED_FILES]:
+        typer.echo(f"skipped: {outcome.reason}", err=True)
+    if len(skipped) > NAMED_FILES:
+        typer.echo(f"skipped: {len(skipped) - NAMED_FILES} more; --format json names all of them", err=True)
+    if len(skipped) > 1:
+        reasons = counted([(outcome.job.source.name, outcome.fault) for outcome in skipped])
+        typer.echo(f"skipped {len(skipped)} of {pictures} pictures: {reasons}", err=True)
 
 
 def _write_sheet(page: Path | None, outcomes: list[Outcome], full_scale: int) -> Path | None:

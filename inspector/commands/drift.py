@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inspector.commands.options import FormatOption, ModelOption, ThreadsOption
+from inspector.commands.options import (
+    FormatOption,
+    ModelOption,
+    RecursiveAnywayOption,
+    ThreadsOption,
+    good_images,
+)
 
 if TYPE_CHECKING:
     from inspector.drift import MmdTest
@@ -28,6 +34,7 @@ def drift(
         ),
     ],
     model: ModelOption = None,
+    recursive_anyway: RecursiveAnywayOption = False,
     format_: FormatOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -38,23 +45,17 @@ def drift(
     """
     import inspector
     from inspector import drift as test
-    from inspector.bundle.atomic import storage_errors
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
-    from inspector.errors import NoImagesError
-    from inspector.imaging.files import list_images, printable
     from inspector.scoring.preparation import ScaleTally
 
-    with storage_errors(folder):
-        pictures = list_images(folder) if folder.is_dir() else []
-    if not pictures:
-        problem = "holds no picture" if folder.is_dir() else "is not a folder"
-        raise NoImagesError(f"{printable(folder)} {problem}", hint="give a folder that holds pictures")
+    pictures = good_images(folder, anyway=recursive_anyway, half="test", sorted_too=True)
     detector = inspector.open_model(model, threads=threads)
     with shown_count("reading") as progress:
         scale = ScaleTally(detector.manifest.image)
-        rows, invalid = test.latents(detector, pictures, progress, scale)
-    figures = _figures(detector, test.compare(detector.bundle, rows), invalid, scale)
+        rows, unreadable = test.latents(detector, pictures, progress, scale)
+    outcome = test.compare(detector.bundle, rows, unreadable)
+    figures = _figures(detector, outcome, len(unreadable), scale)
     print_result(figures, _table(figures), format_, remarks=figures["remarks"])
 
 

@@ -38,6 +38,7 @@ def evaluate(
     from inspector import extras
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
+    from inspector.imaging.unusable import counted
 
     evaluation = extras.evaluation()
     page = extras.evaluation_page()
@@ -47,6 +48,9 @@ def evaluate(
         measured = evaluation.measure(detector, test_dir, progress=progress)
     figures = measured.figures()
     print_result(figures, figures_table(figures), format_, remarks=figures["remarks"])
+    if left_out := evaluation.invalid(measured.scores):
+        said = f"{len(left_out)} of {len(measured.scores)} pictures are invalid, and count as rejected"
+        typer.echo(f"{said}: {counted(left_out)}", err=True)
     for sentence in measured.masks.sentences():
         typer.echo(f"masks: {sentence}", err=True)
     if report is not None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inspector.commands.options import FormatOption, StrictOption, colour, read_rates, seconds
+from inspector.commands.options import (
+    FormatOption,
+    RecursiveAnywayOption,
+    StrictOption,
+    colour,
+    good_images,
+    read_rates,
+    seconds,
+)
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -149,6 +157,7 @@ def fit(
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted fit stopped.")] = False,
     strict: StrictOption = False,
+    recursive_anyway: RecursiveAnywayOption = False,
     tensorboard: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the training to this folder of TensorBoard runs."),
@@ -169,6 +178,7 @@ def fit(
     budget = None if time_budget is None else seconds(time_budget)
     behind = colour(background, "--background")
     reject, review = read_rates(max_false_reject, max_review)
+    good_images(normal_dir, anyway=recursive_anyway)  # before torch is loaded
     models = extras.models()
     before = current_name() if output is None else None
     notes: list[str] = []
@@ -196,6 +206,7 @@ def fit(
                 device=device,
                 seed=seed,
                 resume=resume,
+                recursive_anyway=recursive_anyway,
                 tensorboard=tensorboard,
                 strict=strict,
                 progress=progress,

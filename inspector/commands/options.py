@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,6 +12,9 @@ from inspector.errors import UsageError
 from inspector.rate import read_rate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inspector.imaging.good_images import Half
     from inspector.settings import Settings
 
 ModelOption = Annotated[
@@ -28,6 +32,13 @@ ThreadsOption = Annotated[
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse the folder if a picture in it is damaged.")
+]
+
+RecursiveAnywayOption = Annotated[
+    bool,
+    typer.Option(
+        "--recursive-anyway", help="Take every picture in and below the folder, even from a labelled set."
+    ),
 ]
 
 # The forms of output.  Without --format every command prints a table on a terminal; in a pipe it prints JSON.
@@ -58,6 +69,21 @@ def settings_for(threads: int | None) -> Settings:
 
     settings = Settings.from_environment()
     return settings if threads is None else settings.model_copy(update={"threads": threads})
+
+
+def good_images(folder: Path, *, anyway: bool, half: Half = "train", sorted_too: bool = False) -> list[Path]:
+    """List the pictures of a folder of good parts; of a labelled set, the error names those."""
+    from inspector.bundle.atomic import storage_errors
+    from inspector.imaging.good_images import list_good_images
+
+    with storage_errors(folder):
+        return list_good_images(
+            folder,
+            anyway=anyway,
+            sorted_too=sorted_too,
+            half=half,
+            command=("inspector", *sys.argv[1:]),
+        )
 
 
 def seconds(text: str, option: str = "--time-budget") -> float:

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from inspector.bundle.atomic import TEMPORARY, storage_errors, write_bytes
-from inspector.commands.options import FormatOption, seconds
+from inspector.commands.options import FormatOption, RecursiveAnywayOption, good_images, seconds
 from inspector.commands.output import pairs, print_result
 from inspector.commands.progress import Progress, shown_progress
 from inspector.errors import UsageError
-from inspector.imaging.files import list_images, printable
+from inspector.imaging.files import printable
 
 EXAMPLE = """
 inspector sweep characters/
@@ -44,6 +44,7 @@ class _Request:
     steps: int | None
     seed: int
     device: str
+    recursive_anyway: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, by which a later run recognises the same sweep."""
@@ -123,6 +124,7 @@ def sweep(
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Device to train on; auto takes CUDA where torch finds it."),
     ] = "auto",
+    recursive_anyway: RecursiveAnywayOption = False,
     format_: FormatOption = None,
 ) -> None:
     """Fit the article's preset with each combination of options, compare the fits, and recommend one.
@@ -141,7 +143,7 @@ def sweep(
             f"{len(grid)} combinations; at most {MOST_FITS} are fitted", hint="shorten the lists"
         )
     budget = None if steps else seconds(budget_each, "--budget-each")
-    request = _Request(normal_dir, test, budget, steps, seed, device)
+    request = _Request(normal_dir, test, budget, steps, seed, device, recursive_anyway)
     trials = _fit_all(request, grid, output)
     from inspector import extras
 
@@ -191,6 +193,7 @@ def _check(request: _Request, grid: Sequence[Combination], output: Path) -> dict
     """Refuse a bad request before the first fit; return the outcomes of an earlier run of it."""
     from inspector import extras
 
+    good_images(request.normal_dir, anyway=request.recursive_anyway)
     models = extras.models()
     for latent_dim, width, weight in grid:
         models.options.choose(
@@ -204,7 +207,6 @@ def _check(request: _Request, grid: Sequence[Combination], output: Path) -> dict
     known = _known(request, output)
     if request.test is not None:
         extras.labelled().labelled_folder(request.test)
-    list_images(request.normal_dir)  # refuses a folder that does not exist
     with storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     return known
@@ -227,6 +229,7 @@ def _fit(request: _Request, combination: Combination, path: Path, progress: Prog
         seed=request.seed,
         device=request.device,
         resume=True,
+        recursive_anyway=request.recursive_anyway,
         progress=progress,
     )
 

@@ -49,11 +49,14 @@ class Outcome:
         options; or `skipped`.
     reason : str
         One line that says why the picture was skipped, else empty.
+    fault : str
+        The same in a word or two, by which skipped pictures are counted.
     """
 
     job: Job
     status: Literal["cut", "kept_alpha", "done", "skipped"]
     reason: str = ""
+    fault: str = ""
 
 
 def plan(folder: Path, output: Path) -> list[Job]:
@@ -203,26 +206,26 @@ def _cut(job: Job, options: Options, settings: Settings) -> Outcome:
     try:
         data = read_picture(job.source, settings.max_bytes)
     except ImageError as exc:
-        return _skipped(job, exc.message)
+        return _skipped(job, exc.message, exc.reason)
     fingerprint = options.fingerprint(data)
     if job.target.exists() and fingerprint_of(job.target) == fingerprint:
         return Outcome(job, "done")
     try:
         found = cut_out(data, options, max_pixels=settings.max_pixels)
     except ImageError as exc:
-        return _skipped(job, f"{printable(job.source)}: {exc.message}")
+        return _skipped(job, f"{printable(job.source)}: {exc.message}", exc.reason)
     if found is None:
-        return _skipped(job, f"{printable(job.source)}: nothing in it stands out from its border")
+        reason = f"{printable(job.source)}: nothing in it stands out from its border"
+        return _skipped(job, reason, "without an object")
     with storage_errors(job.target):
         job.target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(job.target, encode_png_with_text(found.rgba, PNG_KEY, fingerprint))
     return Outcome(job, "kept_alpha" if found.had_alpha else "cut")
 
 
-def _skipped(job: Job, reason: str) -> Outcome:
-    return Outcome(
-        job, "skipped", reason + ("; an earlier cut-out of it stays" if job.target.exists() else "")
-    )
+def _skipped(job: Job, reason: str, fault: str) -> Outcome:
+    stays = "; an earlier cut-out of it stays" if job.target.exists() else ""
+    return Outcome(job, "skipped", reason + stays, fault)
 
 
 def write_sheet(path: Path, outcomes: list[Outcome], settings: Settings, full_scale: int = DEEP) -> bool:

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from calibration.evaluation import Evaluation, LabelledScore, measure
 from calibration.labelled import labelled_folder
 from calibration.masks import read_masks
-from inspector.errors import DatasetError
+from inspector.errors import DatasetError, TooFewImagesError
 from inspector.scoring.detector import Detector
 from inspector.types import ModelId, Verdict
 from tests.calibration.test_labelled import write_labelled
@@ -218,3 +218,12 @@ def test_shape_of_the_contract(detector: Detector, folder: Path) -> None:
     }
     assert set(figures["kinds"]["dent"]) == {"images", "auroc", "miss_rate"}
     assert figures["model"] == {"name": "tiny", "version": 1, "digest": detector.bundle.digest}
+
+
+def test_good_pictures_that_cannot_be_read(detector: Detector, tmp_path: Path) -> None:
+    """Without a good picture that can be read there is no figure, and the error counts the reasons."""
+    for name in ("good/0.png", "good/1.png", "dent/0.png"):
+        (tmp_path / "test" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "test" / name).write_bytes(b"no picture")
+    with pytest.raises(TooFewImagesError, match=r"none usable: 2 of unknown format, such as 0\.png"):
+        measure(detector, tmp_path / "test")

@@ -200,7 +200,7 @@ def test_too_few_pictures(store: Store, normals: Path, tmp_path: Path) -> None:
     for seed in range(6):
         write_picture(few / f"{seed}.png", good_picture(seed))
     with pytest.raises(
-        TooFewImagesError, match=r"has 4 usable new pictures; at least 5 .*2 were used in the fit"
+        TooFewImagesError, match=r"6 pictures in '.*few', 4 usable: 2 used in the fit, such as .*; at least 5"
     ):
         recalibrate(opened(store), few, store)
     (tmp_path / "none").mkdir()

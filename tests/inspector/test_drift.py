@@ -137,11 +137,11 @@ def test_latents_are_those_of_single_pictures(tmp_path: Path, days: Path) -> Non
     """Batches do not change the latents; unreadable files are counted."""
     detector = Detector(tiny_bundle(tmp_path / "m"))
     paths = sorted((days / "monday").iterdir())
-    rows, invalid = latents(detector, paths)
+    rows, unreadable = latents(detector, paths)
     readable = [path for path in paths if path.name != "broken.png"]
     single = [detector.raw(detector.prepare(path)[1][np.newaxis]).latent[0] for path in readable]
     np.testing.assert_allclose(rows, single, rtol=1e-5)
-    assert invalid == 1
+    assert unreadable == [("broken.png", "unknown_format")]
 
 
 def test_too_few_pictures(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_command(command: Command, store: Store, days: Path) -> None:
 def test_command_without_pictures(command: Command, store: Store, tmp_path: Path) -> None:
     """A folder without pictures gives one line and one hint, before the model is opened."""
     (tmp_path / "empty").mkdir()
-    for name, said in (("empty", "holds no picture"), ("missing", "is not a folder")):
+    for name, said in (("empty", "holds no picture"), ("missing", "does not exist")):
         ended = command("drift", tmp_path / name, "--model", "tiny")
         assert ended.code == 4
         assert said in ended.err

@@ -1,0 +1,242 @@
+"""Lists the pictures of a folder of good parts, and refuses labelled sets, which hold defects and masks too.
+
+Data sets come in a few layouts: `train/good` beside `test/KIND` and `ground_truth/KIND`, or folders such as
+`OK` and `NG` side by side.  A model that learned from all of it would take the defects for good.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from inspector.errors import DatasetError, NoImagesError
+from inspector.imaging.files import IMAGE_SUFFIXES, list_images, printable
+
+ANYWAY = "--recursive-anyway"
+Half: TypeAlias = Literal["train", "test"]
+
+# Names of folders, in lower case, with _ for spaces and dashes, and without numbers at the end.  The first
+# word of a name counts as well: `ok_front` holds good pictures.
+_GOOD = {"good", "ok", "normal", "nominal", "pass", "passed"}
+_GOOD |= {"defect_free", "defectfree", "anomaly_free", "no_defect", "no_defects", "non_defective"}
+_DEFECTS = {"defect", "defects", "defective", "bad", "ng", "nok", "ko", "not_ok", "not_good", "no_good"}
+_DEFECTS |= {"anomaly", "anomalies", "anomalous", "abnormal", "faulty"}
+_DEFECTS |= {"reject", "rejects", "rejected", "fail", "failed"}
+_MASKS = {"ground_truth", "groundtruth"}
+_MASKS_BESIDE_PICTURES = {"mask", "masks", "gt", "annotation", "annotations"}
+_HALVES = {"train": {"train", "training"}, "test": {"test", "testing", "val", "valid", "validation"}}
+_MASK_FILE = re.compile(r"(.+?)[_-](mask|gt|ground_?truth|label)", re.IGNORECASE)
+_VERDICTS = {"pass", "review", "fail", "invalid"}  # folders of `inspector watch --move`
+_NAMED = 4  # folders in a message
+
+
+def list_good_images(
+    folder: Path,
+    *,
+    anyway: bool = False,
+    sorted_too: bool = False,
+    half: Half = "train",
+    command: Sequence[str] = ("inspector", "fit"),
+) -> list[Path]:
+    """List the pictures in and below a folder of good pictures, as `list_images` does.
+
+    Parameters
+    ----------
+    folder : Path
+    anyway : bool
+        Take every picture, even from a labelled set.
+    sorted_too : bool
+        Take folders that `inspector watch` sorted by verdict, bad parts included.
+    half : {"train", "test"}
+        The half of a labelled set whose good pictures the hint names first.
+    command : sequence of str
+        The words of the command line, in which the hint replaces the folder.
+
+    Raises
+    ------
+    NoImagesError
+        The folder does not exist, or holds no picture.
+    DatasetError
+        The folder cannot be listed, or is a labelled set or a part of one with defects or masks.
+    """
+    paths = list_images(folder)
+    if not paths:
+        raise NoImagesError(
+            f"{printable(folder)} holds no picture",
+            hint=f"formats that are read: {', '.join(sorted(IMAGE_SUFFIXES))}",
+        )
+    if anyway:
+        return paths
+    inside = _Tree(folder, paths, _VERDICTS if sorted_too else set())
+    beside = _outside(folder, inside)
+    if found := beside or inside.evidence():
+        meant = _meant(folder, inside, half, climb=bool(beside))
+        hint = f"name the folder of good pictures alone, or add {ANYWAY} to take every picture"
+        if meant is not None:
+            hint = f"{_again(command, folder, meant)}   (or add {ANYWAY} to take every picture)"
+        raise DatasetError(f"{printable(folder)} {found}", hint=hint)
+    return paths
+
+
+class _Tree:
+    """The folders in and below one that hold pictures; those named in `belong` may lie side by side."""
+
+    def __init__(self, folder: Path, paths: Sequence[Path], belong: set[str]) -> None:
+        self._belong = belong
+        self._top = folder
+        self.folders: dict[Path, set[str]] = {folder: set()}  # the folders below each folder
+        self.files: dict[Path, list[Path]] = {}
+        for path in paths:
+            self.files.setdefault(path.parent, []).append(path)
+        for parent in self.files:
+            below = parent
+            while below != folder:
+                self.folders.setdefault(below, set())
+                self.folders.setdefault(below.parent, set()).add(below.name)
+                below = below.parent
+
+    def evidence(self) -> str:
+        """Say what shows that there are other than good pictures; empty if nothing does."""
+        for folder in sorted(self.folders, key=lambda path: (len(path.parts), path)):
+            for names in self._suspects(folder):
+                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+                below = [(folder / name).relative_to(self._top).as_posix() for name in names[:_NAMED]]
+                shown = ", ".join(map(printable, below))
+                return f"holds more than good pictures: {shown}{more}"
+        for files in self.files.values():
+            if mask := _mask_beside(files):
+                return f"holds more than good pictures: {printable(mask)} looks like a mask"
+        return ""
+
+    def _suspects(self, folder: Path) -> Iterator[list[str]]:
+        """Return sets of folders that do not belong together among good pictures."""
+        if self.folders[folder] <= self._belong:
+            return
+        names = sorted(self.folders[folder], key=lambda name: (not _is_good(name), name))
+        if all(any(map(_in_half(half), names)) for half in _HALVES):
+            yield names
+        if any(_plain(name) in _MASKS for name in names):
+            yield names
+        beside = len(names) > 1 or folder in self.files
+        if beside and any(_plain(name) in _MASKS_BESIDE_PICTURES for name in names):
+            yield names
+        if any(map(_is_defective, names)):
+            yield names
+        if any(map(_is_good, names)) and not all(map(_is_good, names)):
+            yield names
+
+    def good_folders(self, half: Half) -> list[Path]:
+        """List the folders of good pictures: those of one half first, then those that lie higher."""
+
+        def rank(path: Path) -> tuple[bool, int, Path]:
+            return not any(map(_in_half(half), path.parts)), len(path.parts), path
+
+        return sorted((path for path in self.folders if _is_good(path.name)), key=rank)
+
+
+def _outside(folder: Path, inside: _Tree) -> str:
+    """Say what the names of the folder itself, and of its neighbours, show; empty if nothing."""
+    here = _absolute(folder)
+    if _plain(here.name) in _MASKS or _plain(here.parent.name) in _MASKS:
+        return "holds the masks of a labelled set, not pictures"
+    if _is_defective(here.name):
+        return "is the folder of defects, by its name"
+    if _is_good(here.name):
+        return ""
+    if _in_half("test")(here.parent.name) and any(map(_is_good, _below(here.parent))):
+        return "is a kind of defect in a labelled set"
+    names = inside.folders[folder]
+    if _in_half("test")(here.name) and names and not all(map(_is_good, names)):
+        for name in filter(_in_half("train"), _below(here.parent)):
+            if any(map(_is_good, _below(here.parent / name))):
+                return "is the test half of a labelled set"
+    return ""
+
+
+def _meant(folder: Path, inside: _Tree, half: Half, *, climb: bool) -> Path | None:
+    """Return the folder of good pictures that was probably meant; with `climb` it lies beside this one."""
+    place = _absolute(folder)
+    places = [place]
+    while climb or _of_a_half(place.name) or _plain(place.name) in _MASKS:
+        place, climb = place.parent, False
+        places.append(place)
+    for whole in reversed(places):
+        if found := _good_in(whole, half):
+            return found if folder.is_absolute() else Path(os.path.relpath(found))
+    if found := next(iter(inside.good_folders(half)), None):
+        return found
+    train = [folder / name for name in sorted(inside.folders[folder]) if _in_half("train")(name)]
+    return next(iter(train), None)
+
+
+def _good_in(place: Path, half: Half) -> Path | None:
+    """Find `HALF/good`, then that of the other half, then `good` in a folder."""
+    halves: list[Half] = [half, "test" if half == "train" else "train"]
+    for each in halves:
+        for name in filter(_in_half(each), _below(place)):
+            for good in filter(_is_good, _below(place / name)):
+                return place / name / good
+    return next((place / name for name in filter(_is_good, _below(place))), None)
+
+
+def _below(folder: Path) -> list[str]:
+    """List the names of the folders in a folder; none if it cannot be listed."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _again(command: Sequence[str], folder: Path, meant: Path) -> str:
+    """Return the same command line with the folder that was meant, ready for a shell."""
+    words = list(command)
+    places = [place for place, word in enumerate(words) if place > 1 and Path(word) == folder]
+    if places:
+        words[places[0]] = str(meant)
+    else:
+        words = [*command[:2], str(meant)]
+    named = any(word.partition("=")[0] in ("--name", "--output") for word in words)
+    if words[1:2] == ["fit"] and not named:  # else the model would be called `good`
+        of_set = [name for name in _absolute(meant).parts if not _is_good(name) and not _of_a_half(name)]
+        words += ["--name", of_set[-1]] if of_set else []
+    return printable(shlex.join(words))
+
+
+def _mask_beside(files: Sequence[Path]) -> str:
+    """Return the name of a file that is named as the mask of another one; empty if there is none."""
+    stems = {path.stem.lower() for path in files}
+    for path in files:
+        match = _MASK_FILE.fullmatch(path.stem)
+        if match and match[1].lower() in stems:
+            return path.name
+    return ""
+
+
+def _absolute(folder: Path) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - the name of a link stays
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s.-]+", "_", name.lower()).rstrip("_0123456789")
+
+
+def _is_good(name: str) -> bool:
+    plain = _plain(name)
+    return plain in _GOOD or (plain not in _DEFECTS and _plain(plain.split("_")[0]) in _GOOD)
+
+
+def _is_defective(name: str) -> bool:
+    plain = _plain(name)
+    return not _is_good(name) and (plain in _DEFECTS or _plain(plain.split("_")[0]) in _DEFECTS)
+
+
+def _in_half(half: str) -> Callable[[str], bool]:
+    return lambda name: _plain(name) in _HALVES[half]
+
+
+def _of_a_half(name: str) -> bool:
+    return any(_in_half(half)(name) for half in _HALVES)
