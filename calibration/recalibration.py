@@ -195,10 +195,12 @@ def _inspect(
     problem: ImageError | None = None
     for done, path in enumerate(files, start=1):
         prepared = _prepare(detector, path, known, scale)
+        name = path.relative_to(folder).as_posix()
         if isinstance(prepared, ImageError):
-            problem, prepared = problem or prepared, prepared.reason
-        if isinstance(prepared, SkipReason | InvalidReason):
-            skipped.append((path.relative_to(folder).as_posix(), prepared))
+            problem = problem or prepared
+            skipped.append((name, prepared.reason))
+        elif isinstance(prepared, SkipReason):
+            skipped.append((name, prepared))
         else:
             raw = detector.raw(prepared[np.newaxis])
             paths.append(path)
