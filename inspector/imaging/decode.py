@@ -1,8 +1,8 @@
 """Decodes files, bytes or arrays to checked uint8 RGB.
 
-Pillow decodes, because it reports exactly where a damaged file ends.  The size is read from the header before
-any pixel is decoded, so that a small file that claims a huge picture costs no memory.  A picture at fault
-raises a leaf of `ImageError`.
+Pillow decodes, because it reports exactly where a damaged file ends; `inspector.imaging.jpeg` decodes JPEGs.
+The size is read from the header before any pixel is decoded, so that a small file that claims a huge picture
+costs no memory.  A picture at fault raises a leaf of `ImageError`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from inspector.imaging.colour import WHITE, Colour, array_to_rgb, to_rgb
 from inspector.imaging.depth import DEEP, Depth
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
+from inspector.imaging.jpeg import decode_jpeg
 from inspector.imaging.plugin import plugin, quiet
 from inspector.imaging.source import Source, take
 from inspector.types import Pixels
@@ -191,19 +192,19 @@ def _decode(
     background: Colour,
     full_scale: int | None,
 ) -> Picture:
-    image, size = load(data, kind, name, max_pixels, reduce_to)
+    if kind == "JPEG":
+        return _decode_jpeg(data, name, max_pixels, reduce_to, background)
+    image, size = load(data, kind, name, max_pixels)
     turn = orientation(image, kind)
     rgb, depth = to_rgb(image, kind, data, background, full_scale)
     width, height = size[::-1] if turn >= 5 else size
     return Picture(_frozen(upright(rgb, turn)), width, height, depth)
 
 
-def load(
-    data: bytes, kind: str, name: str, max_pixels: int, reduce_to: tuple[int, int] | None = None
-) -> tuple[ImageFile, tuple[int, int]]:
+def load(data: bytes, kind: str, name: str, max_pixels: int) -> tuple[ImageFile, tuple[int, int]]:
     """Check size and completeness of a file, load its samples, and return them with its (width, height).
 
-    Call it inside `faults`.  A JPEG that was decoded at a reduced size still has its own width and height.
+    Call it inside `faults`.
     """
     if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
         check_size(*header.webp_size(data), name, max_pixels)
@@ -212,11 +213,28 @@ def load(
         size = image.size
         check_size(*size, name, max_pixels)
         _check_complete(kind, image, data)
-        if kind == "JPEG" and reduce_to is not None:
-            rows, columns = reduce_to[::-1] if orientation(image, kind) >= 5 else reduce_to
-            image.draft(None, (columns, rows))
         image.load()
     return image, image.size if kind == "TIFF" else size
+
+
+def _decode_jpeg(
+    data: bytes, name: str, max_pixels: int, reduce_to: tuple[int, int] | None, background: Colour
+) -> Picture:
+    image = plugin("JPEG")(BytesIO(data))
+    width, height = image.size
+    check_size(width, height, name, max_pixels)
+    turn = orientation(image, "JPEG")
+    if turn >= 5:
+        width, height = height, width
+    reduction = 1
+    if reduce_to is not None:
+        most = min(height // reduce_to[0], width // reduce_to[1])
+        reduction = next((side for side in (8, 4, 2) if side <= most), 1)
+    rgb = decode_jpeg(data, image.mode, reduction)
+    if rgb is None:
+        image.load()
+        rgb, _ = to_rgb(image, "JPEG", data, background, None)
+    return Picture(_frozen(upright(rgb, turn)), width, height)
 
 
 def _from_array(
@@ -235,6 +253,11 @@ def _from_array(
 def _from_pillow(image: Image.Image, max_pixels: int, background: Colour, full_scale: int | None) -> Picture:
     """Convert an image of any mode as its file would be; one that is not loaded yet may be damaged."""
     check_size(*image.size, "the Pillow image", max_pixels)
+    file = getattr(image, "fp", None)
+    if image.format == "JPEG" and file is not None:  # not loaded yet
+        with faults("JPEG", "the Pillow image"):
+            file.seek(0)
+            decode_jpeg(file.read(), image.mode)
     try:
         image.load()
     except (OSError, SyntaxError, struct.error, zlib.error) as exc:
@@ -268,7 +291,7 @@ def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
     if kind == "PNG":
         header.check_png(data)
     elif kind == "JPEG":
-        header.check_jpeg(data, cast(BytesIO, image.fp).tell())
+        decode_jpeg(data, image.mode)
     elif kind == "TIFF":
         tags = cast(Any, image).tag_v2
         for offsets, counts in _TIFF_EXTENTS:

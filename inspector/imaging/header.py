@@ -162,18 +162,6 @@ def check_png(data: bytes) -> None:
     raise EOFError("the last chunk is missing")
 
 
-def check_jpeg(data: bytes, scan: int) -> None:
-    """Check that a JPEG has an end marker behind byte `scan`, where its first scan begins.
-
-    Raises
-    ------
-    EOFError
-        There is no end marker; it cannot be part of a scan.
-    """
-    if data.find(b"\xff\xd9", scan) < 0:
-        raise EOFError("the end marker is missing")
-
-
 def check_tiff(data: bytes, offsets: Sequence[int], counts: Sequence[int]) -> None:
     """Check that a TIFF's first directory, the values of its tags, its strips and tiles lie in the file.
 

@@ -1,0 +1,160 @@
+"""Reads the segments of a JPEG, and finds damage of its scans without decoding them.
+
+A scan may be missing, or zeros may stand where its data was.  Decoders do not notice the first, and not
+always the second, because zeros are codes like any others.
+
+References
+----------
+ITU-T T.81, *Digital compression and coding of continuous-tone still images*, annexes B, G and K.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, fill or a restart
+_STAND_ALONE = (0x01, 0xD8)
+_DHT, _EOI, _SOS, _DQT = 0xC4, 0xD9, 0xDA, 0xDB
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
+_PROGRESSIVE, _FIRST_ARITHMETIC = (0xC2, 0xCA), 0xC9
+_END_OF_BLOCK, _SIXTEEN_ZEROS = 0x00, 0xF0
+_COEFFICIENTS = 64
+_HOLE = bytes(16)  # the scans of whole photographs have at most 5 zeros in a row
+_HOLE_FOUND = "a scan has a hole of zeros"
+
+
+@dataclass
+class Scans:
+    """What the segments of a JPEG say about its scans.
+
+    Attributes
+    ----------
+    end : int
+        Where the end marker begins.
+    trailing_zeros : int
+        How many zeros stand in front of it.
+    zeros_are_codes : bool
+        Many zeros in a row can be codes of the last scan.
+    lowest_bits : dict of int to list of int or None
+        For each component, the lowest bit sent of its 64 coefficients; None where none was sent.
+    zero_symbols : dict of int to int
+        For each Huffman table of AC coefficients, the symbol whose code consists of zeros.
+    is_progressive, is_arithmetic : bool
+        How the scans send the coefficients.
+    """
+
+    end: int = 0
+    trailing_zeros: int = 0
+    zeros_are_codes: bool = False
+    lowest_bits: dict[int, list[int | None]] = field(default_factory=dict)
+    zero_symbols: dict[int, int] = field(default_factory=lambda: {0: 0x01, 1: _END_OF_BLOCK})  # annex K
+    is_progressive: bool = False
+    is_arithmetic: bool = False
+
+    def check_end(self) -> None:
+        """Refuse a hole of zeros in front of the end marker, which the decoder took for codes."""
+        if self.trailing_zeros >= len(_HOLE) and not self.zeros_are_codes:
+            raise ValueError(_HOLE_FOUND)
+
+
+def read_scans(data: bytes) -> Scans:
+    """Read all segments of a JPEG, up to its end marker.
+
+    Raises
+    ------
+    ValueError
+        A scan is missing, or zeros are where there can be none.
+    LookupError
+        A segment is too short.
+    """
+    scans = Scans()
+    # Every hole contains eight zeros at a multiple of eight.
+    may_have_hole = not np.frombuffer(data, np.uint64, len(data) // 8).all()
+    for marker, start, end in _segments(data):
+        body = data[start:end]
+        if marker in _FRAMES:
+            _read_frame(scans, marker, body)
+        elif marker == _DHT:
+            _read_huffman_tables(scans, body)
+        elif marker == _DQT:
+            _check_quantisation_tables(body)
+        elif marker == _SOS:
+            _read_scan(scans, body)
+            _read_scan_data(scans, data, end, may_have_hole)
+        elif marker == _EOI and any(bit != 0 for bits in scans.lowest_bits.values() for bit in bits):
+            raise ValueError("a scan is missing")
+    return scans
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of each segment's body, up to the end marker or the last whole segment."""
+    position = 0
+    while found := _MARKER.search(data, position):
+        marker, position = found[0][1], found.end()
+        if marker in _STAND_ALONE:
+            continue
+        if marker == _EOI:
+            yield marker, position, position
+            return
+        start, position = position + 2, position + int.from_bytes(data[position : position + 2])
+        if position > len(data):
+            return
+        yield marker, start, position
+
+
+def _read_frame(scans: Scans, marker: int, body: bytes) -> None:
+    scans.is_progressive, scans.is_arithmetic = marker in _PROGRESSIVE, marker >= _FIRST_ARITHMETIC
+    scans.lowest_bits = {component: [None] * _COEFFICIENTS for component in body[6 : 6 + 3 * body[5] : 3]}
+
+
+def _read_huffman_tables(scans: Scans, body: bytes) -> None:
+    """Note the symbol of the first, shortest code of each AC table: it consists of zeros."""
+    while len(body) > 17:
+        is_ac, table = divmod(body[0], 16)
+        if is_ac:
+            scans.zero_symbols[table] = body[17]
+        body = body[17 + sum(body[1:17]) :]
+
+
+def _check_quantisation_tables(body: bytes) -> None:
+    while body:
+        size = 1 + _COEFFICIENTS * (1 + body[0] // 16)
+        if not np.frombuffer(body[1:size], ">u2" if body[0] // 16 else np.uint8).all():
+            raise ValueError("a quantisation table holds zeros")
+        body = body[size:]
+
+
+def _read_scan(scans: Scans, body: bytes) -> None:
+    """Note what a scan sends, and whether many zeros in a row can be its codes.
+
+    They can if the code of zeros ends a block, as in a flat part of the picture, if bits of coefficients are
+    sent as they are, and in arithmetic coding.
+    """
+    count = body[0]
+    components, tables = body[1 : 1 + 2 * count : 2], body[2 : 2 + 2 * count : 2]
+    first, last, bits = body[1 + 2 * count : 4 + 2 * count]
+    if not scans.is_progressive:
+        first, last, bits = 0, _COEFFICIENTS - 1, 0
+    for component in components:
+        scans.lowest_bits[component][first : last + 1] = [bits % 16] * (last + 1 - first)
+    symbols = [scans.zero_symbols[table % 16] for table in tables]
+    scans.zeros_are_codes = (
+        scans.is_arithmetic
+        or (scans.is_progressive and (first == 0 or bits >= 16))
+        or all(symbol % 16 == 0 and symbol != _SIXTEEN_ZEROS for symbol in symbols)
+    )
+
+
+def _read_scan_data(scans: Scans, data: bytes, start: int, may_have_hole: bool) -> None:
+    """Refuse a hole of zeros in a scan's data, and count the zeros that may pad its end."""
+    following = _MARKER.search(data, start)
+    end = following.start() if following else len(data)
+    if following and following[0][1] == _EOI:
+        filled = start + len(data[start:end].rstrip(b"\0"))
+        scans.end, scans.trailing_zeros, end = end, end - filled, filled
+    if may_have_hole and not scans.zeros_are_codes and data.find(_HOLE, start, end) >= 0:
+        raise ValueError(_HOLE_FOUND)
