@@ -235,6 +235,8 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "preset": manifest.training.preset,
         "normal_images": manifest.training.images,
         "int8": None if manifest.int8 is None else manifest.int8.in_words(),
+        "depth": manifest.image.depth_in_words(),
+        "detail": manifest.coverage_in_words(),
         "heldout_images": len(calibration.heldout_scores),
         "threshold": calibration.threshold,
         "review_threshold": calibration.review_threshold,

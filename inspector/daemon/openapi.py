@@ -22,9 +22,17 @@ EXAMPLE: dict[str, Any] = {
         {"x": 120, "y": 88, "width": 31, "height": 12, "area_pixels": 240, "peak": 9.2, "above_limit": True}
     ],
     "model": {"name": "tiles", "version": 3, "digest": "sha256:" + 8 * "0f1e2d3c"},
-    "image": {"width": 640, "height": 480},
+    "image": {
+        "width": 640,
+        "height": 480,
+        "bits": 8,
+        "full_scale": 255,
+        "clipped_pixels": 0,
+        "model_pixel": {"width": 2.5, "height": 1.875},
+    },
     "milliseconds": {"decode": 2.1, "infer": 8.7, "decide": 0.3},
     "reason": None,
+    "remarks": [],
 }
 
 

@@ -21,6 +21,9 @@ Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
 
+# OpenCV writes lines about odd files to stderr; here every fault of a file is raised as an error instead.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_RGB, _TIFF_EXTRA_SAMPLES, _TIFF_PREMULTIPLIED = 258, 262, 2, 338, (1,)
 
 
@@ -119,7 +122,8 @@ def deep_channels(data: bytes) -> npt.NDArray[Any]:
     ValueError
         OpenCV cannot decode them.
     """
-    channels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    file = np.frombuffer(header.without_metadata(data), np.uint8)
+    channels = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
     if channels is None:
         raise ValueError("16 bit colour cannot be decoded")
     return channels

@@ -25,6 +25,7 @@ _BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
 _FIRST_PRIVATE_TAG = 32768
 _EXIF_ORIENTATION = 0x0112
+_PNG_SAMPLES = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def sniff(data: bytes, name: str) -> str:
@@ -115,6 +116,23 @@ def may_be_deep(data: bytes) -> bool:
     """Return whether a file may store more than 8 bits for each sample: a PNG of 16 bits, or any TIFF."""
     is_deep_png = data.startswith(b"\x89PNG") and data[24:25] == b"\x10"
     return is_deep_png or data.startswith((b"II", b"MM"))
+
+
+def without_metadata(data: bytes) -> bytes:
+    """Return a PNG with only the chunks that its samples need, or other data as they are.
+
+    libpng writes a line to stderr for a damaged colour profile, whatever the program wants.
+    """
+    if not data.startswith(b"\x89PNG"):
+        return data
+    parts, position = [data[:8]], 8
+    while position + 12 <= len(data):
+        length, chunk = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if chunk in _PNG_SAMPLES:
+            parts.append(data[position:end])
+        position = end
+    return b"".join(parts)
 
 
 def significant_bits(data: bytes) -> int | None:

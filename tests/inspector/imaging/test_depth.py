@@ -109,6 +109,21 @@ def test_colour_that_opencv_does_not_read() -> None:
     assert depth_of(tiff(samples, 2, {341: 1023}), full_scale=4095).full_scale == 4095
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        png16(WIDE[..., :3], chunk(b"iCCP", b"no profile\0\0\x78\x9c")),
+        tiff(WIDE[..., :3], 2, {341: 4095}),
+        tiff(WIDE[..., :3], 2, {65000: 1}),
+    ],
+)
+def test_nothing_is_written_to_stderr(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """Libraries that decode odd metadata of deep colour stay silent, also below Python."""
+    picture = decode(data)
+    assert np.abs(picture.pixels - WIDE[..., :3] / 257).max() <= 1
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("stated", [900, 3987, 255, 1])
 def test_a_tiff_that_states_no_full_scale(stated: int) -> None:
     """The greatest value of the picture, or a value below it, is no full scale: light would be hidden."""
@@ -206,5 +221,6 @@ def test_few_pictures_that_make_the_others_dark() -> None:
     twelve = [depth_of(camera(12))] * 15
     assert deciding_alone([*twelve, depth_of(camera(16))], 65535) == ([15], 4095)
     assert deciding_alone([*twelve, depth_of(camera(14))], 16383) == ([], 16383)
+    assert deciding_alone([*twelve[:7], depth_of(camera(16))], 65535) == ([7], 4095)
     assert deciding_alone([*twelve, *[depth_of(camera(16))] * 5], 65535) == ([], 65535)
     assert deciding_alone([], DEEP) == ([], DEEP)
