@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.report.fit_page import ReportContent, UnusualPicture, write_report
-from calibration.thresholds import check_rates, set_thresholds
+from calibration.report.wording import show_number
+from calibration.thresholds import changes, check_rates, set_thresholds
 from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (
     CALIBRATION,
@@ -23,7 +24,7 @@ from inspector.bundle.folder import (
     write_bundle,
 )
 from inspector.bundle.names import slug
-from inspector.bundle.records import Calibration, Manifest
+from inspector.bundle.records import Calibration, CalibrationMethod, Manifest
 from inspector.bundle.reference import (
     HELDOUT_LATENTS,
     content_digest,
@@ -167,6 +168,7 @@ def recalibrate(
         max_false_reject=rate,
         max_review=max_review,
         source=f"{len(scores)} new good pictures from {printable(normal_dir.resolve().name)}",
+        method=CalibrationMethod.NEW,
     )
     fill = _filler(detector, calibration, normals, scores, normal_dir, target)
     return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped, normals.scale)
@@ -288,7 +290,7 @@ def _filler(
             calibration=calibration,
             unusual=_unusual(detector.with_calibration(calibration), normals.paths, scores, normal_dir),
             reconstructions=_reconstructions(detector, normals.paths),
-            notes=_notes(bundle, normals),
+            notes=_notes(bundle, calibration, normals),
         )
         write_report(folder / REPORT, content)
         return manifest
@@ -328,10 +330,13 @@ def _reconstructions(
     return list(zip(batch, detector.reconstruct(batch), strict=True))
 
 
-def _notes(bundle: Bundle, normals: _Normals) -> list[str]:
+def _notes(bundle: Bundle, calibration: Calibration, normals: _Normals) -> list[str]:
+    version, before = bundle.manifest.version, bundle.calibration
     notes = [
         f"Recalibrated with {len(normals.paths)} new good pictures; "
-        f"the networks are those of version {bundle.manifest.version}.",
+        f"the networks are those of version {version}.",
+        f"The threshold of version {version} was {show_number(before.threshold)}. "
+        f"Different now: {'; '.join(changes(before, calibration)) or 'nothing'}.",
         *normals.scale.in_words(),
     ]
     notes += [f"{name} was left out: {reason}." for name, reason in normals.skipped[:20]]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from calibration.conformal import ConformalThreshold, TooFewNormalsWarning, exact_rate, images_needed
 from calibration.standardiser import Standardiser
-from inspector.bundle.records import Calibration, Column, Fusion
-from inspector.rate import rate_error
+from inspector.bundle.records import Calibration, CalibrationMethod, Column, Fusion
+from inspector.rate import rate_error, show_rate
 from inspector.scoring import decision
 
 CEILING_SPREADS = 3.0
@@ -33,6 +33,7 @@ def make_calibration(
     max_false_reject: float,
     max_review: float | None = None,
     source: str,
+    method: CalibrationMethod = CalibrationMethod.HELD_OUT,
 ) -> Calibration:
     """Standardise on training pictures, and set thresholds on held-out pictures.
 
@@ -62,6 +63,8 @@ def make_calibration(
         is sent to review.
     source : str
         Origin of the held-out pictures, in words.
+    method : CalibrationMethod
+        How the held-out pictures were scored.
 
     Returns
     -------
@@ -90,6 +93,7 @@ def make_calibration(
         max_false_reject=max_false_reject,
         max_review=max_review,
         source=source,
+        method=method,
     )
     if calibration.promise_kept:
         return calibration
@@ -106,6 +110,7 @@ def set_thresholds(
     max_false_reject: float,
     max_review: float | None,
     source: str,
+    method: CalibrationMethod = CalibrationMethod.HELD_OUT,
 ) -> Calibration:
     """Set every threshold from the scores and map peaks of held-out good pictures.
 
@@ -115,7 +120,7 @@ def set_thresholds(
         Final scores, and the largest value of each anomaly map; higher is more anomalous.
     fusion : Fusion
         The numbers that the scores were computed with; a `Calibration` has them, too.
-    max_false_reject, max_review, source
+    max_false_reject, max_review, source, method
         As for `make_calibration`.
 
     Returns
@@ -137,6 +142,7 @@ def set_thresholds(
         promise_kept=score_limit.images_missing_ == 0,
         images_missing=score_limit.images_missing_,
         heldout_scores=tuple(score_limit.heldout_scores_.tolist()),
+        method=method,
         source=source,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -153,9 +159,10 @@ def check_rates(max_false_reject: float, max_review: float | None) -> None:
 
 
 def promise(calibration: Calibration) -> str:
-    """Say in two sentences how many good parts the threshold may reject.
+    """Say in two sentences how many good parts the threshold may reject, and how this is known.
 
-    If this is more than was asked for, the second sentence says how many good pictures are missing.
+    The second sentence says how many of the pictures that set the threshold lie over it.  Where their number
+    is the reason that the rate is not lower, it says so.
 
     Parameters
     ----------
@@ -166,22 +173,47 @@ def promise(calibration: Calibration) -> str:
     str
         For readers who know no statistics.
     """
-    heldout = len(calibration.heldout_scores)
-    shown = "picture" if heldout == 1 else "pictures"
     promised, asked = map(
-        _percent, (calibration.promised_false_reject_rate, calibration.asked_false_reject_rate)
+        show_rate, (calibration.promised_false_reject_rate, calibration.asked_false_reject_rate)
     )
-    if calibration.promise_kept:
+    first = f"At most {promised} of good parts like these are rejected, on average."
+    number, pictures = len(calibration.heldout_scores), calibration.pictures_in_words()
+    if not calibration.promise_kept:
+        missing = calibration.images_missing
         return (
-            f"At most {promised} of good parts like these are rejected, on average. "
-            f"The threshold was set with {heldout} held-out {shown}."
+            f"{first} {pictures} cannot promise less; the {asked} that was asked for needs {missing} more "
+            f"good {'picture' if missing == 1 else 'pictures'}."
         )
-    missing = calibration.images_missing
-    return (
-        f"At most {promised} of good parts like these are rejected, on average. "
-        f"{heldout} held-out {shown} cannot promise less; the {asked} that was asked for "
-        f"needs {missing} more good {'picture' if missing == 1 else 'pictures'}."
-    )
+    over = sum(decision.is_flagged(score, calibration.threshold) for score in calibration.heldout_scores)
+    scores = "scores" if over < 2 else "score"
+    floor = f", and {number} cannot promise less" if calibration.is_smallest else ""
+    return f"{first} The threshold was set with {pictures}: {over or 'none'} of them {scores} higher{floor}."
+
+
+def changes(before: Calibration, after: Calibration) -> list[str]:
+    """Say what a new calibration of a model does differently, so that the threshold may differ.
+
+    Parameters
+    ----------
+    before, after : Calibration
+        Of the same networks.
+
+    Returns
+    -------
+    list of str
+        Facts alone, one for each difference; empty without any.
+    """
+    found = []
+    if before.heldout_scores != after.heldout_scores:
+        found.append(f"other pictures: {after.source} instead of {before.source}")
+    if before.asked_false_reject_rate != after.asked_false_reject_rate:
+        rates = show_rate(after.asked_false_reject_rate), show_rate(before.asked_false_reject_rate)
+        found.append("another rate: at most {} of good parts may fail instead of {}".format(*rates))
+    for when, one in (("now", after), ("before", before)):
+        if not one.promise_kept:
+            least = show_rate(one.promised_false_reject_rate)
+            found.append(f"too few pictures {when}: {one.pictures_in_words()} promise {least} at best")
+    return found
 
 
 def _conformal(values: NDArray[np.floating], rate: float) -> ConformalThreshold:
@@ -206,7 +238,3 @@ def _ceiling(limit: float, median: float) -> float:
     """
     spread = max(limit - median, SMALLEST_RELATIVE_SPREAD * abs(limit), 1e-6)
     return limit + CEILING_SPREADS * spread
-
-
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.3g} %"

@@ -31,6 +31,17 @@ def read_rate(text: str, option: str) -> float:
     return float(match[1].replace(",", ".")) / (100 if match[2] else 1)
 
 
+def show_rate(rate: float) -> str:
+    """Write a rate in percent, with at most three digits.
+
+    Examples
+    --------
+    >>> show_rate(0.05), show_rate(1 / 15)
+    ('5 %', '6.67 %')
+    """
+    return f"{100 * rate:.3g} %"
+
+
 def rate_error(option: str, value: float, allowed: str, most: float) -> UsageError:
     """Return the error for a rate out of its range; the hint names the rate that was probably meant.
 

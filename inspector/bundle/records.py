@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import Field
@@ -93,6 +94,12 @@ class TrainingSummary(Record):
     figures: dict[str, float] = Field(default_factory=dict)
     packages: dict[str, str]
     folder: str | None = None
+
+    def pictures_in_words(self) -> str:
+        """Count the good pictures of the fit in words: those it trained on, and those it held out."""
+        total = self.images + self.heldout_images
+        return f"{total} good pictures: {self.images} for training + {self.heldout_images} held out"
+
     smallest_picture: tuple[int, int] | None = None
     largest_picture: tuple[int, int] | None = None
 
@@ -193,8 +200,25 @@ class Fusion(Record):
     floor: float | None = None
 
 
+class CalibrationMethod(StrEnum):
+    """How the thresholds of a model were set; older models have the first value.
+
+    `CROSS_FITTED` held-out pictures were scored by memory banks and context models that did not learn from
+    them; all later pictures are compared with everything.
+    """
+
+    SPLIT = "split conformal"
+    HELD_OUT = "split conformal, held-out pictures"
+    CROSS_FITTED = "split conformal, held-out pictures, cross-fitted"
+    NEW = "split conformal, new pictures"
+
+
 class Calibration(Fusion):
-    """`calibration.json`: the numbers that turn raw statistics into a verdict."""
+    """`calibration.json`: the numbers that turn raw statistics into a verdict.
+
+    `heldout_scores` are the scores of the good pictures that set the thresholds: those that the fit held out,
+    or, by `CalibrationMethod.NEW`, new ones.
+    """
 
     threshold: float
     review_threshold: float | None = None
@@ -205,9 +229,25 @@ class Calibration(Fusion):
     promise_kept: bool
     images_missing: int = Field(ge=0)
     heldout_scores: tuple[float, ...]
-    method: str = "split conformal"
+    method: str = CalibrationMethod.SPLIT
     source: str
     created: str
+
+    @property
+    def is_new(self) -> bool:
+        """True if new pictures set the thresholds after the fit."""
+        return self.method == CalibrationMethod.NEW
+
+    @property
+    def is_smallest(self) -> bool:
+        """True if this number of pictures cannot promise less than the promised rate."""
+        return round(self.promised_false_reject_rate * (len(self.heldout_scores) + 1), 6) <= 1
+
+    def pictures_in_words(self) -> str:
+        """Count the good pictures that set the thresholds in words."""
+        number = len(self.heldout_scores)
+        kind = "new" if self.is_new else "held-out"
+        return f"{number} {kind} good {'picture' if number == 1 else 'pictures'}"
 
 
 class GoldenProbe(Record):

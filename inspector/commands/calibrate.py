@@ -94,11 +94,14 @@ def calibrate(
         )
     _name_skipped(done.skipped)
     said = done.scale.in_words()
+    changes = thresholds.changes(bundle.calibration, done.bundle.calibration)
     result = _result(done.bundle, done.images, len(done.skipped)) | {
+        "before": _before(bundle),
+        "changes": changes,
         "clipped_images": done.scale.clipped,
         "remarks": said,
     }
-    table = _table(done.bundle, thresholds.promise(done.bundle.calibration))
+    table = _table(bundle, done.bundle, thresholds.promise(done.bundle.calibration), changes)
     remarks = said + ([now_current(done.bundle.model.reference, before)] if output is None else [])
     print_result(result, table, format_, remarks=remarks)
 
@@ -138,11 +141,26 @@ def _result(bundle: Bundle, images: int, skipped: int) -> dict[str, Any]:
         "promised_false_reject_rate": calibration.promised_false_reject_rate,
         "promise_kept": calibration.promise_kept,
         "images_missing": calibration.images_missing,
+        "method": calibration.method,
         "report": str(bundle.path / "report.html"),
     }
 
 
-def _table(bundle: Bundle, promise: str) -> str:
+def _before(bundle: Bundle) -> dict[str, Any]:
+    calibration = bundle.calibration
+    return {
+        "model": bundle.model.model_dump(),
+        "images": len(calibration.heldout_scores),
+        "threshold": calibration.threshold,
+        "review_threshold": calibration.review_threshold,
+        "asked_false_reject_rate": calibration.asked_false_reject_rate,
+        "promised_false_reject_rate": calibration.promised_false_reject_rate,
+        "method": calibration.method,
+        "calibrated": calibration.created,
+    }
+
+
+def _table(before: Bundle, bundle: Bundle, promise: str, changes: list[str]) -> str:
     from inspector.commands.output import pairs
     from inspector.imaging.files import printable
 
@@ -151,6 +169,8 @@ def _table(bundle: Bundle, promise: str) -> str:
         {
             "model": bundle.model.reference,
             "threshold": f"{threshold:.3f}" + ("" if review is None else f", review over {review:.3f}"),
+            "before": f"{before.calibration.threshold:.3f} in {before.model.reference}",
+            "different": "; ".join(map(printable, changes)) or "nothing",
             "promise": promise,
             "report": printable(bundle.path / "report.html"),
         }

@@ -162,8 +162,8 @@ def _result(
 def _learned(detector: Detector, promise: str) -> list[str]:
     training, limit = detector.manifest.training, detector.calibration.threshold
     return [
-        f"model       {detector.model.reference}, {training.steps} steps on "
-        f"{training.images} good parts, calibrated on {training.heldout_images}",
+        f"model       {detector.model.reference}",
+        f"learned     {training.pictures_in_words()}; {training.steps} steps",
         f"threshold   {limit:.2f}: a part with a higher score is rejected",
         f"promise     {promise}",
     ]

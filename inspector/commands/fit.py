@@ -264,8 +264,7 @@ def _table(bundle: Bundle, promise: str) -> str:
     return pairs(
         {
             "model": bundle.model.reference,
-            "learned": f"{training.images} pictures in {training.steps} steps, "
-            f"calibrated on {training.heldout_images}{skipped}",
+            "learned": f"{training.pictures_in_words()}{skipped}; {training.steps} steps",
             **_picture_lines(bundle),
             **figure_lines(training.figures),
             "threshold": f"{bundle.calibration.threshold:.3f}",

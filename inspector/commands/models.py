@@ -9,6 +9,8 @@ import typer
 
 from inspector.commands.main import command_example, plain_typer
 from inspector.commands.options import FormatOption
+from inspector.imaging.files import printable
+from inspector.rate import show_rate
 
 if TYPE_CHECKING:
     from inspector.bundle.folder import Bundle
@@ -64,8 +66,9 @@ def show(reference: AnyReference = None, format_: FormatOption = None) -> None:
     """Show the facts of a model: its origin, its promise and its folder."""
     from inspector.commands.output import pairs, print_result
 
-    facts = _facts(_open(reference))
-    print_result(facts, pairs({name.replace("_", " "): value for name, value in facts.items()}), format_)
+    bundle = _open(reference)
+    facts = _facts(bundle)
+    print_result(facts, pairs(_shown(bundle, facts)), format_)
 
 
 @models.command(epilog=command_example("inspector models promote tiles@2"))
@@ -234,6 +237,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "architecture": manifest.architecture,
         "preset": manifest.training.preset,
         "normal_images": manifest.training.images,
+        "training_heldout_images": manifest.training.heldout_images,
         "int8": None if manifest.int8 is None else manifest.int8.in_words(),
         "depth": manifest.image.depth_in_words(),
         "detail": manifest.coverage_in_words(),
@@ -242,10 +246,31 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "review_threshold": calibration.review_threshold,
         "asked_false_reject_rate": calibration.asked_false_reject_rate,
         "promised_false_reject_rate": calibration.promised_false_reject_rate,
+        "calibrated": calibration.created,
+        "calibration_method": calibration.method,
+        "calibration_source": calibration.source,
         "size_bytes": sum(entry.size_bytes for entry in manifest.files.values()),
         "path": str(bundle.path),
         "report": str(bundle.path / "report.html"),
     }
+
+
+def _shown(bundle: Bundle, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts as `show` prints them for people: numbers of pictures and rates in words."""
+    calibration = bundle.calibration
+    in_words = {
+        "normal_images": ("pictures", bundle.manifest.training.pictures_in_words()),
+        "training_heldout_images": None,
+        "heldout_images": ("threshold from", calibration.pictures_in_words()),
+        "asked_false_reject_rate": ("asked", show_rate(calibration.asked_false_reject_rate)),
+        "promised_false_reject_rate": (
+            "promised",
+            f"at most {show_rate(calibration.promised_false_reject_rate)} of good parts rejected, on average",
+        ),
+        "calibration_source": ("calibrated on", printable(calibration.source)),
+    }
+    shown = (in_words.get(name, (name.replace("_", " "), value)) for name, value in facts.items())
+    return dict(filter(None, shown))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -253,15 +278,19 @@ def _table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return ""
     width = max(len("model"), *(len(f"{row['name']}@{row['version']}") for row in rows))
-    lines = [f"   {'model':{width}}  {'created':16}  {'threshold':>9}  {'promised':>8}  {'MB':>6}"]
+    lines = [
+        f"   {'model':{width}}  {'fitted':16}  {'calibrated':16}  {'threshold':>9}  {'asked':>6}  "
+        f"{'promised':>8}  {'MB':>6}"
+    ]
     for row in rows:
         mark = f"{'>' if row['current'] else ' '}{'*' if row['promoted'] else ' '}"
         label = f"{mark} {row['name'] + '@' + str(row['version']):{width}}"
         if row["error"]:
             lines.append(f"{label}  damaged: {row['error']}")
             continue
-        promised, megabytes = row["promised_false_reject_rate"], row["size_bytes"] / 1e6
+        asked, promised = map(show_rate, (row["asked_false_reject_rate"], row["promised_false_reject_rate"]))
         lines.append(
-            f"{label}  {row['created'][:16]:16}  {row['threshold']:9.2f}  {promised:8.2%}  {megabytes:6.1f}"
+            f"{label}  {row['created'][:16]:16}  {row['calibrated'][:16]:16}  {row['threshold']:9.2f}  "
+            f"{asked:>6}  {promised:>8}  {row['size_bytes'] / 1e6:6.1f}"
         )
     return "\n".join(lines)

@@ -26,7 +26,7 @@ VERDICT_COLOURS: dict[Verdict, str] = {
     "fail": "red",
     "invalid": "magenta",
 }
-HEADER = f"{'verdict':8} {'score':>8} {'limit':>8} {'p-value':>8} {'regions':>8}  image"
+HEADER = f"{'verdict':8} {'score':>8} {'limit':>8} {'good as high':>12} {'regions':>8}  image"
 
 
 def choose_format(asked: str | None, piped: str = "json") -> str:
@@ -87,7 +87,7 @@ def print_line(line: str) -> None:
 
 
 @contextmanager
-def writer(chosen: str, components: Sequence[str]) -> Iterator[Writer]:
+def writer(chosen: str, components: Sequence[str], heldout: Callable[[], int]) -> Iterator[Writer]:
     """Give the function that writes one scored picture; the output is complete when the block ends.
 
     Parameters
@@ -96,10 +96,13 @@ def writer(chosen: str, components: Sequence[str]) -> Iterator[Writer]:
         `table`, `json`, `jsonl` or `csv`.
     components : sequence of str
         Names of the component scores, which are columns of the CSV.
+    heldout : callable
+        Returns how many good pictures set the threshold of the model that scored the latest picture; the
+        table says how many of them score as high.
     """
     if chosen == "table":
         print_line(HEADER)
-        yield _write_table_row
+        yield lambda row: _write_table_row(row, heldout())
     elif chosen == "csv":
         yield _csv_writer(components)
     elif chosen == "jsonl":
@@ -134,13 +137,16 @@ def tally(rows: Counter[Verdict]) -> str:
     return f"{images}: {counts}" if counts else images
 
 
-def _write_table_row(row: ScoredImage) -> None:
+def _write_table_row(row: ScoredImage, heldout: int) -> None:
+    from inspector.scoring.decision import number_as_high
+
     name = printable(row.path or "-")
     if row.verdict == "invalid":
         reason = printable(row.reason or "").replace(f"{name} ", "")  # the message names the picture again
-        cells, name = f"{'-':>8} {'-':>8} {'-':>8} {'-':>8}", f"{name}  ({reason})"
+        cells, name = f"{'-':>8} {'-':>8} {'-':>12} {'-':>8}", f"{name}  ({reason})"
     else:
-        cells = f"{row.score:8.2f} {row.threshold:8.2f} {row.p_value:8.4f} {len(row.regions):8d}"
+        as_high = "-" if row.p_value is None else f"{number_as_high(row.p_value, heldout)} of {heldout}"
+        cells = f"{row.score:8.2f} {row.threshold:8.2f} {as_high:>12} {len(row.regions):8d}"
         name += "".join(f"  ({remark})" for remark in row.remarks)
     print_line(f"{_coloured(row.verdict)} {cells}  {name}")
 

@@ -76,7 +76,7 @@ def score(
         detector = inspector.open_model(model, threads=each)
     started = perf_counter()
     sizes: set[tuple[int, int]] = set()
-    with writer(chosen, detector.components) as write:
+    with writer(chosen, detector.components, lambda: len(detector.calibration.heldout_scores)) as write:
         verdicts = score_all(detector, sources, at_once, _noting_sizes(write, sizes), folder)
     if chosen == "table":
         foot = summary(verdicts, (perf_counter() - started) * 1e3)

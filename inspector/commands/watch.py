@@ -106,7 +106,7 @@ def watch(
         registry = _registry(model, threads)
         with (
             _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk,
-            _results(arrivals.folder, output, format_) as results,
+            _results(arrivals.folder, output, format_, registry) as results,
         ):
             from inspector.watch.loop import Watch
 
@@ -220,14 +220,16 @@ def _follow(registry: ModelRegistry, seconds: float) -> Callable[[], Detector]:
 
 
 @contextmanager
-def _results(folder: Path, output: Path | None, asked: str | None) -> Iterator[Journal | Printout]:
+def _results(
+    folder: Path, output: Path | None, asked: str | None, registry: ModelRegistry
+) -> Iterator[Journal | Printout]:
     """Open the results: a file of JSON lines, or stdout."""
     from inspector.commands.output import choose_format, writer
     from inspector.watch.journal import Journal, Printout
 
     if output == STDOUT:
         chosen = choose_format(asked, piped="jsonl")
-        with writer(chosen, ()) as write:
+        with writer(chosen, (), lambda: len(registry.get().calibration.heldout_scores)) as write:
             yield Printout(_naming_models(write) if chosen == "table" else write)
         return
     journal = Journal((output or folder / RESULTS).absolute(), _say)

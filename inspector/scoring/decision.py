@@ -68,13 +68,25 @@ def is_flagged(score: float, threshold: float) -> bool:
 
 
 def p_value(score: float, heldout_scores: Sequence[float]) -> float:
-    """Return the share of held-out normals that score at least as high: `(1 + #{h >= s}) / (n + 1)`.
+    """Return `(1 + #{h >= s}) / (n + 1)`: the new picture counts among those that score at least as high.
 
-    Lower is more anomalous.  If the picture is exchangeable with the held-out normals, the p-value is at most
-    u with probability at most u (split conformal prediction).
+    Lower is more anomalous, and never below `1 / (n + 1)`: n held-out normals cannot show that a score is
+    rarer than that.  If the picture is exchangeable with the held-out normals, the p-value is at most u with
+    probability at most u (split conformal prediction).
     """
     heldout = np.asarray(heldout_scores)
     return float((1 + np.count_nonzero(heldout >= score)) / (heldout.size + 1))
+
+
+def number_as_high(p_value: float, heldout: int) -> int:
+    """Return how many of the held-out normals score at least as high, from a p-value.
+
+    Examples
+    --------
+    >>> number_as_high(0.05, 19), number_as_high(p_value(2.0, [1.0, 2.0, 3.0]), 3)
+    (0, 2)
+    """
+    return round(p_value * (heldout + 1)) - 1
 
 
 def verdict(score: float, threshold: float, review_threshold: float | None) -> Verdict:

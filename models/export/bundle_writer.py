@@ -18,6 +18,7 @@ from inspector.bundle.golden import INT8_TOLERANCE, write_golden
 from inspector.bundle.records import (
     SCHEMA_VERSION,
     Calibration,
+    CalibrationMethod,
     ImageContract,
     Manifest,
     TrainingSummary,
@@ -129,6 +130,9 @@ def calibrate(fitted: Fitted, heldout: RawScores) -> Calibration:
         max_false_reject=options.max_false_reject,
         max_review=options.max_review,
         source=f"{len(fitted.pictures.heldout)} held-out pictures of {printable(fitted.folder)}",
+        method=(
+            CalibrationMethod.CROSS_FITTED if model.memory_bank_has_heldout else CalibrationMethod.HELD_OUT
+        ),
     )
 
 

@@ -128,7 +128,7 @@ def _score(detector: Detector, files: Sequence[Path], threads: int) -> None:
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
-        writer("jsonl", ()) as write,
+        writer("jsonl", (), lambda: 0) as write,
     ):
         score_all(detector, [Source(str(path)) for path in files], threads, write, None)
 

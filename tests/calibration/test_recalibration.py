@@ -10,6 +10,7 @@ import pytest
 from calibration.conformal import ConformalThreshold
 from calibration.recalibration import recalibrate
 from inspector.bundle.folder import INT8_GRAPH, Bundle, Fill, write_bundle
+from inspector.bundle.records import CalibrationMethod
 from inspector.bundle.reference import content_digest
 from inspector.bundle.store import Store
 from inspector.errors import BadImagesError, BundleError, NoImagesError, TooFewImagesError, UsageError
@@ -115,6 +116,12 @@ def test_a_report_of_its_own(store: Store, normals: Path) -> None:
     assert "version 2" in page
     assert "At most 10 % of good parts" in page
     assert "Recalibrated with 25 new good pictures; the networks are those of version 1." in page
+    assert "The threshold of version 1 was 20.00. Different now: other pictures: 25 new good pictures" in page
+    assert "another rate: at most 10 % of good parts may fail instead of 5 %" in page
+    assert "good pictures: " in page
+    assert "threshold from 25 new good pictures" in page
+    assert "25 scores of new good pictures that the model has not learned from" in page
+    assert after.calibration.method == CalibrationMethod.NEW
 
 
 def test_pictures_in_the_memory_bank_do_not_count(normals: Path, tmp_path: Path) -> None:

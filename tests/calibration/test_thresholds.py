@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calibration.conformal import heldout_count
-from calibration.thresholds import check_rates, make_calibration, promise, set_thresholds
-from inspector.bundle.records import Calibration, Column, Fusion
+from calibration.thresholds import changes, check_rates, make_calibration, promise, set_thresholds
+from inspector.bundle.records import Calibration, CalibrationMethod, Column, Fusion
 from inspector.errors import UsageError
 from inspector.scoring import decision
 
@@ -250,10 +250,36 @@ def test_promise_in_words() -> None:
     """The sentences name the rate, the number of held-out pictures, and the number of missing ones."""
     assert promise(calibrated(30, 19)) == (
         "At most 5 % of good parts like these are rejected, on average. "
-        "The threshold was set with 19 held-out pictures."
+        "The threshold was set with 19 held-out good pictures: none of them scores higher, and 19 cannot "
+        "promise less."
     )
+    assert promise(calibrated(30, 59)).endswith("59 held-out good pictures: 2 of them score higher.")
     assert promise(calibrated(21, 14)) == (
         "At most 6.67 % of good parts like these are rejected, on average. "
-        "14 held-out pictures cannot promise less; the 5 % that was asked for needs 13 more good pictures."
+        "14 held-out good pictures cannot promise less; the 5 % that was asked for needs 13 more good "
+        "pictures."
     )
-    assert "1 held-out picture cannot promise less" in promise(calibrated(5, 1))
+    assert "1 held-out good picture cannot promise less" in promise(calibrated(5, 1))
+
+
+def test_a_calibration_with_new_pictures_calls_them_new() -> None:
+    """After `calibrate` nothing is called held out: the pictures that set the threshold are new."""
+    fitted = calibrated(30, 19)
+    assert fitted.method == CalibrationMethod.HELD_OUT
+    later = fitted.model_copy(update={"method": CalibrationMethod.NEW})
+    assert later.pictures_in_words() == "19 new good pictures"
+    assert "The threshold was set with 19 new good pictures" in promise(later)
+
+
+def test_changes_of_a_calibration_are_facts() -> None:
+    """Other pictures, another rate and too few pictures are named; the same calibration has no change."""
+    before = calibrated(30, 19)
+    assert changes(before, before) == []
+    stricter = calibrated(30, 19, max_false_reject=0.1)
+    assert changes(before, stricter) == ["another rate: at most 10 % of good parts may fail instead of 5 %"]
+    others = calibrated(30, 14).model_copy(update={"source": "14 new good pictures from b"})
+    assert changes(before, others) == [
+        f"other pictures: 14 new good pictures from b instead of {before.source}",
+        "too few pictures now: 14 held-out good pictures promise 6.67 % at best",
+    ]
+    assert changes(others, before)[1].startswith("too few pictures before: ")

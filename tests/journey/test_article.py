@@ -28,7 +28,7 @@ def test_a_fit_of_few_pictures_into_a_folder(parts: Path, store: Path, tmp_path:
     words = ("fit", parts, "--output", target, *ARTICLE, "--background", "#102030", "--format", "table")
     shown = dict(line.split(maxsplit=1) for line in run(*words, store=store).stdout.splitlines())
     assert shown["model"] == "good@1"
-    assert shown["learned"] == "6 pictures in 4 steps, calibrated on 4"
+    assert shown["learned"] == "10 good pictures: 6 for training + 4 held out; 4 steps"
     assert re.fullmatch(
         r"out +squared error [\d.]+, \d+% (below|above) the mean picture's [\d.]+", shown["held"]
     )
@@ -36,7 +36,7 @@ def test_a_fit_of_few_pictures_into_a_folder(parts: Path, store: Path, tmp_path:
     assert re.fullmatch(match, shown["prior"])
     assert re.fullmatch(r"-?\d+\.\d+", shown["threshold"])
     assert shown["promise"].startswith("At most 20 % ")
-    assert "4 held-out pictures cannot promise less" in shown["promise"]
+    assert "4 held-out good pictures cannot promise less" in shown["promise"]
     calibration = Bundle.open(target).calibration
     assert not calibration.promise_kept
     assert f"needs {calibration.images_missing} more" in shown["promise"]

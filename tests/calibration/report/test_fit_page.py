@@ -363,7 +363,7 @@ def test_too_few_pictures() -> None:
     words = " ".join(notice.text.split())
     assert notice.attributes["role"] == "note"
     assert "There are too few good pictures for the rate of 5 % that was asked for." in words
-    assert "12 held-out pictures can promise 7.69 % and no less" in words
+    assert "12 held-out good pictures can promise 7.69 % and no less" in words
     assert "To get 5 %, put 18 more good pictures into the folder" in words
     assert "≤ 7.69 %" in page.text
 
@@ -460,7 +460,7 @@ def test_model_card() -> None:
     """The card shows the values of the manifest, and commands that can be pasted."""
     page = page_of(content_of())
     for said in (
-        "466, with 117 more held out",
+        "583 good pictures: 466 for training + 117 held out",
         "sha256:" + "3f9a" * 16,
         "1,840 in 4 min 48 s",
         "Seed11",

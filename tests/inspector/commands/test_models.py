@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ def test_list_marks_promoted_and_current(command: Command, models: Store) -> Non
     """Every version has a line; * is the promoted one, and > the current model."""
     models.promote("tiles", 1, verify=verify_bundle)
     header, *lines = command("models", "list", "--format", "table").out.splitlines()
-    assert header.split() == ["model", "created", "threshold", "promised", "MB"]
+    assert header.split() == [*["model", "fitted", "calibrated", "threshold", "asked", "promised", "MB"]]
     assert [line[:11].rstrip() for line in lines] == [" * gears@1", "   tiles@2", ">* tiles@1"]
-    assert "5.00%" in lines[0]
+    assert lines[0].count(" 5 % ") == 2  # the rate that was asked for, and the one that is promised
 
 
 def test_list_as_json(command: Command, models: Store) -> None:
@@ -75,6 +76,9 @@ def test_show(command: Command, models: Store) -> None:
     text = command("models", "show", "tiles@1", "--format", "table").out
     assert "threshold" in text
     assert "10.0" in text
+    assert re.search(r"pictures +\d+ good pictures: \d+ for training \+ \d+ held out\n", text)
+    assert re.search(r"threshold from +19 held-out good pictures\n", text)
+    assert re.search(r"asked +5 %\n", text)
     assert command("models", "show", models.path("tiles", 1), "--format", "table").out == text
 
 

@@ -283,8 +283,9 @@ def test_the_table_is_for_people(command: Command, parts: Path) -> None:
     (parts / "c.png").write_text("no picture")
     ended = command("score", parts, "--format", "table")
     header, *lines = ended.out.splitlines()
-    assert header.split() == ["verdict", "score", "limit", "p-value", "regions", "image"]
+    assert header.split() == ["verdict", "score", "limit", "good", "as", "high", "regions", "image"]
     assert [line.split()[0] for line in lines] == ["pass", "pass", "invalid", "fail"]
+    assert " 0 of 19 " in lines[3]  # of the 19 pictures that set the threshold
     assert {line.index(str(parts)) for line in lines} == {header.index("image")}
     assert lines[2].count("c.png") == 1
     assert "unknown_format" in lines[2]
