@@ -30,7 +30,11 @@ _BUSY = Problem(
     {"Retry-After": "1", **_CLOSE},
 )
 _BAD_REQUEST = Problem(
-    400, "malformed", "this is not an HTTP/1 request", "speak HTTP/1.1 without TLS to this port", _CLOSE
+    400,
+    "malformed",
+    "this is no valid HTTP/1 request",
+    "check method, path and headers; this port speaks HTTP/1.1 without TLS",
+    _CLOSE,
 )
 _LONG_HEADERS = Problem(
     431,
@@ -52,37 +56,59 @@ def raise_file_limit() -> int:
     return max(1, min(MAX_CONNECTIONS, room))
 
 
-class _RequestParser(HttpRequestParser):
+class _RequestParser:
     """Parses requests, and ignores offers to continue in another protocol.
 
     Some HTTP libraries offer HTTP/2 with each request (`Upgrade: h2c`).  A server may ignore such an offer
     (RFC 9110, section 7.8).  But httptools ends the request at its headers, so its body would be lost.
-    Therefore the headers are parsed once more, without the offer, and then the body.
+    Therefore a new parser gets the headers once more, without the offer, and then the body.
     """
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
         self._connection = connection
-        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+        self._parser = self._new_parser()
 
     @property
     def has_offer(self) -> bool:
         """Whether the current headers offer another protocol; CONNECT is no offer but a demand."""
         return self.should_upgrade() and self.get_method() != b"CONNECT"
 
-    def feed_data(self, data: Any) -> None:
+    def feed_data(self, data: bytes) -> None:
         """Parse data; the methods of the connection are called on the way."""
         rest = memoryview(data)
         while True:
             try:
-                super().feed_data(rest)
+                self._parser.feed_data(rest)
             except HttpParserUpgrade as offer:
                 if not self.has_offer:
                     raise
-                super().feed_data(self._connection.head_without_offer())
+                head = self._connection.head_without_offer()
+                self._parser = self._new_parser()
+                self._parser.feed_data(head)
                 rest = rest[offer.args[0] :]
             else:
                 return
+
+    def should_upgrade(self) -> bool:
+        """Return whether the current headers ask for another protocol."""
+        return self._parser.should_upgrade()
+
+    def should_keep_alive(self) -> bool:
+        """Return whether the current headers leave the connection open."""
+        return self._parser.should_keep_alive()
+
+    def get_method(self) -> bytes:
+        """Return the method of the current request."""
+        return self._parser.get_method()
+
+    def get_http_version(self) -> str:
+        """Return the version of the current request, such as `1.1`."""
+        return self._parser.get_http_version()
+
+    def _new_parser(self) -> HttpRequestParser:
+        parser = HttpRequestParser(self._connection)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+        return parser
 
 
 class Connection(HttpToolsProtocol):
@@ -100,7 +126,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.parser: _RequestParser = _RequestParser(self)
+        self.parser: _RequestParser = _RequestParser(self)  # type: ignore[assignment]  # what uvicorn calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Make room for the connection and start the time limit of its first headers."""

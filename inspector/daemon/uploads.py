@@ -12,7 +12,7 @@ from typing import TypeVar
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -63,6 +63,19 @@ class _InMemoryParser(MultiPartParser):
     """
 
     spool_max_size = 2**62
+    _is_complete = False  # until the closing boundary
+
+    async def parse(self) -> FormData:
+        """Return the parts of a form that came whole."""
+        form = await super().parse()
+        if not self._is_complete:
+            await form.close()
+            raise MultiPartException("it ends before its closing boundary")
+        return form
+
+    def on_end(self) -> None:
+        """Note that the closing boundary came."""
+        self._is_complete = True
 
     def on_headers_finished(self) -> None:
         """Make a file of a part without a file name, too."""

@@ -103,3 +103,16 @@ def test_a_content_type_without_boundary(shared_daemon: Daemon) -> None:
     assert answer.status_code == 400
     assert "boundary" in answer.json()["detail"]
     assert "let the HTTP library set Content-Type" in answer.json()["hint"]
+
+
+def test_a_form_that_ends_early(shared_daemon: Daemon) -> None:
+    """A form without its closing boundary is refused, so that no picture of a batch is lost silently."""
+    whole = form(("name=image", GOOD), ("name=image", BAD))
+    for sent in (whole[:100], whole[: len(whole) // 2], whole.removesuffix(b"--b--\r\n"), b"--b\r\n"):
+        answer = httpx.post(f"{shared_daemon.url}/v1/score/batch", content=sent, headers=HEADERS)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+        assert "it ends before its closing boundary" in answer.json()["detail"]
+    unended = httpx.post(
+        f"{shared_daemon.url}/v1/score/batch", content=whole.removesuffix(b"\r\n"), headers=HEADERS
+    )
+    assert len(unended.json()["results"]) == 2

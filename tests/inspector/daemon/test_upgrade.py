@@ -98,6 +98,26 @@ def test_offers_of_other_protocols(shared_daemon: Daemon) -> None:
             assert raw.recv(1000).startswith(b"HTTP/1.1 40")
 
 
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c",
+        "HTTP/1.0\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c",
+        "HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c",
+        "HTTP/1.1\r\nHost: x\r\nconnection: upgrade\r\nupgrade: H2C, websocket\r\nUpgrade: tls",
+    ],
+)
+def test_an_offer_on_a_last_request(shared_daemon: Daemon, begins: str) -> None:
+    """A request may be HTTP/1.0, or the last one of its connection; the spelling does not matter."""
+    with shared_daemon.socket() as raw:
+        head = f"POST /v1/score {begins}\r\nContent-Length: {len(GOOD)}\r\n\r\n"
+        raw.sendall(head.encode())
+        raw.sendall(GOOD)
+        answer = http.client.HTTPResponse(raw)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["verdict"]) == (200, "pass")
+
+
 @pytest.mark.system
 @pytest.mark.parametrize("data", [GOOD, LARGE], ids=["small", "5 MiB"])
 def test_curl_offers_http2(shared_daemon: Daemon, tmp_path: Path, data: bytes) -> None:
