@@ -143,12 +143,13 @@ async function showModel(name) {
   drawHistogram();
   drawDrift();
   drawFacts();
+  if (state.entries.has(state.selected)) drawVerdict(state.entries.get(state.selected));
 }
 
 // --- one inspection -------------------------------------------------------------------------
 
 const numbers = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−"));
-const percent = (value) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
+const percent = (value) => `${Number((100 * value).toPrecision(3))} %`;
 const clock = (time) => new Date(time).toLocaleTimeString();
 const nameOf = ({ id, inspection }) => inspection.path ?? `picture ${id}`;
 
@@ -173,7 +174,7 @@ function drawVerdict(entry) {
   const time = milliseconds.decode + milliseconds.infer + milliseconds.decide;
   const facts = verdict === "invalid" ? [reason] : [
     `score ${numbers(score)} ${score > threshold ? "above" : "within"} the threshold ${numbers(threshold)}`,
-    `${percent(p_value)} of good parts score as high`,
+    asHigh(score, p_value, model),
   ];
   facts.push(placesInWords(entry.inspection), nameOf(entry), clock(entry.time));
   const { width: across, height: down } = image?.model_pixel ?? {};
@@ -182,6 +183,21 @@ function drawVerdict(entry) {
   facts.push(`${model.name}@${model.version}`, ...remarks);
   $("verdict-text").textContent = facts.filter(Boolean).join(" · ");
   drawMeter(entry.inspection);
+}
+
+/** "none of 19 held-out good pictures scores higher": of those that set the threshold. */
+function counted(calibration, isMeant, how) {
+  const { heldout_scores: scores, method } = calibration;
+  const count = scores.filter(isMeant).length;
+  const kind = method.includes("new pictures") ? "new" : "held-out";
+  return `${count || "none"} of ${scores.length} ${kind} good pictures ${count > 1 ? "score" : "scores"} ${how}`;
+}
+
+/** How unusual a score is, as a count: a p-value counts the part itself, so it is no share of good parts. */
+function asHigh(score, p_value, { name, version }) {
+  const { manifest, calibration } = state.card ?? {};
+  const isShown = manifest?.name === name && manifest.version === version;
+  return isShown ? counted(calibration, (other) => other >= score, "as high") : `p-value ${numbers(p_value, 3)}`;
 }
 
 function drawMeter({ score, threshold, verdict }) {
@@ -477,7 +493,9 @@ function drawHistogram() {
 }
 
 function drawPreview(low, high) {
-  const { heldout_scores: held, threshold, promised_false_reject_rate: promised } = state.card.calibration;
+  const { calibration } = state.card;
+  const { heldout_scores: held, threshold, promised_false_reject_rate: promised } = calibration;
+  const over = counted(calibration, (score) => score > tried(), "higher");
   const slider = $("threshold");
   slider.step = "any";
   slider.min = low;
@@ -487,12 +505,14 @@ function drawPreview(low, high) {
   slider.setAttribute("aria-valuetext", numbers(tried()));
   $("reset").hidden = state.tried === null;
   if (state.tried === null) {
-    $("scores-text").textContent = `${held.length} held-out good pictures. The threshold ${numbers(threshold)} rejects at most ${percent(promised)} of good parts, on average. Moving the slider changes only this page.`;
+    const floor = promised * (held.length + 1) < 1 + 1e-6 ? `, and ${held.length} cannot promise less` : "";
+    $("scores-text").textContent = `The threshold ${numbers(threshold)} rejects at most ${percent(promised)} of good parts, on average: ${over}${floor}. Moving the slider changes only this page.`;
   } else {
     const rate = (held.filter((score) => score > state.tried).length + 1) / (held.length + 1);
+    const floor = rate * (held.length + 1) < 1.5 ? `, and ${held.length} cannot show less` : "";
     const changed = newestFirst().filter(changes);
     const toFail = changed.filter(wouldFail).length;
-    $("scores-text").textContent = `At ${numbers(state.tried)}, about ${percent(Math.min(1, rate))} of good parts would be rejected, on average. ${changed.length} recent verdicts would change: ${toFail} to fail, ${changed.length - toFail} to pass. To use another threshold, calibrate with the wanted rate: inspector calibrate FOLDER --model ${state.model} --max-false-reject RATE.`;
+    $("scores-text").textContent = `At ${numbers(state.tried)}, at most ${percent(rate)} of good parts would be rejected, on average: ${over}${floor}. ${changed.length} recent verdicts would change: ${toFail} to fail, ${changed.length - toFail} to pass. To use another threshold, calibrate with the wanted rate: inspector calibrate FOLDER --model ${state.model} --max-false-reject RATE.`;
   }
 }
 
@@ -529,9 +549,9 @@ function drawFacts() {
     model: `${manifest.name}@${manifest.version}`,
     made: new Date(manifest.created).toLocaleString(),
     input: `${manifest.image.width} × ${manifest.image.height} px`,
-    "good pictures": `${training.images}, ${training.heldout_images} of them held out`,
+    "good pictures": `${training.images + training.heldout_images}: ${training.images} for training + ${training.heldout_images} held out`,
     training: `${training.steps} steps in ${(training.seconds / 60).toFixed(1)} min`,
-    promise: `at most ${percent(calibration.promised_false_reject_rate)} of good parts rejected${calibration.promise_kept ? "" : `; ${percent(calibration.asked_false_reject_rate)} was asked, ${calibration.images_missing} more pictures are needed`}`,
+    promise: `at most ${percent(calibration.promised_false_reject_rate)} of good parts rejected, on average${calibration.promise_kept ? "" : `; ${percent(calibration.asked_false_reject_rate)} was asked, ${calibration.images_missing} more pictures are needed`}`,
     calibrated: `${new Date(calibration.created).toLocaleString()}, on ${calibration.source}`,
     "torch to ONNX": `differs by ${manifest.parity.largest_relative_difference.toExponential(0)} at most`,
   };

@@ -41,9 +41,16 @@ def test_from_a_dropped_defect_to_a_new_threshold(
     page.locator("#threshold").evaluate(
         "(e) => { e.value = e.max; e.dispatchEvent(new Event('input', { bubbles: true })) }"
     )
+    expect(page.locator("#verdict-text")).to_contain_text("none of 19 held-out good pictures scores as high")
+    expect(page.locator("#facts")).to_contain_text("38: 19 for training + 19 held out")
     expect(page.locator("#scores-text")).to_contain_text("recent verdicts would change")
+    expect(page.locator("#scores-text")).to_contain_text(
+        "at most 5 % of good parts would be rejected, on average"
+    )
+    expect(page.locator("#scores-text")).to_contain_text("pictures scores higher, and 19 cannot show less.")
     page.locator("#reset").click()
-    expect(page.locator("#scores-text")).to_contain_text("rejects at most 5.0 % of good parts")
+    expect(page.locator("#scores-text")).to_contain_text("rejects at most 5 % of good parts")
+    expect(page.locator("#scores-text")).to_contain_text("and 19 cannot promise less.")
 
     page.keyboard.press("d")  # the verdict was wrong: this one counts as good
     expect(page.locator("#judgements")).to_contain_text("the part counts as good")
@@ -73,6 +80,7 @@ def test_from_a_dropped_defect_to_a_new_threshold(
     )
     assert json.loads(ended.stdout)["kinds"]["defect"]["images"] == 1
     expect(page.locator("#model")).to_contain_text("tiny@2", timeout=20_000)
+    expect(page.locator("#scores-text")).to_contain_text("new good pictures")  # no longer held out
     assert not visitor.complaints
     assert {urlsplit(url).netloc for url in visitor.asked if url.startswith("http")} == {
         urlsplit(daemon.url).netloc
@@ -213,4 +221,5 @@ def test_a_promoted_model_appears(daemon: Daemon, visitor: Visitor, store: Store
     expect(page.locator("#model")).to_contain_text("tiny@1")
     store.publish("tiny", tiny_fill(threshold=30.0))
     expect(page.locator("#model")).to_contain_text("tiny@2", timeout=20_000)
+    expect(page.locator("#scores-text")).to_contain_text("new good pictures")  # no longer held out
     expect(page.locator("#threshold-value")).to_have_text("30.00")
