@@ -6,6 +6,7 @@
     │   ├── EmptyImageError            0 bytes
     │   ├── UnknownFormatError         not an image type that is read
     │   ├── TruncatedImageError        the file ends too early, or is damaged
+    │   ├── TransparentImageError      no pixel is visible
     │   ├── ImageTooSmallError         under 32 px on a side
     │   ├── ImageTooLargeError         over the pixel or byte limit
     │   └── UnreadableImageError       the file itself cannot be opened
@@ -48,6 +49,7 @@ class InvalidReason(StrEnum):
     EMPTY = "empty"
     UNKNOWN_FORMAT = "unknown_format"
     TRUNCATED = "truncated"
+    TRANSPARENT = "transparent"
     TOO_SMALL = "too_small"
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
@@ -99,6 +101,12 @@ class TruncatedImageError(ImageError):
     """The file ends too early, or is damaged."""
 
     reason = InvalidReason.TRUNCATED
+
+
+class TransparentImageError(ImageError):
+    """The alpha of every pixel is 0, in a format whose writers set it."""
+
+    reason = InvalidReason.TRANSPARENT
 
 
 class ImageTooSmallError(ImageError):

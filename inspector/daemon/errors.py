@@ -28,6 +28,7 @@ from inspector.errors import (
     NoCurrentModelError,
     StoreError,
     TrainingError,
+    TransparentImageError,
     UnknownFormatError,
     UsageError,
     error_classes,
@@ -40,7 +41,8 @@ STATUS: dict[type[InspectorError], int] = {
     EmptyImageError: 400,
     UnknownFormatError: 415,
     ImageTooLargeError: 413,
-    ImageTooSmallError: 200,  # it can be decoded, so the answer is the verdict `invalid`
+    TransparentImageError: 200,  # it can be decoded, so the answer is the verdict `invalid`
+    ImageTooSmallError: 200,
     DatasetError: 422,
     BundleError: 503,
     StoreError: 503,

@@ -21,10 +21,16 @@ Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
 
+_ALPHA_IS_WRITTEN = ("PNG", "WEBP")
+
 # OpenCV writes lines about odd files to stderr; here every fault of a file is raised as an error instead.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_RGB, _TIFF_EXTRA_SAMPLES, _TIFF_PREMULTIPLIED = 258, 262, 2, 338, (1,)
+
+
+class InvisibleError(ValueError):
+    """Every pixel is transparent."""
 
 
 def to_rgb(
@@ -54,6 +60,8 @@ def to_rgb(
     ------
     ValueError
         The samples are of a kind that is not read.
+    InvisibleError
+        Every pixel is transparent.
     """
     mode = image.mode
     if mode == "F":
@@ -63,14 +71,14 @@ def to_rgb(
     if kind == "PNG" and header.has_deep_colour(data):
         samples = _red_first(deep_channels(data))
         found = depth.measure(samples[..., :3], full_scale, png=data)
-        return _deep(samples, background, found), found
+        return _deep(_visible(samples, image), background, found), found
     if kind == "TIFF" and full_scale is not None and _is_deep_rgb(image):
         samples = _deep_tiff(image, data)
         found = depth.measure(samples[..., :3], full_scale, tags=_tags(image))
-        return _deep(samples, background, found), found
+        return _deep(_visible(samples, image), background, found), found
     if image.has_transparency_data:
-        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode))
-        return cast(Pixels, lay_over(np.asarray(straight.convert("RGBA")), background)), None
+        rgba = _visible(straight(image), image)
+        return cast(Pixels, lay_over(rgba, background) if rgba.shape[2] == 4 else rgba), None
     if mode in ("1", "L"):
         return grey_to_rgb(np.asarray(image if mode == "L" else image.convert("L"))), None
     return np.asarray(image if mode == "RGB" else image.convert("RGB")), None
@@ -86,6 +94,7 @@ def array_to_rgb(
     pixels, depth
         An array that is 8-bit RGB already is returned as it is.  The depth is None for 8 bits.
     """
+    array = _visible(array) if array.ndim == 3 else array
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.dtype == np.uint16:
         found = depth.measure(array[..., :3] if channels == 4 else array, full_scale)
@@ -110,7 +119,10 @@ def _deep_grey(
         grey = cast(Pixels, cv2.bitwise_not(grey))
     rgb = grey_to_rgb(grey)
     if "transparency" in image.info:  # the one transparent value
-        rgb[values == image.info["transparency"]] = background
+        is_transparent = values == image.info["transparency"]
+        if is_transparent.all():
+            raise InvisibleError
+        rgb[is_transparent] = background
     return rgb, found
 
 
@@ -127,6 +139,33 @@ def deep_channels(data: bytes) -> npt.NDArray[Any]:
     if channels is None:
         raise ValueError("16 bit colour cannot be decoded")
     return channels
+
+
+def straight(image: Image) -> Pixels:
+    """Return the colours and the alpha, not multiplied in, of a picture of 8 bits: uint8 (H, W, 4) RGBA."""
+    mode = {"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)
+    return np.asarray(image.convert(mode).convert("RGBA"))
+
+
+def _visible(samples: npt.NDArray[Any], image: Image | None = None) -> npt.NDArray[Any]:
+    """Leave out an alpha channel that nobody wrote: it is 0 everywhere.
+
+    Cameras write pixels of 32 bits and leave 8 of them at 0, where a BMP, a TIFF or an array has alpha.
+
+    Raises
+    ------
+    InvisibleError
+        Every pixel is transparent in a format whose writers set alpha.
+    """
+    if samples.shape[2] < 4 or samples[..., 3].any():
+        return samples
+    if image and (image.format in _ALPHA_IS_WRITTEN or _is_premultiplied(image)):
+        raise InvisibleError
+    return np.ascontiguousarray(samples[..., :3])
+
+
+def _is_premultiplied(image: Image) -> bool:
+    return _tags(image).get(_TIFF_EXTRA_SAMPLES) == _TIFF_PREMULTIPLIED
 
 
 def _tags(image: Image) -> Mapping[int, Any]:
@@ -149,7 +188,7 @@ def _deep_tiff(image: Image, data: bytes) -> npt.NDArray[Any]:
 
     Where only Pillow reads it, or where alpha was multiplied in, the low bytes are copies of the high ones.
     """
-    if _tags(image).get(_TIFF_EXTRA_SAMPLES) != _TIFF_PREMULTIPLIED:
+    if not _is_premultiplied(image):
         with suppress(ValueError):
             return _red_first(deep_channels(data))[..., : len(image.mode)]
     return np.asarray(image).astype(np.uint16) * np.uint16(257)

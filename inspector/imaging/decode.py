@@ -21,9 +21,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from inspector.errors import ImageError, ImageTooLargeError, TruncatedImageError, UnknownFormatError
+from inspector.errors import (
+    ImageError,
+    ImageTooLargeError,
+    TransparentImageError,
+    TruncatedImageError,
+    UnknownFormatError,
+)
 from inspector.imaging import header
-from inspector.imaging.colour import WHITE, Colour, array_to_rgb, to_rgb
+from inspector.imaging.colour import WHITE, Colour, InvisibleError, array_to_rgb, straight, to_rgb
 from inspector.imaging.depth import DEEP, Depth
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
@@ -157,16 +163,18 @@ def straight_rgba(data: bytes) -> Pixels | None:
     Returns
     -------
     ndarray of uint8, shape (H, W, 4), or None
-        RGBA, upright, 8 bits; None if no pixel is transparent.
+        RGBA, upright, 8 bits; None if no pixel is transparent, or nobody wrote the alpha channel.
     """
     kind = header.sniff(data, "the picture")
     with quiet(kind, data):
         image = plugin(kind)(BytesIO(data))
         if not image.has_transparency_data or image.mode.startswith("I"):
             return None
-        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
-        rgba = np.asarray(straight.convert("RGBA"))
-    return None if rgba[..., 3].min() == 255 else _frozen(upright(rgba, orientation(image, kind)))
+        rgba = straight(image)
+    alpha = rgba[..., 3]
+    if alpha.min() == 255 or alpha.max() == 0:
+        return None
+    return _frozen(upright(rgba, orientation(image, kind)))
 
 
 @contextmanager
@@ -267,13 +275,21 @@ def _from_pillow(image: Image.Image, max_pixels: int, background: Colour, full_s
             "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
         )
     turn = header.orientation(image.info.get("exif", b""))
-    rgb, depth = to_rgb(image, "", b"", background, full_scale)
+    try:
+        rgb, depth = to_rgb(image, "", b"", background, full_scale)
+    except InvisibleError as exc:
+        raise _at_fault("", "the Pillow image", exc) from exc
     pixels = upright(rgb, turn)
     return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0], depth)
 
 
 def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
-    """Return the error for a decoder's exception: an unsupported variant, or a damaged file."""
+    """Return the error for a decoder's exception: a wholly transparent, an unsupported or a damaged file."""
+    if isinstance(exc, InvisibleError):
+        return TransparentImageError(
+            f"{name} is wholly transparent: the alpha of every pixel is 0",
+            hint="save it without an alpha channel",
+        )
     detail = printable(str(exc)) or type(exc).__name__
     if _UNSUPPORTED.search(detail):
         return UnknownFormatError(
