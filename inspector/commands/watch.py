@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import select
 import signal
 import sys
@@ -95,10 +96,13 @@ def watch(
 ) -> None:
     """Score each picture that appears in a folder, until SIGTERM or Ctrl-C.
 
-    Each state of each picture gets one JSON line in the results.  A restart reads the results
-    and continues.  If another version of the model is promoted meanwhile, the watch changes to it; it never
-    changes to a model of another name.  With --once the exit code is that of score.
+    Each picture that arrives gets one JSON line in the results.  A restart reads the results and continues.
+    If another version of the model is promoted meanwhile, the watch changes to it; it never changes to a
+    model of another name.  With --once the exit code is that of score.
     """
+    from inspector.watch.arrival import TICK_SECONDS
+
+    settle = max(settle, TICK_SECONDS)
     with _asked_to_stop() as asked:
         if format_ == "table" and output != STDOUT:
             raise UsageError("--format table belongs to --output -", hint="a file has JSON lines")
@@ -145,10 +149,15 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 def _or_raise_without_reader(stop: Callable[[], bool]) -> Callable[[], bool]:
     """Return `stop`, which now raises BrokenPipeError once nobody reads stdout.
 
-    Without it a watch would notice only with the next picture, which may never come.
+    Without it a watch would notice only with the next picture, which may never come.  A stdout without
+    a descriptor, as in a program that calls the command line, has no reader that could end.
     """
+    try:
+        descriptor = sys.stdout.fileno()
+    except io.UnsupportedOperation:
+        return stop
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
+    poll.register(descriptor, 0)
 
     def asked() -> bool:
         if any(event & (select.POLLERR | select.POLLHUP) for _descriptor, event in poll.poll(0)):

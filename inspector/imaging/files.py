@@ -53,7 +53,8 @@ def is_image_name(name: str) -> bool:
     >>> is_image_name("part.PNG"), is_image_name(".part.png"), is_image_name("notes.txt")
     (True, False, False)
     """
-    return not is_set_aside(name) and Path(name).suffix.lower() in IMAGE_SUFFIXES
+    suffix = os.path.splitext(name)[1]  # noqa: PTH122 - a watch asks this for 100,000 names a second
+    return suffix.lower() in IMAGE_SUFFIXES and not is_set_aside(name)
 
 
 def shortened(stem: str) -> str:

@@ -11,96 +11,29 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import blake2b
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
-from inspector.errors import DatasetError, ImageError, UnreadableImageError
-from inspector.imaging.files import check_bytes, is_image_name, is_set_aside, printable
+from inspector.errors import DatasetError
+from inspector.imaging.files import is_image_name, is_set_aside, printable
+from inspector.watch.arrival import Arrival, Modification
 
-
-@dataclass(frozen=True)
-class Modification:
-    """One state of a file; a change of size or of modification time makes another state."""
-
-    mtime_ns: int
-    size_bytes: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Self:
-        """Read it from the file system's status of the file."""
-        return cls(status.st_mtime_ns, status.st_size)
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A picture in one state: its absolute path, and its size and time of change."""
-
-    path: str
-    modified: Modification
-
-    @cached_property
-    def key(self) -> bytes:
-        """Digest of path and state, 16 bytes; a watch keeps one for each picture that it ever saw."""
-        words = f"{self.modified.mtime_ns} {self.modified.size_bytes} {self.path}"
-        return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-    def read(self, max_bytes: int) -> bytes | ImageError | None:
-        """Return the bytes of this state, an error if the picture is at fault, or None if the state is gone.
-
-        Size and time are compared before and after reading, through one file descriptor.  So bytes of
-        another file of the same name, or of a writer at work, are never returned.
-
-        Raises
-        ------
-        DatasetError
-            The disk or the network fails; the picture is not at fault.
-        """
-        try:
-            return self._read(max_bytes)
-        except ImageError as error:
-            return error
-        except FileNotFoundError:
-            return None
-        except PermissionError as exc:
-            return UnreadableImageError(
-                f"{printable(self.path)} cannot be opened: {exc.strerror}", hint="check its permissions"
-            )
-        except OSError as exc:
-            raise DatasetError(
-                f"{printable(self.path)} cannot be read: {exc.strerror or exc}",
-                hint="check the disk or the network share; the watch tries again",
-            ) from exc
-
-    def _read(self, max_bytes: int) -> bytes | None:
-        # O_NONBLOCK: the name may belong to a pipe by now, and opening a pipe would block.
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not self._is(os.fstat(descriptor)):
-                return None
-            check_bytes(self.modified.size_bytes, printable(self.path), max_bytes)
-            content = stream.read()
-            return content if self._is(os.fstat(descriptor)) else None
-
-    def _is(self, status: os.stat_result) -> bool:
-        return stat.S_ISREG(status.st_mode) and Modification.of(status) == self.modified
+_LOOK_AGAIN_SECONDS = 2.0
 
 
 @dataclass
 class _Seen:
     modified: Modification
     since: float  # seconds of the monotonic clock
-    taken: bool = False
+    judged_at: float | None = None  # when its content was last compared with its line
 
 
 class Arrivals:
     """The pictures of a folder that still have to be inspected.
 
-    A picture has settled when scans at least `settle_seconds` apart saw the same size and time of change.
-    The file's own time is not compared with the clock: another computer may have written the file with
-    another clock, and a file that is renamed or copied into place may be old.
+    A picture has settled when scans at least `settle_seconds` apart saw the same state.  The file's own time
+    is not compared with the clock: another computer may have written the file with another clock, and a file
+    that is renamed or copied into place may be old.
 
     Parameters
     ----------
@@ -116,16 +49,24 @@ class Arrivals:
         Files and folders that the last scan could not read.
     scan_seconds : float
         Duration of the last scan.
+    vanished : list of str
+        Paths where the scan before saw a picture, and the last scan saw none.
+    replaced : bool
+        The last scan found another folder under the name, such as that of a share that was just mounted.
     """
 
     def __init__(self, folder: Path, settle_seconds: float) -> None:
         self.folder = Path(os.path.abspath(folder))  # noqa: PTH100 - the name of a link stays
         self.problems: list[DatasetError] = []
         self.scan_seconds = 0.0
+        self.vanished: list[str] = []
+        self.replaced = False
         self._settle_seconds = settle_seconds
         self._left_out: set[str] = set()
+        self._out_of_reach: list[str] = []
         self._seen: dict[str, _Seen] = {}
         self._scanned_at = 0.0
+        self._identity: tuple[int, int] | None = None  # of the folder that was scanned last
 
     def leave_out(self, paths: Iterable[Path]) -> None:
         """Leave these folders and files out of every scan, such as those that receive results."""
@@ -134,41 +75,78 @@ class Arrivals:
     def scan(self) -> list[Arrival]:
         """Scan the folder; return pictures that have settled and are not taken yet, oldest first.
 
+        If a file system does not show every change, one taken picture is returned again each time: the one
+        that was not looked at for the longest time.
+
         Raises
         ------
         DatasetError
             The folder itself cannot be read.  Problems below it go to `problems` instead.
         """
         self._scanned_at = now = time.monotonic()
-        self.problems = []
-        seen = {}
-        for path, modified in self._walk().items():
-            before = self._seen.get(path)
-            seen[path] = before if before and before.modified == modified else _Seen(modified, now)
-        self._seen = seen
+        self.problems, self._out_of_reach = [], []
+        found = self._walk()
+        self._update(found, now)
         self.scan_seconds = time.monotonic() - now
         settled = [
             Arrival(path, one.modified)
-            for path, one in seen.items()
-            if not one.taken and now - one.since >= self._settle_seconds
+            for path, one in self._seen.items()
+            if one.judged_at is None and path in found and now - one.since >= self._settle_seconds
         ]
-        return sorted(settled, key=lambda arrival: (arrival.modified.mtime_ns, arrival.path))
+        settled.sort(key=lambda arrival: (arrival.modified.mtime_ns, arrival.path))
+        doubtful = [path for path in found if not found[path].shows_changes()]
+        return [*settled, *self._to_look_at_again(doubtful, now)]
+
+    @property
+    def present(self) -> Iterable[str]:
+        """Paths of the pictures that the last scan saw."""
+        return self._seen.keys()
 
     @property
     def unsettled(self) -> int:
         """Number of pictures that the last scan saw and that had not settled."""
-        waiting = [one for one in self._seen.values() if not one.taken]
+        waiting = [one for one in self._seen.values() if one.judged_at is None]
         return sum(self._scanned_at - one.since < self._settle_seconds for one in waiting)
 
     def take(self, arrival: Arrival) -> None:
         """Do not return this picture again until it changes."""
         one = self._seen.get(arrival.path)
-        if one is not None and one.modified == arrival.modified:
-            one.taken = True
+        if one is not None and one.modified == replace(arrival.modified, digest=None):
+            one.judged_at = time.monotonic()
+
+    def leave(self, path: str) -> None:
+        """Note that the picture was moved away: what appears there is another one, whatever its state is."""
+        self._seen.pop(path, None)
 
     def forget(self) -> None:
         """Start over: every picture has to settle again and is returned again."""
         self._seen = {}
+
+    def _update(self, found: dict[str, Modification], now: float) -> None:
+        """Keep since when each picture has had its present state, and note which ones vanished."""
+        with self._noting(str(self.folder)):
+            status = self.folder.stat()
+        identity = status.st_dev, status.st_ino
+        self.replaced = self._identity not in {None, identity}
+        self._identity = identity
+        before = {} if self.replaced else self._seen
+        self._seen = {}
+        for path, modified in found.items():
+            one = before.get(path)
+            self._seen[path] = one if one and one.modified == modified else _Seen(modified, now)
+        self.vanished = []
+        for path in before.keys() - found.keys():
+            if any(f"{path}/".startswith(f"{shut}/") for shut in self._out_of_reach):
+                self._seen[path] = before[path]
+            else:
+                self.vanished.append(path)
+
+    def _to_look_at_again(self, paths: list[str], now: float) -> list[Arrival]:
+        """Return the taken picture that was not looked at for the longest time, unless that was just now."""
+        taken = [(at, path) for path in paths if (at := self._seen[path].judged_at) is not None]
+        looked_at, path = min(taken, default=(now, ""))
+        is_due = now - looked_at >= _LOOK_AGAIN_SECONDS
+        return [Arrival(path, self._seen[path].modified)] if is_due else []
 
     def _below(self, path: Path) -> str | None:
         """Return `path` as `_walk` would spell it; None if it lies outside the folder."""
@@ -188,7 +166,8 @@ class Arrivals:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     elif is_image_name(entry.name) and stat.S_ISREG((status := entry.stat()).st_mode):
-                        found[entry.path] = Modification.of(status)
+                        link = entry.stat(follow_symlinks=False) if entry.is_symlink() else None
+                        found[entry.path] = Modification.of(status, link)
         return found
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
@@ -214,3 +193,4 @@ class Arrivals:
                 raise error from exc
             error.__cause__ = exc
             self.problems.append(error)
+            self._out_of_reach.append(path)

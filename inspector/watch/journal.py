@@ -1,4 +1,4 @@
-"""The results of a watch: one whole line for each state of each picture, never written twice.
+"""The results of a watch: one whole line for each picture that arrived, never written twice.
 
 The results file is the watch's only memory.  A restarted watch reads it to learn which pictures are done.  If
 somebody replaces or shortens the file, the watch goes on as if it had just been started.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, get_args
@@ -19,22 +20,48 @@ from inspector.errors import StorageError, UsageError
 from inspector.imaging.files import printable
 from inspector.scoring.records import ScoredImage
 from inspector.types import Verdict
-from inspector.watch.arrivals import Arrival, Modification
+from inspector.watch.arrival import Arrival, Modification
+from inspector.watch.memory import LastLine, Memory
 
 LOCK_SECONDS = 1.0
 
 _VERDICTS = frozenset(get_args(Verdict))
 _BEGINS = b'{"path":'  # start of every line that a watch writes
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 class WatchedImage(ScoredImage):
-    """One line of `inspector watch`: a scored image, the state of its file, and its heatmap."""
+    """One line of `inspector watch`: a scored image, the state of its file, and where things go."""
 
     modified: Modification
     heatmap: str | None
+    destination: str | None = None
 
 
-class Printout:
+class _Results:
+    """What is known about the lines that were written."""
+
+    def __init__(self) -> None:
+        self._memory = Memory()
+
+    def last(self, path: str) -> LastLine | None:
+        """Return the last line of a path; None if it has none."""
+        return self._memory.get(path)
+
+    def keep(self, arrival: Arrival, verdict: Verdict) -> None:
+        """Remember the present state of a picture that has its line already."""
+        self._memory.note(arrival.path, LastLine(arrival.modified, verdict))
+
+    def mark_gone(self, paths: Iterable[str]) -> None:
+        """Note that there is no picture at these paths: what appears there has no line yet."""
+        self._memory.mark_gone(paths)
+
+    def mark_all_gone_but(self, paths: Iterable[str]) -> None:
+        """Note that there is no picture anywhere but at these paths."""
+        self._memory.mark_all_gone_but(paths)
+
+
+class Printout(_Results):
     """Results on a stream, remembered in memory until the process ends.
 
     Parameters
@@ -44,17 +71,13 @@ class Printout:
     """
 
     def __init__(self, write: Callable[[WatchedImage], None]) -> None:
+        super().__init__()
         self._write = write
-        self._done: dict[bytes, Verdict] = {}
-
-    def verdict(self, arrival: Arrival) -> Verdict | None:
-        """Return the verdict on a picture in this state; None if it has no line."""
-        return self._done.get(arrival.key)
 
     def append(self, row: WatchedImage) -> None:
         """Write the line of a picture."""
         self._write(row)
-        self._done[_arrival(row).key] = row.verdict
+        self.keep(Arrival(row.path or "", row.modified), row.verdict)
 
     def refresh(self) -> bool:
         """Return whether the results were changed from outside: never, on a stream."""
@@ -64,7 +87,7 @@ class Printout:
         """Do nothing; the caller owns the stream."""
 
 
-class Journal:
+class Journal(_Results):
     """Results in a file of JSON lines.
 
     When `append` returns, the line is on the disk.  The lock file beside the results is released when its
@@ -79,9 +102,9 @@ class Journal:
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        super().__init__()
         self.path, self._warn = path, warn
         self._lock = ExitStack()
-        self._done: dict[bytes, Verdict] = {}
         self._reopened = False  # since the last call of `refresh`
         self._size_bytes = -1  # bytes read and written so far; -1 while the file is not open
 
@@ -115,10 +138,6 @@ class Journal:
         self._size_bytes = -1
         self._lock.close()
 
-    def verdict(self, arrival: Arrival) -> Verdict | None:
-        """Return the verdict on a picture in this state; None if it has no line."""
-        return self._done.get(arrival.key)
-
     def refresh(self) -> bool:
         """Open the file again if it was closed or changed from outside; return whether that happened."""
         reopened, self._reopened = self._reopened, False
@@ -136,17 +155,18 @@ class Journal:
         return True
 
     def append(self, row: WatchedImage) -> None:
-        """Write the line of a picture, unless it has one; return when the line is on the disk.
+        """Write the line of a picture, unless the file has got one; return when the line is on the disk.
 
         Raises
         ------
         StorageError
             The disk is full, read-only or unreachable; no part of the line stays in the file.
         """
-        arrival = _arrival(row)
+        arrival = Arrival(row.path or "", row.modified)
         if self._refresh():
             self._reopened = True
-            if arrival.key in self._done:
+            last = self.last(arrival.path)
+            if last is not None and last.modified == arrival.modified:
                 return
         line = row.to_json().encode("ascii") + b"\n"
         with storage_errors(self.path):
@@ -161,7 +181,7 @@ class Journal:
             finally:
                 os.close(descriptor)
         self._size_bytes += len(line)
-        self._done[arrival.key] = row.verdict
+        self.keep(arrival, row.verdict)
 
     def _learn(self) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
@@ -170,11 +190,11 @@ class Journal:
                 raise UsageError(
                     f"{printable(self.path)} is not a regular file", hint="name a file, or - for stdout"
                 )
-            done: dict[bytes, Verdict] = {}
-            size_bytes = foreign = 0
+            memory = Memory()
+            size_bytes = own = foreign = 0
             for line in stream:
                 if not line.endswith(b"\n"):  # its writer died, or its disk was full
-                    if not done and not _is_torn(line, alone=not foreign):
+                    if not own and not _is_torn(line, alone=not foreign):
                         raise UsageError(
                             f"{printable(self.path)} ends in half a line that inspector watch did not write",
                             hint="name another file, or complete its last line",
@@ -183,12 +203,12 @@ class Journal:
                     os.fsync(descriptor)
                     break
                 size_bytes += len(line)
-                if (known := _known(line)) is not None:
-                    done[known[0].key] = known[1]
+                if _learn_line(line, memory):
+                    own += 1
                 else:
                     foreign += 1
         sync(self.path.parent)
-        self._done, self._size_bytes = done, size_bytes
+        self._memory, self._size_bytes = memory, size_bytes
         if foreign:
             lines = "1 line" if foreign == 1 else f"{foreign} lines"
             self._warn(f"{printable(self.path)}: {lines} not written by inspector watch, kept as they are")
@@ -206,18 +226,21 @@ def _write(descriptor: int, content: bytes) -> None:
     os.fsync(descriptor)
 
 
-def _arrival(row: WatchedImage) -> Arrival:
-    return Arrival(row.path or "", row.modified)
-
-
-def _known(line: bytes) -> tuple[Arrival, Verdict] | None:
-    """Read picture, state and verdict from a line; None if no watch wrote the line."""
+def _learn_line(line: bytes, memory: Memory) -> bool:
+    """Remember path, state and verdict of a line; return False if no watch wrote it."""
     try:
         row: dict[str, Any] = json.loads(line)
         path, verdict, modified = row["path"], row["verdict"], row["modified"]
-        numbers = [modified["mtime_ns"], modified["size_bytes"]]
+        # Lines of older versions have neither of the last two.
+        state = Modification(
+            modified["mtime_ns"], modified["size_bytes"], modified.get("ctime_ns"), modified.get("digest")
+        )
+        numbers = (state.mtime_ns, state.size_bytes, state.ctime_ns or 0)
         if verdict not in _VERDICTS or not isinstance(path, str) or {*map(type, numbers)} != {int}:
-            return None
-    except (ValueError, TypeError, KeyError):
-        return None
-    return Arrival(path, Modification(*numbers)), verdict
+            return False
+        if state.digest is not None and not _DIGEST.fullmatch(state.digest):
+            return False
+        memory.note(path, LastLine(state, verdict, gone=row.get("destination") is not None))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return False
+    return True

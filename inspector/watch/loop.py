@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,11 +16,14 @@ from inspector.imaging.files import shortened
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
 from inspector.types import Verdict
-from inspector.watch.arrivals import Arrival, Arrivals
+from inspector.watch.arrival import Arrival
+from inspector.watch.arrivals import Arrivals
 from inspector.watch.journal import Journal, Printout, WatchedImage
 from inspector.watch.sorter import Sorter
 
 Stop = Callable[[], bool]
+
+DOUBT_SECONDS = 0.5
 
 _STOP_POLL_SECONDS = 0.05
 
@@ -60,8 +64,9 @@ class Watch:
 
     Notes
     -----
-    The line is on the disk before the picture is moved, and a picture that has a line is never scored again
-    in the same state.  So a watch can be killed at any moment, and the next one goes on from the lines alone.
+    The line is on the disk before the picture is moved, and a picture that has a line is never scored again.
+    So a watch can be killed at any moment, and the next one goes on from the lines alone.  `LastLine` says
+    which pictures have a line.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Watch:
         self._problems: list[InspectorError] = []  # of this round
         self._undrawn: StorageError | None = None  # why the last heatmap could not be written
         self._told: set[str] = set()  # kinds of problems of the last round
+        self._is_new = True  # the results were just read; no scan has told which of their pictures are gone
 
     def run(self, interval_seconds: float, stop: Stop) -> None:
         """Run a round every `interval_seconds` until `stop` returns True, also between two pictures.
@@ -104,13 +110,18 @@ class Watch:
         """
         self._arrivals.scan()
         self._pause(settle_seconds, stop)
-        self._round(stop)
+        self._round(stop, math.inf)
         self._report.round_ended()
         if self._problems:
             raise self._problems[0]
         return self._arrivals.unsettled
 
-    def _round(self, stop: Stop) -> None:
+    def _round(self, stop: Stop, doubt_seconds: float = DOUBT_SECONDS) -> None:
+        """Inspect the settled pictures: first those without a line, then those that may have one.
+
+        To be sure about the latter can mean to read them all, for example after their permissions changed.
+        So after `doubt_seconds` the rest is left for the next round, and new pictures do not wait for it.
+        """
         self._problems = [] if self._undrawn is None else [self._undrawn]
         self._models()  # opens a promoted model before the next picture arrives
         settled = self._scan()
@@ -118,10 +129,20 @@ class Watch:
             return
         if self._results.refresh():
             self._arrivals.forget()
+            self._is_new = True
         self._finish_moves()
+        doubtful = []
         for arrival in settled:
             if stop():
-                break
+                return
+            if self._may_have_line(arrival):
+                doubtful.append(arrival)
+            else:
+                self._process(arrival)
+        end = time.monotonic() + doubt_seconds
+        for arrival in doubtful:
+            if stop() or time.monotonic() > end:
+                return
             self._process(arrival)
 
     def _scan(self) -> list[Arrival]:
@@ -131,42 +152,77 @@ class Watch:
             self._results.close()  # the results may lie on the same share
             raise
         self._problems += self._arrivals.problems
+        if self._arrivals.replaced:
+            self._results.close()
+        if not self._is_new:
+            self._results.mark_gone(self._arrivals.vanished)
+        elif not self._arrivals.problems:
+            self._results.mark_all_gone_but(self._arrivals.present)
+            self._is_new = False
         return settled
 
     def _finish_moves(self) -> None:
         try:
-            self._sorter.finish(self._results.verdict)
+            self._sorter.finish(self._verdict_of_moving)
         except StorageError as error:
             self._problems.append(error)
+
+    def _verdict_of_moving(self, held: Arrival) -> Verdict | None:
+        line = self._results.last(held.path)
+        return line.verdict if line is not None and line.is_of_moving(held.modified) else None
+
+    def _may_have_line(self, arrival: Arrival) -> bool:
+        line = self._results.last(arrival.path)
+        return line is not None and line.modified.is_like(arrival.modified)
 
     def _process(self, arrival: Arrival) -> None:
         """Inspect and move a picture; if either fails, a later scan returns the picture again."""
-        verdict = self._results.verdict(arrival) or self._inspect(arrival)
-        if verdict is None:
-            return
+        line = self._results.last(arrival.path)
+        if line is not None and line.is_surely(arrival.modified):
+            arrival, verdict = arrival.with_digest(line.modified.digest), line.verdict
+        else:
+            detector = self._models()
+            try:
+                read = arrival.read(detector.settings.max_bytes)
+            except DatasetError as error:
+                self._problems.append(error)
+                return
+            if read is None:  # it is gone or has changed
+                return
+            arrival, content = read
+            is_done = line is not None and line.is_of(arrival.modified)
+            verdict = (
+                line.verdict if line is not None and is_done else self._inspect(arrival, content, detector)
+            )
+        self._results.keep(arrival, verdict)
+        self._move(arrival, verdict)
+
+    def _move(self, arrival: Arrival, verdict: Verdict) -> None:
         try:
-            self._sorter.move(arrival, verdict)
+            is_moved = self._sorter.move(arrival, verdict)
         except StorageError as error:
             self._problems.append(error)
+            return
+        if is_moved:
+            self._arrivals.leave(arrival.path)
+            self._results.mark_gone([arrival.path])
         else:
             self._arrivals.take(arrival)
 
-    def _inspect(self, arrival: Arrival) -> Verdict | None:
-        """Score a picture and write its line; None if it is gone, has changed or cannot be read now."""
-        detector = self._models()
-        try:
-            content = arrival.read(detector.settings.max_bytes)
-        except DatasetError as error:
-            self._problems.append(error)
-            return None
-        if content is None:
-            return None
+    def _inspect(self, arrival: Arrival, content: bytes | ImageError, detector: Detector) -> Verdict:
+        """Score a picture and write its line."""
         if isinstance(content, ImageError):
             inspection = detector.refuse(arrival.path, content)
         else:
             inspection = detector.score(content, arrival.path)
         heatmap = self._draw(arrival, detector, inspection)
-        row = WatchedImage(**dict(inspection.record()), modified=arrival.modified, heatmap=heatmap)
+        target = self._sorter.target(arrival, inspection.verdict)
+        row = WatchedImage(
+            **dict(inspection.record()),
+            modified=arrival.modified,
+            heatmap=heatmap,
+            destination=None if target is None else str(target),
+        )
         self._results.append(row)
         self.verdicts[row.verdict] += 1
         self._report.inspected(row)
@@ -177,7 +233,7 @@ class Watch:
         drawn = None if self._heatmaps is None else detector.draw(inspection)
         if self._heatmaps is None or drawn is None:
             return None
-        name = f"{shortened(Path(arrival.path).stem)}_{arrival.key.hex()[:12]}_heatmap.png"
+        name = f"{shortened(Path(arrival.path).stem)}_{arrival.key[:12]}_heatmap.png"
         try:
             write_bytes(self._heatmaps / name, encode_png(drawn), durable=False)
         except StorageError as error:

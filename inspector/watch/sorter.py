@@ -2,8 +2,8 @@
 
 A picture is first renamed into `DIR/.moving`, keeping its relative path.  There no writer replaces it and
 no scan finds it.  The sorter compares it once more with the state that was inspected, and then gives it a
-name in the folder of its verdict.  If a watch is killed in between, path and state of a picture in `.moving`
-tell which line of the results belongs to it.
+name in the folder of its verdict.  If a watch is killed in between, path and content of a picture in
+`.moving` tell which line of the results belongs to it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -22,7 +23,7 @@ from inspector.bundle.atomic import TEMPORARY, storage_errors, sync
 from inspector.errors import StorageError
 from inspector.imaging.files import printable, shortened
 from inspector.types import Verdict
-from inspector.watch.arrivals import Arrival, Modification
+from inspector.watch.arrival import Arrival, Modification, digest_of
 
 HELD = ".moving"
 
@@ -41,6 +42,7 @@ class Sorter:
     def __init__(self, folder: Path, destination: Path | None = None) -> None:
         self.folder, self.destination = folder, destination
         self._held = folder / HELD
+        self._verdicts: dict[Path, Verdict] = {}  # of pictures in `.moving`
 
     @property
     def folders(self) -> list[Path]:
@@ -61,32 +63,53 @@ class Sorter:
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
 
-    def move(self, arrival: Arrival, verdict: Verdict) -> None:
-        """Move a picture into the folder of its verdict, if it is still in the inspected state.
+    def target(self, arrival: Arrival, verdict: Verdict) -> Path | None:
+        """Return the folder that a picture is to be moved to; None if it stays.
 
         A symbolic link stays in place: moved, it might point to another file.
+        """
+        if self.destination is None or os.path.islink(arrival.path):  # noqa: PTH114 - raises nothing
+            return None
+        return self.destination / verdict
+
+    def move(self, arrival: Arrival, verdict: Verdict) -> bool:
+        """Move a picture into the folder of its verdict, if it is still the inspected one.
+
+        Returns
+        -------
+        bool
+            Whether it was moved.
 
         Raises
         ------
         StorageError
             The picture cannot be moved; it is still in its old place.
         """
-        if self.destination is None or os.path.islink(arrival.path):  # noqa: PTH114 - raises nothing
-            return
-        target, path = self.destination / verdict, Path(arrival.path)
+        target, path = self.target(arrival, verdict), Path(arrival.path)
+        if target is None or not arrival.is_there():
+            return False
         with storage_errors(target):
+            _check_room(target, arrival.modified.size_bytes, path.parent)
+            try:
+                inode = path.stat().st_ino
+            except FileNotFoundError:
+                return False
             held = self._hold(path)
             if held is None:
-                return
+                return False
             try:
-                if Modification.of(held.stat()) == arrival.modified:
+                is_moved = _is_still(held, arrival, inode)
+                if is_moved:
+                    self._verdicts[held] = verdict
                     _place(held, target, path.name)
                 # Otherwise another picture had taken this name; it goes back below.
             finally:
                 if held.exists():
                     path.parent.mkdir(exist_ok=True)
                     _place(held, path.parent, path.name)
+                self._verdicts.pop(held, None)
                 self._clear(held.parent)
+        return is_moved
 
     @property
     def unfinished(self) -> bool:
@@ -99,7 +122,7 @@ class Sorter:
         Parameters
         ----------
         verdict : callable
-            Returns the verdict of an arrival, or None.
+            Returns the verdict in the last line of a path if it is that of this content, or None.
 
         Raises
         ------
@@ -110,12 +133,14 @@ class Sorter:
             for place, _, names in os.walk(self._held, topdown=False):
                 for held in (Path(place, name) for name in names):
                     path = self.folder / held.relative_to(self._held)
-                    found = verdict(Arrival(str(path), Modification.of(held.stat())))
+                    found = self._verdicts.get(held) or verdict(_read(held, path))
                     if self.destination is None or found is None:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         _place(held, path.parent, path.name)
                     else:
+                        self._verdicts[held] = found  # its path may get another line before it can be placed
                         _place(held, self.destination / found, path.name, may_be_there=True)
+                    self._verdicts.pop(held, None)
                 self._clear(Path(place))
 
     def _hold(self, path: Path) -> Path | None:
@@ -141,6 +166,35 @@ class Sorter:
             while folder != self.folder:
                 folder.rmdir()
                 folder = folder.parent
+
+
+def _check_room(target: Path, size_bytes: int, source: Path) -> None:
+    """Raise `OSError` where a folder obviously takes no file: before the picture is touched."""
+    status = target.stat()
+    if not os.access(target, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+    usage = shutil.disk_usage(target)
+    if status.st_dev != source.stat().st_dev and usage.total > 0 and usage.free < size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+
+def _is_still(held: Path, arrival: Arrival, inode: int) -> bool:
+    """Return whether the file in `.moving` is the one that was inspected.
+
+    The rename has changed the file's `ctime_ns`.  So where the inode or the file system leave a doubt, the
+    content decides.
+    """
+    status = held.stat()
+    if not arrival.modified.is_like(Modification.of(status)):
+        return False
+    if arrival.modified.digest is None or (status.st_ino == inode and arrival.modified.shows_changes()):
+        return True
+    return digest_of(held) == arrival.modified.digest
+
+
+def _read(held: Path, path: Path) -> Arrival:
+    """Return the arrival of a file in `.moving` at its original path, with the digest of its content."""
+    return Arrival(str(path), Modification.of(held.stat())).with_digest(digest_of(held))
 
 
 def _place(held: Path, folder: Path, name: str, *, may_be_there: bool = False) -> None:
@@ -199,7 +253,8 @@ def _rename(file: Path, target: Path) -> None:
 
 def _copy(file: Path, folder: Path) -> Path:
     """Copy a file and its time to another disk; a second attempt overwrites the same temporary name."""
-    copy = folder / f"{TEMPORARY}{Arrival(str(file), Modification.of(file.stat())).key.hex()}"
+    status = Modification.of(file.stat())
+    copy = folder / f"{TEMPORARY}{Arrival(str(file), replace(status, ctime_ns=None)).key}"
     try:
         shutil.copy2(file, copy)
         sync(copy)
@@ -212,4 +267,4 @@ def _copy(file: Path, folder: Path) -> Path:
 
 def _is_same(file: Path, other: Path) -> bool:
     mine, its = file.stat(), other.stat()
-    return Modification.of(mine) == Modification.of(its) and filecmp.cmp(file, other, shallow=False)
+    return Modification.of(mine).is_like(Modification.of(its)) and filecmp.cmp(file, other, shallow=False)

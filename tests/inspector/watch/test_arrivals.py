@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 
 from inspector.errors import DatasetError
-from inspector.watch.arrivals import Arrival, Arrivals, Modification
-from tests.inspector.watch.watching import SETTLE, arrived, write
+from inspector.watch.arrival import Arrival, Modification
+from inspector.watch.arrivals import Arrivals
+from tests.inspector.watch.watching import SETTLE, write
 from tests.privileges import unprivileged
-from tests.serving import until
 
 
 class Clock:
@@ -50,7 +49,7 @@ def test_a_picture_settles_before_it_is_returned(tmp_path: Path, clock: Clock) -
     assert arrivals.scan() == []
     clock.seconds += SETTLE
     (settled,) = arrivals.scan()
-    assert settled == Arrival(str(path), Modification(1, 2))
+    assert settled == Arrival(str(path), Modification(1, 2, path.stat().st_ctime_ns))
     assert arrivals.unsettled == 0
 
 
@@ -94,40 +93,6 @@ def test_what_counts_as_a_picture_is_what_score_scores(tmp_path: Path) -> None:
     found = [Path(arrival.path).relative_to(elsewhere).as_posix() for arrival in arrivals.scan()]
     assert found == ["deep/er/b.JPG", "a.tiff", "z.bmp"]
     assert arrivals.problems == []
-
-
-def test_a_state_that_has_gone_is_not_read(tmp_path: Path) -> None:
-    """Reading returns the bytes of the settled state, never those of a later state or of a pipe."""
-    path = write(tmp_path / "a.png", b"123")
-    (arrival,) = Arrivals(tmp_path, 0).scan()
-    assert arrival.read(100) == b"123"
-    refused = arrival.read(2)
-    assert "at most 2 are read" in str(refused)
-    os.utime(path, ns=(1, 1))
-    assert arrival.read(100) is None
-    path.unlink()
-    assert arrival.read(100) is None
-    os.mkfifo(path)
-    assert arrival.read(100) is None
-
-
-def test_a_picture_that_changes_while_it_is_read(tmp_path: Path) -> None:
-    """If a writer changes the file while it is read, the bytes are not used."""
-    path = write(tmp_path / "a.png", b"")
-    os.truncate(path, 300_000_000)
-    (arrival,) = Arrivals(tmp_path, 0).scan()
-
-    def write_when_opened() -> None:
-        until(lambda: any(os.path.realpath(place) == str(path) for place in Path("/proc/self/fd").iterdir()))
-        with path.open("r+b") as stream:
-            stream.write(b"1")
-
-    writer = threading.Thread(target=write_when_opened)
-    writer.start()
-    content = arrival.read(10**9)
-    writer.join()
-    assert content is None
-    assert arrival.modified != arrived(path).modified
 
 
 def test_a_folder_below_that_may_not_be_listed(tmp_path: Path) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from inspector.errors import StorageError, StoreBusyError, UsageError
-from inspector.watch.arrivals import Arrival
+from inspector.types import Verdict
 from inspector.watch.journal import Journal, Printout, WatchedImage
 from tests.conftest import Mount
 from tests.inspector.watch.watching import fill, line_of, refusal, rows, told
 
 
-def arrival_of(row: WatchedImage) -> Arrival:
-    """The arrival that a line belongs to."""
-    return Arrival(str(row.path), row.modified)
+def verdict_of(results: Journal | Printout, row: WatchedImage) -> Verdict | None:
+    """The verdict in the last line of a path, if that is the line of this state."""
+    found = results.last(str(row.path))
+    return found.verdict if found is not None and found.is_of(row.modified) else None
 
 
 @contextmanager
@@ -36,15 +37,15 @@ def journal(path: Path, warnings: list[str] | None = None) -> Iterator[Journal]:
 def test_a_journal_remembers(tmp_path: Path) -> None:
     """A line is in the file when `append` returns; the next journal knows it, and it is never repeated."""
     odd = os.fsdecode(b"/in/broken\xff.png")
-    lines = [line_of("/in/a.png"), line_of("/in/a.png", "fail", 2), line_of(odd, "invalid")]
+    lines = [line_of("/in/a.png"), line_of("/in/b.png", "fail", 2), line_of(odd, "invalid")]
     results = tmp_path / "results.jsonl"
     with journal(results) as first:
         for line in lines:
             first.append(line)
         assert [WatchedImage.model_validate(row) for row in rows(results)] == lines
     with journal(results) as second:
-        assert [second.verdict(arrival_of(line)) for line in lines] == ["pass", "fail", "invalid"]
-        assert second.verdict(arrival_of(line_of("/in/a.png", mtime_ns=3))) is None
+        assert [verdict_of(second, line) for line in lines] == ["pass", "fail", "invalid"]
+        assert verdict_of(second, line_of("/in/a.png", mtime_ns=3)) is None
         assert not second.refresh()
 
 
@@ -60,7 +61,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, kept: int) -> None:
     results.write_bytes(whole + last[:kept])
     with journal(results) as second:
         assert results.read_bytes() == whole
-        assert second.verdict(arrival_of(line_of("/in/b.png"))) is None
+        assert verdict_of(second, line_of("/in/b.png")) is None
         second.append(line_of("/in/b.png"))
         assert results.read_bytes() == whole + last
 
@@ -88,7 +89,7 @@ def test_lines_of_others_are_kept_and_told(tmp_path: Path) -> None:
     content = results.read_bytes()
     warnings: list[str] = []
     with journal(results, warnings) as second:
-        assert second.verdict(arrival_of(line_of("/in/a.png"))) == "pass"
+        assert verdict_of(second, line_of("/in/a.png")) == "pass"
         second.append(line_of("/in/b.png"))
     assert results.read_bytes().startswith(content)
     assert warnings == [f"{results}: 8 lines not written by inspector watch, kept as they are"]
@@ -126,7 +127,7 @@ def test_a_journal_that_somebody_changed_is_read_anew(tmp_path: Path, change: st
         if change != "longer":
             opened.append(line_of("/in/b.png"))
             assert told(results) == [("b.png", "pass")]
-            assert opened.verdict(arrival_of(line_of("/in/a.png"))) is None
+            assert verdict_of(opened, line_of("/in/a.png")) is None
         else:
             opened.append(line_of("/in/a.png"))
             assert results.read_bytes() == whole
@@ -157,13 +158,46 @@ def test_a_full_disk_leaves_no_half_line(mount: Mount) -> None:
         assert [name for name, _ in told(results)] == [*names, "last.png"]
 
 
+def test_lines_of_older_versions_are_known(tmp_path: Path) -> None:
+    """A line without time of change and content is still the line of a picture of its time and size."""
+    results = tmp_path / "results.jsonl"
+    old = line_of("/in/a.png", "fail").model_dump(exclude={"destination"})
+    old["modified"] = {"mtime_ns": 1, "size_bytes": 5}
+    results.write_text(json.dumps(old) + "\n")
+    warnings: list[str] = []
+    with journal(results, warnings) as opened:
+        assert verdict_of(opened, line_of("/in/a.png")) == "fail"
+        assert verdict_of(opened, line_of("/in/a.png", mtime_ns=2)) is None
+        opened.mark_gone(["/in/a.png"])
+        assert verdict_of(opened, line_of("/in/a.png")) is None
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    "modified",
+    [
+        {"mtime_ns": 1, "size_bytes": 5, "digest": "sha256:x"},
+        {"mtime_ns": 1, "size_bytes": 5, "ctime_ns": "1"},
+        {"mtime_ns": 10**40, "size_bytes": 5},
+    ],
+)
+def test_states_that_no_file_has_are_lines_of_others(tmp_path: Path, modified: dict[str, object]) -> None:
+    """A line with an impossible state was written by another program: it is kept, and told."""
+    results = tmp_path / "results.jsonl"
+    results.write_text(json.dumps(line_of("/in/a.png").model_dump() | {"modified": modified}) + "\n")
+    warnings: list[str] = []
+    with journal(results, warnings) as opened:
+        assert opened.last("/in/a.png") is None
+    assert warnings == [f"{results}: 1 line not written by inspector watch, kept as they are"]
+
+
 def test_printed_results_are_remembered() -> None:
     """A process knows which pictures it has printed."""
     printed: list[WatchedImage] = []
     printout = Printout(printed.append)
     row = line_of("/in/a.png", "fail")
-    assert printout.verdict(arrival_of(row)) is None
+    assert verdict_of(printout, row) is None
     printout.append(row)
-    assert printout.verdict(arrival_of(row)) == "fail"
+    assert verdict_of(printout, row) == "fail"
     assert printout.refresh() is False
     assert printed == [row]

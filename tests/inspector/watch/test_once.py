@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -31,9 +32,14 @@ def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
         "c.jpg": "invalid",
         "d.tif": "invalid",
     }
-    assert list(found["a.png"]) == [*ScoredImage.model_fields, "modified", "heatmap"]
+    assert list(found["a.png"]) == [*ScoredImage.model_fields, "modified", "heatmap", "destination"]
     status = (folder / "a.png").stat()
-    assert found["a.png"]["modified"] == {"mtime_ns": status.st_mtime_ns, "size_bytes": status.st_size}
+    assert found["a.png"]["modified"] == {
+        "mtime_ns": status.st_mtime_ns,
+        "size_bytes": status.st_size,
+        "ctime_ns": status.st_ctime_ns,
+        "digest": f"sha256:{hashlib.sha256(GOOD).hexdigest()}",
+    }
     assert found["c.jpg"]["reason"].startswith("truncated: ")
     assert found["d.tif"]["reason"].startswith("empty: ")
     scored = {
@@ -41,7 +47,7 @@ def test_once_scores_what_is_there(command: Command, folder: Path) -> None:
         for row in map(json.loads, command("score", folder, "--format", "jsonl").out.splitlines())
     }
     for name, row in found.items():
-        for other in ({"milliseconds", "reason"}, {"modified", "heatmap"}):
+        for other in ({"milliseconds", "reason"}, {"modified", "heatmap", "destination"}):
             for field in other:
                 row.pop(field)
                 scored[name].pop(field, None)

@@ -12,7 +12,7 @@ import pytest
 
 from inspector.errors import StorageError
 from inspector.types import Verdict
-from inspector.watch.arrivals import Arrival
+from inspector.watch.arrival import digest_of
 from inspector.watch.sorter import Sorter
 from tests.conftest import Mount
 from tests.inspector.watch.watching import arrived, contents, other_disk, write
@@ -61,10 +61,10 @@ def test_what_is_no_longer_what_was_inspected_stays(sorter: Sorter) -> None:
     path = write(sorter.folder / "a.png", b"old")
     before = arrived(path)
     write(path, b"newer")
-    sorter.move(before, "pass")
+    assert not sorter.move(before, "pass")
     assert contents(sorter.folder) == {"a.png": b"newer"}
     path.unlink()
-    sorter.move(before, "pass")
+    assert not sorter.move(before, "pass")
     target = write(sorter.folder.parent / "target.png", b"1")
     path.symlink_to(target)
     sorter.move(arrived(path), "pass")
@@ -74,21 +74,42 @@ def test_what_is_no_longer_what_was_inspected_stays(sorter: Sorter) -> None:
     assert contents(sorter.destination) == {}
 
 
+def test_what_takes_the_name_at_the_last_moment_stays(
+    sorter: Sorter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture of the same size and time that takes the name just before the rename goes back."""
+    path, other = write(sorter.folder / "a.png", b"old"), write(sorter.folder / ".b", b"new")
+    for file in (path, other):
+        os.utime(file, ns=(7, 7))
+    hold = Sorter._hold
+
+    def hold_after_a_change(self: Sorter, wanted: Path) -> Path | None:
+        other.rename(path)
+        return hold(self, wanted)
+
+    inspected = arrived(path).with_digest(digest_of(path))
+    monkeypatch.setattr(Sorter, "_hold", hold_after_a_change)
+    assert not sorter.move(inspected, "pass")
+    assert contents(sorter.folder) == {"a.png": b"new"}
+    assert sorter.destination is not None
+    assert contents(sorter.destination) == {}
+
+
 def test_what_was_left_half_way_arrives_once(sorter: Sorter) -> None:
     """A watch is killed before, between or after a rename: each picture is moved once, or goes back."""
     assert sorter.destination is not None
     held = sorter.folder / ".moving"
-    known: dict[bytes, Verdict] = {}
+    known: dict[str, Verdict] = {}
     for name in ("taken.png", "deep/placed.png", "linked.png", "unknown.png"):
-        path = write(held / name, name.encode())
+        write(held / name, name.encode())
         if name != "unknown.png":
-            known[Arrival(str(sorter.folder / name), arrived(path).modified).key] = "fail"
+            known[str(sorter.folder / name)] = "fail"
     subprocess.run(["cp", "-p", held / "deep/placed.png", sorter.destination / "fail/placed.png"], check=True)
     if held.stat().st_dev == sorter.destination.stat().st_dev:
         os.link(held / "linked.png", sorter.destination / "fail" / "linked.png")
     write(sorter.folder / "unknown.png", b"came later")
     assert sorter.unfinished
-    sorter.finish(lambda arrival: known.get(arrival.key))
+    sorter.finish(lambda arrival: known.get(arrival.path))
     assert contents(sorter.destination) == {
         "fail/taken.png": b"taken.png",
         "fail/placed.png": b"deep/placed.png",

@@ -18,7 +18,7 @@ import pytest
 import inspector
 from inspector.imaging.encode import encode_png
 from inspector.types import Verdict
-from inspector.watch.arrivals import Arrival, Modification
+from inspector.watch.arrival import Arrival, Modification
 from inspector.watch.journal import WatchedImage
 from tests.inspector.tiny_bundle import bad_picture, good_picture
 
@@ -90,9 +90,11 @@ def other_disk(place: Path) -> Iterator[Path]:
 class Watcher:
     """A running `inspector watch`; the `with` block ends it by SIGTERM, and it must exit with 0."""
 
-    def __init__(self, *arguments: str | Path, **options: Any) -> None:
+    def __init__(
+        self, *arguments: str | Path, program: tuple[str, ...] = ("-m", "inspector"), **options: Any
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "inspector", "watch", *map(str, arguments), *QUICK],
+            [sys.executable, *program, "watch", *map(str, arguments), *QUICK],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -146,13 +148,13 @@ def line_of(path: Path | str, verdict: Verdict = "pass", mtime_ns: int = 1) -> W
         "milliseconds": {"decode": 1, "infer": 1, "decide": 1},
     }
     empty = dict.fromkeys(("score", "p_value", "components", "image", "reason", "heatmap"))
-    state = Modification(mtime_ns, 5)
+    state = Modification(mtime_ns, 5, mtime_ns + 1, f"sha256:{mtime_ns:064x}")
     return WatchedImage(**example, **empty, path=str(path), verdict=verdict, modified=state)
 
 
 def arrived(path: Path) -> Arrival:
     """The arrival of a file in its present state."""
-    return Arrival(str(path), Modification.of(path.stat()))
+    return Arrival(str(path), Modification.of(path.stat(), path.lstat()))
 
 
 def refusal(work: Callable[[], object]) -> str:
