@@ -248,16 +248,14 @@ def _results(
 
 
 def _naming_models(write: Writer) -> Writer:
-    """Return `write`, which now names the model in a line of its own before the first row that it judged."""
-    from inspector.commands.output import print_line
-
+    """Return `write`, which now names the model on stderr before the first row that it judged."""
     named = ""
 
     def write_row(row: ScoredImage) -> None:
         nonlocal named
         if named != row.model.reference:
             named = row.model.reference
-            print_line(f"model {named}")
+            _say(f"model {named}")
         write(row)
 
     return write_row

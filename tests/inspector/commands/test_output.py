@@ -130,7 +130,9 @@ def test_a_watch_prints_json_lines_or_a_table(command: Command, plant: Plant, tm
     assert [row["model"]["name"] for row in rows] == ["tiny"] * 12
     assert "modified" in rows[0]
     words = ("watch", plant.good, "--once", "--settle", "0", "--format", "table")
-    header, *lines = command(*words, "--output", "-").out.splitlines()
+    ended = command(*words, "--output", "-")
+    header, *lines = ended.out.splitlines()
+    assert ended.err == "model tiny@1\n"
     assert header.split()[0] == "verdict"
     assert [line.split()[0] for line in lines] == ["pass"] * 12
     refused(command(*words, "--output", tmp_path / "a.jsonl"), 2, "--format table belongs to --output -")
