@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -190,6 +191,25 @@ def _read(file: Path | None, known: Mapping[str, object]) -> dict[str, Any]:
             f"--config {file} sets {name!r}, which is not a setting", hint=f"settings are {sorted(known)}"
         )
     return found
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return one warning for each variable that looks like a setting and is none, with the most similar name.
+
+    Examples
+    --------
+    >>> unknown_variables({"INSPECTOR_STROE": "/models", "INSPECTOR_PORT": "80"})
+    ['INSPECTOR_STROE is not a setting and has no effect; did you mean INSPECTOR_STORE?']
+    """
+    known = [PREFIX + name.upper() for name in ServeSettings.model_fields]
+    warnings = []
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        close = get_close_matches(
+            name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], 1
+        )
+        advice = f"did you mean {PREFIX}{close[0]}?" if close else f"the settings are {', '.join(known)}"
+        warnings.append(f"{name} is not a setting and has no effect; {advice}")
+    return warnings
 
 
 def is_debugging(environ: Mapping[str, str] = os.environ) -> bool:

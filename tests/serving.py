@@ -39,6 +39,8 @@ class Daemon:
         Whether to wait until it is ready.
     constants : dict
         Values for constants of modules, such as `inspector.daemon.connections.HEADER_SECONDS`.
+    before : callable
+        Called in the process before the daemon begins.
     **environment : str
         Added to that of this process.
     """
@@ -48,12 +50,14 @@ class Daemon:
         *arguments: str | Path,
         ready: bool = True,
         constants: Mapping[str, float] | None = None,
+        before: Callable[[], None] | None = None,
         **environment: str,
     ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _script(constants or {}), "serve", "--port", "0", *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=before,  # noqa: PLW1509 - it must not wait for our locks, and does not
             env={**os.environ, **environment},
         )
         assert self.process.stderr is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from inspector import streams
 from inspector.commands import exits
 from inspector.commands.spelling import InspectorCommand
 from inspector.errors import InspectorError, StorageError, UsageError
@@ -155,14 +156,16 @@ def main() -> int:
         0, or one of the codes in `inspector.commands.exits`.
     """
     arguments, debug = _take_debug(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        # A file name may hold bytes that are not UTF-8; printing it must not fail.
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
+    streams.repair()
     return _exit_code_of(lambda: _run(arguments), debug)
 
 
 def _run(arguments: list[str]) -> int:
+    if any(name.startswith("INSPECTOR_") for name in os.environ) and arguments[:1] != ["serve"]:
+        from inspector.settings import unknown_variables
+
+        for warning in unknown_variables():  # `serve` logs them
+            typer.echo(f"warning: {_one_line(warning)}", err=True)
     code = typer.main.get_command(app).main(arguments, prog_name="inspector", standalone_mode=False)
     sys.stdout.flush()
     return code if isinstance(code, int) else exits.PASSED

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Annotated
 
 import typer
 
+from inspector.commands import exits
 from inspector.commands.options import ModelOption
+from inspector.hangup import hangups
 
 EXAMPLE = """
 inspector serve
@@ -64,11 +69,11 @@ def serve(
         bool | None, typer.Option("--allow-anonymous", help="Let other computers in without a key.")
     ] = None,
 ) -> None:
-    """Score pictures over HTTP, until SIGTERM or Ctrl-C.
+    """Score pictures over HTTP, until SIGTERM or Ctrl-C; SIGHUP reads the keys again.
 
     Each option but --config can also be set in the environment: --port as INSPECTOR_PORT, and so on.
     """
-    from inspector.settings import ServeSettings
+    from inspector.daemon.stderr import json_lines
 
     flags = {
         "host": host,
@@ -81,9 +86,18 @@ def serve(
         "metrics_open": metrics_open,
         "allow_anonymous": allow_anonymous,
     }
-    settings = ServeSettings.from_environment(file=config).model_copy(
-        update={name: value for name, value in flags.items() if value is not None}
-    )
-    from inspector.daemon import server
+    given = {name: value for name, value in flags.items() if value is not None}
+    reloads: SimpleQueue[None] = SimpleQueue()
+    with (
+        hangups(closed=partial(signal.raise_signal, signal.SIGTERM), asked=partial(reloads.put, None)),
+        json_lines() as log,
+    ):
+        from inspector.daemon import server
+        from inspector.settings import ServeSettings
 
-    server.serve(settings)
+        try:
+            server.serve(
+                lambda: ServeSettings.from_environment(file=config).model_copy(update=given), log, reloads
+            )
+        except KeyboardInterrupt:
+            raise typer.Exit(exits.INTERRUPTED) from None

@@ -19,6 +19,7 @@ import typer
 from inspector.commands import exits
 from inspector.commands.options import ModelOption, ThreadsOption, settings_for
 from inspector.errors import UsageError
+from inspector.hangup import hangups
 
 if TYPE_CHECKING:
     from inspector.commands.output import Writer
@@ -127,7 +128,10 @@ def watch(
 
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Give a function that returns whether SIGTERM or Ctrl-C came; a second one has its usual effect."""
+    """Give a function that returns whether the watch shall end: after SIGTERM, Ctrl-C, or its terminal's end.
+
+    A second SIGTERM or Ctrl-C has its usual effect.
+    """
     asked = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -139,8 +143,15 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # a shell ignores Ctrl-C for jobs in the background
             signal.signal(number, note)
+
+    def close() -> None:
+        nonlocal asked
+        asked = True
+
     try:
-        yield lambda: asked
+        # A watch follows its model by itself, so a request to reload has nothing to do.
+        with hangups(closed=close, asked=lambda: None):
+            yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -54,7 +54,7 @@ def _add_middleware(app: FastAPI, service: Service) -> None:
     metrics = service.metrics
     codes = {code_of(kind) for kind in error_classes(InspectorError)} | set(ERRORS)
     metrics.start_at_zero([str(getattr(route, "path", "")) for route in app.routes], sorted(codes))
-    add_error_handlers(app, lambda code: metrics.errors.labels(code).inc(), service.workers.capacity)
+    add_error_handlers(app, lambda code: metrics.errors.labels(code).inc(), service.workers)
     app.add_middleware(
         RequestMiddleware,
         count=lambda route, status: metrics.requests.labels(route, str(status)).inc(),

@@ -22,14 +22,14 @@ MIN_KEY_LENGTH = 16
 _bearer = HTTPBearer(auto_error=False, description="An API key.")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keys:
     """Digests of the known keys; the keys themselves are not kept.
 
     Attributes
     ----------
     digests : tuple of (bytes, str)
-        SHA-256 of a key, and its scope.
+        SHA-256 of a key, and its scope.  A reload replaces them.
     """
 
     digests: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)

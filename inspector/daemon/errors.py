@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from inspector.daemon.workers import QueueFullError
+from inspector.daemon.workers import QueueFullError, Workers
 from inspector.errors import (
     BundleError,
     DatasetError,
@@ -153,7 +153,7 @@ INVALID_STATUS: dict[InvalidReason, int] = {
 """HTTP status of a single picture with the verdict `invalid`, by its reason."""
 
 
-def add_error_handlers(app: FastAPI, count: Callable[[str], None], capacity: int) -> None:
+def add_error_handlers(app: FastAPI, count: Callable[[str], None], workers: Workers) -> None:
     """Answer every error of the routes as a problem.
 
     Parameters
@@ -161,8 +161,8 @@ def add_error_handlers(app: FastAPI, count: Callable[[str], None], capacity: int
     app : FastAPI
     count : callable
         Called with the code of each answered problem.
-    capacity : int
-        Number of requests that the daemon accepts at once, for the message of a full queue.
+    workers : Workers
+        Its capacity is in the message of a full queue.
     """
 
     def answer(problem: Problem) -> Response:
@@ -180,7 +180,7 @@ def add_error_handlers(app: FastAPI, count: Callable[[str], None], capacity: int
     @app.exception_handler(QueueFullError)
     async def _queue_full(_request: Request, exc: QueueFullError) -> Response:
         wait = str(exc.retry_after_seconds)
-        detail = f"the queue is full: {capacity} requests are being handled"
+        detail = f"the queue is full: {workers.capacity} requests are being handled"
         return answer(Problem(503, "full", detail, f"try again in {wait} s", {"Retry-After": wait}))
 
     @app.exception_handler(RequestValidationError)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 logger = logging.getLogger("inspector.daemon")
 
@@ -32,10 +33,22 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
     logger.log(level, event, extra={"fields": fields})
 
 
-def configure() -> None:
-    """Send all logs to stderr as JSON lines; on a full disk lines are lost, requests are not."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(stream: TextIO) -> None:
+    """Send all logs to a stream as JSON lines, with warnings and errors that no code handles.
+
+    On a full disk lines are lost, requests are not.
+    """
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # libraries log here, too
+    logging.captureWarnings(True)
     logger.setLevel(logging.INFO)
+    threading.excepthook = lambda found: _unhandled(
+        found.exc_value, thread=getattr(found.thread, "name", None)
+    )
+    sys.unraisablehook = lambda found: _unhandled(found.exc_value, where=repr(found.object))
+
+
+def _unhandled(exc: BaseException | None, **fields: Any) -> None:
+    logger.error("unhandled error", exc_info=exc, extra={"fields": fields})

@@ -61,7 +61,7 @@ class Scorer:
     Parameters
     ----------
     settings : ServeSettings
-        Limits on bodies.
+        Limits on bodies; a reload replaces them.
     registry : ModelRegistry
         Opens the models.
     workers : Workers
@@ -83,7 +83,7 @@ class Scorer:
         drift: DriftMonitor,
         metrics: Metrics,
     ) -> None:
-        self._settings, self._registry, self._workers = settings, registry, workers
+        self.settings, self._registry, self._workers = settings, registry, workers
         self._recent, self._drift, self._metrics = recent, drift, metrics
         self._uploading = 0
 
@@ -104,8 +104,8 @@ class Scorer:
         try:
             return await read_uploads(
                 request,
-                max_bytes=self._settings.max_bytes,
-                timeout_seconds=self._settings.body_seconds,
+                max_bytes=self.settings.max_bytes,
+                timeout_seconds=self.settings.body_seconds,
             )
         finally:
             self._uploading -= 1

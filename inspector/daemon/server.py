@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 from logging import WARNING
+from queue import SimpleQueue
 from types import FrameType
+from typing import TextIO
 
 import uvicorn
 
@@ -14,22 +16,33 @@ from inspector.daemon.address import find_address, url_of
 from inspector.daemon.app import create_app
 from inspector.daemon.auth import read_keys
 from inspector.daemon.connections import Connection, raise_file_limit
+from inspector.daemon.reload import Read, reload_when_asked
 from inspector.daemon.service import Service
 from inspector.errors import UsageError
-from inspector.settings import ServeSettings
+from inspector.settings import unknown_variables
 
 DRAIN_SECONDS = 9
 BACKLOG = 512
 
 
-def serve(settings: ServeSettings) -> None:
+def serve(read: Read, log: TextIO, reloads: SimpleQueue[None]) -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests are answered before the process ends.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the settings; called at the start, and for each reload.
+    log : text stream
+        Takes the JSON lines of the log.
+    reloads : SimpleQueue
+        Gets an item for each reload.
 
     Raises
     ------
     UsageError
         The address cannot be used, or other computers can reach it and no keys are set.
     """
+    settings = read()
     keys = read_keys(settings.api_keys, settings.api_keys_file)
     address = find_address(settings.host, settings.port)
     if not keys and not settings.allow_anonymous and not address.is_loopback:
@@ -38,7 +51,7 @@ def serve(settings: ServeSettings) -> None:
             hint="set INSPECTOR_API_KEYS or --api-keys-file, or add --allow-anonymous",
         )
     listening = address.bind()
-    logging.configure()
+    logging.configure(log)
     Connection.max_connections = raise_file_limit()
     service = Service(settings, keys)
     config = uvicorn.Config(
@@ -62,10 +75,13 @@ def serve(settings: ServeSettings) -> None:
         workers=service.workers.threads,
         keys=len(keys.digests),
     )
+    for warning in unknown_variables():
+        logging.log_event("unknown variable", WARNING, reason=warning)
     if "*" in settings.allowed_origins:
         logging.log_event(
             "pages of every website may use this daemon", WARNING, hint="list INSPECTOR_ALLOWED_ORIGINS"
         )
+    reload_when_asked(service, read, reloads)
     signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, then raises the signal again
     try:
         with listening:

@@ -54,6 +54,13 @@ class Service:
         self._follower.start()
         self.drift.start()
 
+    def change(self, settings: ServeSettings, keys: Keys) -> None:
+        """Put other keys, and those settings that may change while the daemon runs, into effect."""
+        self.settings = self.scorer.settings = settings
+        self.keys.digests = keys.digests
+        self.workers.queue_size = settings.queue_size
+        self.registry.max_bytes = settings.max_model_bytes
+
     def drain(self) -> None:
         """Begin the shutdown: report not ready, and end the waiting for news."""
         self.draining = True

@@ -41,10 +41,15 @@ class Workers:
 
     def __init__(self, threads: int, queue_size: int) -> None:
         self.threads = threads or cores()
-        self.capacity = self.threads + queue_size
+        self.queue_size = queue_size
         self._accepted = 0
         self._mean_seconds = _FIRST_GUESS_SECONDS
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="score")
+
+    @property
+    def capacity(self) -> int:
+        """Number of jobs that run or wait at most."""
+        return self.threads + self.queue_size
 
     @property
     def waiting(self) -> int:

@@ -60,7 +60,7 @@ class ModelRegistry:
         listener: Listener | None = None,
     ) -> None:
         self._settings, self._store = settings, Store(settings.store)
-        self._wanted, self._max_bytes = default, max_bytes
+        self._wanted, self.max_bytes = default, max_bytes
         self._listener = listener or (lambda _outcome, _detector, _error: None)
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
@@ -237,7 +237,7 @@ class ModelRegistry:
             self._sizes = {path: size for path, size in self._sizes.items() if path in paths}
             self._fingerprints = {path: one for path, one in self._fingerprints.items() if path in paths}
             oldest = next((key for key in self._models if key not in kept), None)
-            if oldest is None or sum(self._sizes.values()) <= self._max_bytes:
+            if oldest is None or sum(self._sizes.values()) <= self.max_bytes:
                 return
             del self._models[oldest]
 

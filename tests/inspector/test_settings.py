@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from inspector.errors import UsageError
-from inspector.settings import Settings, is_debugging, wants_colour
+from inspector.settings import ServeSettings, Settings, is_debugging, unknown_variables, wants_colour
 
 
 def test_nothing_set_means_the_defaults() -> None:
@@ -36,6 +36,17 @@ def test_every_field_has_a_variable() -> None:
     assert settings.store == Path("~/models").expanduser()
     assert (settings.max_pixels, settings.max_bytes, settings.threads) == (1_000_000, 5000, 3)
     assert settings.debug
+
+
+def test_a_mistyped_variable_is_named_with_its_neighbour() -> None:
+    """Every variable with our prefix that is no setting gets one warning; other programs' variables none."""
+    known = {f"INSPECTOR_{name.upper()}": "1" for name in ServeSettings.model_fields}
+    assert unknown_variables(known | {"HOME": "/", "ORT_DISABLE_TELEMETRY": "1"}) == []
+    strange, mistyped = unknown_variables(
+        known | {"INSPECTOR_API_KEY_FILE": "keys", "INSPECTOR_$%&": "x", "INSPECTOR": "x"}
+    )
+    assert strange.startswith("INSPECTOR_$%& is not a setting and has no effect; the settings are INSPECTOR_")
+    assert mistyped.endswith("did you mean INSPECTOR_API_KEYS_FILE?")
 
 
 def test_an_empty_variable_is_not_set() -> None:

@@ -1,0 +1,27 @@
+"""Writes each line on stdin as a JSON object: the second process of `inspector.daemon.stderr`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+from inspector.daemon.logging import JsonFormatter
+from inspector.streams import messages_to
+
+LONGEST_BYTES = 2000  # a longer line comes in parts, so that no JSON line is torn by another one
+
+# The process ends with the daemon, when nobody can write to its stdin any more, and not before.
+DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+def relay() -> None:
+    """Write the lines on stdin, as long as somebody can write there."""
+    for number in DEAF_TO:
+        signal.signal(number, signal.SIG_IGN)
+    formatter, out = JsonFormatter(), messages_to(sys.stdout.fileno())
+    while line := sys.stdin.buffer.readline(LONGEST_BYTES):
+        if text := line.decode("utf-8", "backslashreplace").strip():
+            fields = {"name": "stderr", "level": logging.WARNING, "levelname": "WARNING"}
+            record = logging.makeLogRecord({**fields, "msg": "stderr", "fields": {"text": text}})
+            out.write(formatter.format(record) + "\n")
