@@ -75,6 +75,7 @@ class TrainingSummary(Record):
 
     `folder` held the pictures on the computer that fitted.  `smallest_picture` and `largest_picture` are
     width and height of those with the fewest and with the most pixels.  All three are None if not recorded.
+    `heldout_errors` is the squared error of the reconstruction of each held-out picture, if it was measured.
     """
 
     preset: str
@@ -92,6 +93,7 @@ class TrainingSummary(Record):
     parameters: dict[str, int]
     losses: dict[str, float]
     figures: dict[str, float] = Field(default_factory=dict)
+    heldout_errors: tuple[float, ...] = ()
     packages: dict[str, str]
     folder: str | None = None
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -149,6 +150,7 @@ def sweep(
 
     comparison = extras.sweep()
     chosen, reason = comparison.recommend(trials)
+    doubts = comparison.doubts(trials, request.seed)
     write_bytes(output / CHART, comparison.chart(trials).encode())
     rows = [trial.as_dict() for trial in trials]
     advice = {
@@ -159,9 +161,10 @@ def sweep(
         "chart": printable(output / CHART),
     }
     print_result(
-        {"trials": rows, "recommended": chosen.as_dict(), "reason": reason},
+        {"trials": rows, "recommended": chosen.as_dict(), "reason": reason, "doubts": doubts},
         f"{table(trials)}\n\n{pairs(advice)}",
         format_,
+        remarks=doubts,
     )
 
 
@@ -245,16 +248,21 @@ def _numbered(progress: Progress, fit: str) -> Progress:
 
 
 def _outcome(path: Path, test: Path | None) -> dict[str, Any]:
-    """Read the figures of a fit, and measure its AUROC if there are labelled pictures."""
+    """Read the figures of a fit, and measure it if there are labelled pictures."""
     import inspector
     from inspector import extras
 
     detector = inspector.open_model(path)
-    figures = detector.manifest.training.figures
+    training = detector.manifest.training
+    outcome: dict[str, Any] = {"figures": training.figures, "errors": training.heldout_errors, "auroc": None}
     if test is None:
-        return {"figures": figures, "auroc": None}
+        return outcome
     measured = extras.evaluation().measure(detector, test)
-    return {"figures": figures, "auroc": measured.figures()["image"]["auroc"]}
+    scores = {
+        name: [score.score if isfinite(score.score) else None for score in each]  # JSON has no infinity
+        for name, each in (("good_scores", measured.good), ("defect_scores", measured.defective))
+    }
+    return {**outcome, **scores, "auroc": measured.figures()["image"]["auroc"]}
 
 
 def _known(request: _Request, output: Path) -> dict[str, dict[str, Any]]:

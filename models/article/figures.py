@@ -125,7 +125,7 @@ def figures(
     groups: NDArray[np.integer],
     *,
     scaled: bool = False,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], tuple[float, ...]]:
     """Measure a trained auto-encoder on held-out pictures.
 
     Parameters
@@ -141,16 +141,19 @@ def figures(
 
     Returns
     -------
-    dict
+    figures : dict
         The mean over held-out pictures of `Σ d²` (pictures in −1 to 1), for the reconstruction and for the
         mean training picture in its place, and the relative reduction; the sharpness of reconstructions,
         pictures and samples of the prior; and with two held-out duplicate groups or more the p-value of the
         prior match on one picture of each group, and their number.
+    errors : tuple of float (n,)
+        The `Σ d²` of each held-out picture.
     """
     x = to_tensor(np.array(pixels[heldout]))
     z, x_hat = reconstruct(network, x)
     mean = torch.from_numpy(pixels[training].mean(0)).permute(2, 0, 1).float() / 127.5 - 1  # (3, 64, 64)
-    error, baseline = (float(squared_error(y, x).mean()) for y in (x_hat, mean.expand_as(x)))
+    errors = squared_error(x_hat, x)
+    error, baseline = float(errors.mean()), float(squared_error(mean.expand_as(x), x).mean())
     found = {
         "heldout_squared_error": error,
         "mean_picture_squared_error": baseline,
@@ -166,4 +169,4 @@ def figures(
         independent = z[single].numpy()
         found["prior_match_p_value"] = prior_match(cross_scaled(independent) if scaled else independent)
         found["prior_match_pictures"] = float(len(single))
-    return found
+    return found, tuple(errors.tolist())

@@ -39,6 +39,7 @@ class TrainedArticle:
     network: AutoEncoder
     course: Course
     figures: dict[str, float]
+    heldout_errors: tuple[float, ...]
 
     def build(self) -> ScoringModel:
         """Build the model that is exported."""
@@ -50,6 +51,7 @@ class TrainedArticle:
             architecture=f"article-{self.options.decoder}",
             parameters=parameters(self.network),
             figures=self.figures,
+            heldout_errors=self.heldout_errors,
         )
 
 
@@ -106,11 +108,11 @@ def train(
     scaled = options.regularizer in MATCHED
     if scaled:
         spread_like_prior(network, pictures)
-    measured = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
+    measured, errors = figures(network, pictures.pixels, rows, pictures.heldout, groups, scaled=scaled)
     if board is not None:
         board.graph(network, sampler.evenly(1))
         board.options(options.as_dict(), measured)
-    return TrainedArticle(options, pictures, network, course, measured)
+    return TrainedArticle(options, pictures, network, course, measured, errors)
 
 
 def spread_like_prior(network: AutoEncoder, pictures: Pictures) -> None:

@@ -231,6 +231,7 @@ def _summary(fitted: Fitted) -> TrainingSummary:
         parameters=fitted.model.parameters,
         losses=last,
         figures=fitted.model.figures,
+        heldout_errors=fitted.model.heldout_errors,
         packages={package: version(package) for package in PACKAGES},
         folder=_recorded(fitted.folder),
         smallest_picture=pictures.known.smallest,

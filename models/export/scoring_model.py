@@ -66,6 +66,8 @@ class ScoringModel:
         True if a graph with 8-bit convolutions may be worth it.
     figures : dict of str to float
         Other measurements, for the manifest.
+    heldout_errors : tuple of float
+        The squared error of the reconstruction of each held-out picture, if it was measured.
     """
 
     architecture: str
@@ -84,6 +86,7 @@ class ScoringModel:
     heldout_folds: tuple[HeldoutFold, ...]
     try_int8: bool = False
     figures: dict[str, float] = field(default_factory=dict)
+    heldout_errors: tuple[float, ...] = ()
 
 
 def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:

@@ -24,7 +24,9 @@ from tests.models.article.conftest import TINY
 def test_figures_are_those_of_the_formulas(pictures: PictureSampler, pixels: NDArray[np.uint8]) -> None:
     """Held-out squared error and that of the mean training picture, computed a second time with numpy."""
     network = ArticleLearner(TINY).network
-    found = figures(network, pixels, np.arange(10), np.arange(10, 12), np.arange(12))
+    found, errors = figures(network, pixels, np.arange(10), np.arange(10, 12), np.arange(12))
+    assert len(errors) == 2
+    assert found["heldout_squared_error"] == pytest.approx(sum(errors) / 2)
     x = pixels.astype(np.float64) / 127.5 - 1
     baseline = ((x[10:] - x[:10].mean(0)) ** 2).sum((1, 2, 3)).mean()
     with torch.no_grad():
@@ -45,7 +47,7 @@ def test_near_duplicates_count_once(pixels: NDArray[np.uint8]) -> None:
     """The prior match uses one picture of each duplicate group, and needs two groups."""
     assert one_of_each(np.array([5, 5, 2, 5, 2, 9])).tolist() == [0, 2, 5]
     alike = np.concatenate([np.arange(10), [10, 10]])
-    found = figures(ArticleLearner(TINY).network, pixels, np.arange(10), np.arange(10, 12), alike)
+    found, _ = figures(ArticleLearner(TINY).network, pixels, np.arange(10), np.arange(10, 12), alike)
     assert "prior_match_p_value" not in found
     assert "heldout_squared_error" in found
 
