@@ -19,7 +19,7 @@ from inspector.settings import Settings
 
 Outcome = Literal["ok", "failed", "removed"]
 Listener = Callable[[Outcome, Detector | None, InspectorError | None], None]
-_Fingerprint = tuple[tuple[str, int, int, int], ...]  # path, inode, size and time of each file of a bundle
+_Fingerprint = tuple[tuple[str, int, int, int, int], ...]  # of each file of a bundle, see _files
 
 
 class ModelRegistry:
@@ -257,7 +257,7 @@ def _awaited(wanted: str, error: InspectorError) -> ModelNotFoundError:
 
 
 def _fingerprint(path: Path) -> _Fingerprint:
-    """Return path, inode, size and time of each file of a bundle; empty if the bundle cannot be read.
+    """Return the state of each file of a bundle; empty if the bundle cannot be read.
 
     A new fingerprint at the same path means another model.
     """
@@ -268,12 +268,15 @@ def _fingerprint(path: Path) -> _Fingerprint:
     return tuple(sorted(found))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """List files with `os.scandir`: this runs four times a second, and `Path.iterdir` is much slower."""
+def _files(folder: Path) -> Iterator[tuple[str, int, int, int, int]]:
+    """List path, inode, size, and times of modification and change; programs can set the first time.
+
+    `os.scandir`, because this runs four times a second, and `Path.iterdir` is much slower.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             status = entry.stat()
-            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns
+            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _resident_bytes() -> int:

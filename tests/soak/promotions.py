@@ -1,4 +1,7 @@
-"""Promote two hundred times under load: no request fails, and each answer fits the version that it names."""
+"""Promote two hundred times under load: no request fails, and each answer fits the version that it names.
+
+In between, another name becomes current: no answer may be its.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from tests.serving import Daemon, until
 from tests.soak.load import together
 from tests.soak.program import demand, finish, say
 
-NAME = "tiny"
+NAME, OTHER = "tiny", "other"
 VERSIONS = 6
 SEEN_SECONDS = 2.0
 CLIENTS = 4
@@ -76,6 +79,7 @@ def verify(promotions: int, seed: int) -> None:
                 began = time.monotonic()
                 until(lambda wanted=version: _served(daemon) == wanted)  # type: ignore[misc]
                 slowest = max(slowest, time.monotonic() - began)
+                store.publish(OTHER, tiny_fill(threshold=1.0))
                 done += 1
             early = not sent.done()
             answers = sent.result()
@@ -85,6 +89,8 @@ def verify(promotions: int, seed: int) -> None:
     say(f"{promotions} promotions, each served after at most {slowest:.2f} s, allowed {SEEN_SECONDS}")
     say(f"{len(answers)} answers: {dict(statuses)}; by version {dict(sorted(made.items()))}")
     demand(set(statuses) == {200}, f"statuses {dict(statuses)}")
+    names = {answer["model"]["name"] for _, _, answer in answers}
+    demand(names == {NAME}, f"answers of {sorted(names)}, although {NAME} was current at the start")
     demand(len(made) == VERSIONS, "not every version answered")
     demand(slowest <= SEEN_SECONDS, f"a promotion was served only after {slowest:.2f} s")
     for turn, _, answer in answers:

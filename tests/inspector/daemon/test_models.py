@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,10 @@ def test_a_model_that_is_repaired_in_place_is_opened(daemon: Daemon, store: Stor
     graph.write_bytes(whole)
     until(lambda: len(daemon.events("model opened")) == 3)
     assert threshold() == 40
+    time_ns = graph.stat().st_mtime_ns
+    graph.write_bytes(whole[:-1] + b"!")
+    os.utime(graph, ns=(time_ns, time_ns))  # neither size nor time of modification tell
+    until(lambda: len(daemon.events("model refused")) == 2)
 
 
 def test_several_models_share_the_memory(store: Store, start: Start) -> None:
