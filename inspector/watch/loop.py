@@ -120,7 +120,8 @@ class Watch:
         """Inspect the settled pictures: first those without a line, then those that may have one.
 
         To be sure about the latter can mean to read them all, for example after their permissions changed.
-        So after `doubt_seconds` the rest is left for the next round, and new pictures do not wait for it.
+        So after `doubt_seconds`, or as much time as the scan took, the rest is left for the next round, and
+        new pictures do not wait for it.  The latest change comes first: it may be another picture.
         """
         self._problems = [] if self._undrawn is None else [self._undrawn]
         self._models()  # opens a promoted model before the next picture arrives
@@ -139,7 +140,8 @@ class Watch:
                 doubtful.append(arrival)
             else:
                 self._process(arrival)
-        end = time.monotonic() + doubt_seconds
+        doubtful.sort(key=lambda arrival: arrival.modified.ctime_ns or 0, reverse=True)
+        end = time.monotonic() + max(doubt_seconds, self._arrivals.scan_seconds)
         for arrival in doubtful:
             if stop() or time.monotonic() > end:
                 return

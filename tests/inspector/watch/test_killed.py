@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -52,15 +53,11 @@ KILLS = {
 }
 
 
-@pytest.mark.parametrize(
-    "moment", [pytest.param(moment, marks=pytest.mark.system if "copy" in moment else ()) for moment in KILLS]
-)
-def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str) -> None:
-    """After a kill at any point of a move, the next watch completes it: one line and one moved file."""
-    results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
-    content = {f"{number}.png": encode_png(good_picture(number)) for number in range(40)}
-    for name, picture in content.items():
-        write(folder / name, picture)
+MOMENTS = [pytest.param(moment, marks=pytest.mark.system if "copy" in moment else ()) for moment in KILLS]
+
+
+def kill_at(moment: str, folder: Path, sorted_: Path) -> None:
+    """Run a watch that is killed at one moment of its first move."""
     script = (
         "import os, signal, sys\n"
         "from inspector.watch import sorter\n"
@@ -70,9 +67,19 @@ def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str)
         f"sys.argv = ['inspector', 'watch', {str(folder)!r}, '--move', {str(sorted_)!r}, *{QUICK!r}]\n"
         "main()\n"
     )
+    killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str) -> None:
+    """After a kill at any point of a move, the next watch completes it: one line and one moved file."""
+    results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
+    content = {f"{number}.png": encode_png(good_picture(number)) for number in range(40)}
+    for name, picture in content.items():
+        write(folder / name, picture)
     with other_disk(sorted_) if "copy" in moment else nullcontext():
-        killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=60)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        kill_at(moment, folder, sorted_)
         assert len(rows(results)) == 1
         with Watcher(folder, "--move", sorted_) as watcher:
             until(lambda: len(names(sorted_)) == 40 and not pictures(folder))
@@ -80,3 +87,20 @@ def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str)
     assert len({name for name, _ in told(results)}) == len(rows(results)) == 40
     assert not (folder / ".moving").exists()
     assert watcher.said == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_replaced_after_the_kill(folder: Path, tmp_path: Path, moment: str) -> None:
+    """What takes the name of a picture that was being moved, with its size and time, gets its own verdict."""
+    path, sorted_ = folder / "part.png", tmp_path / "sorted"
+    good, bad = (content.ljust(max(len(GOOD), len(BAD)), b"\0") for content in (GOOD, BAD))
+    with other_disk(sorted_) if "copy" in moment else nullcontext():
+        os.utime(write(path, good), ns=(7, 7))
+        kill_at(moment, folder, sorted_)
+        os.utime(write(path, bad), ns=(7, 7))
+        with Watcher(folder, "--move", sorted_):
+            until(lambda: "fail/part.png" in names(sorted_) and not pictures(folder))
+        found = contents(sorted_)
+    was_there = moment == "before it is held"  # so the second picture was written over the first one
+    assert found == {"fail/part.png": bad} | ({} if was_there else {"pass/part.png": good})
+    assert told(folder / "inspections.jsonl") == [("part.png", "pass"), ("part.png", "fail")]
