@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 
 from inspector import __version__
-from inspector.daemon.errors import INTERNAL, add_error_handlers, code_of
+from inspector.daemon.errors import INTERNAL, Problem, add_error_handlers, code_of
 from inspector.daemon.middleware import RequestMiddleware
 from inspector.daemon.openapi import ERRORS
 from inspector.daemon.origins import OriginsMiddleware
 from inspector.daemon.routes import console, docs, health, inspections, models, scoring
 from inspector.daemon.service import Service
 from inspector.errors import InspectorError, error_classes
+from inspector.imaging.files import printable
 
 
 def create_app(service: Service) -> FastAPI:
@@ -38,6 +40,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        dependencies=[Depends(_refuse_repeated)],
         redirect_slashes=False,  # behind a proxy such a redirect would lead elsewhere
         servers=[{"url": ".", "description": "This daemon, also behind the path of a proxy."}],
         lifespan=lifespan,
@@ -47,6 +50,15 @@ def create_app(service: Service) -> FastAPI:
     console.add_routes(app)
     _add_middleware(app, service)
     return app
+
+
+async def _refuse_repeated(request: Request) -> None:
+    """Refuse a query that gives a parameter twice: it is not clear which of the values is meant."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in counts.items():
+        if count > 1:
+            given = f"the parameter '{printable(name[:40])}' is given {count} times"
+            raise Problem(400, "malformed", given, "give it once")
 
 
 def _add_middleware(app: FastAPI, service: Service) -> None:

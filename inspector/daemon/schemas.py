@@ -12,6 +12,8 @@ from inspector.scoring.detector import Detector
 from inspector.scoring.records import ScoredImage
 from inspector.types import ModelId, Record
 
+MAX_WAIT_SECONDS = 25.0  # below the time limit of common proxies
+
 Label = Literal["good", "defect", "disputed"]
 
 
@@ -35,6 +37,15 @@ class ScoreQuery(Record):
     map: MapFormat = Field(
         default=MapFormat.NONE,
         description="Add the anomaly map, in the picture's own pixels, as base64.",
+    )
+
+
+class RecentQuery(Record):
+    """Query parameters of the list of inspections; any other parameter is refused."""
+
+    since: int = Field(default=0, ge=0, le=2**53, description="The last revision that is known.")
+    wait: float = Field(
+        default=0, ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for something new."
     )
 
 

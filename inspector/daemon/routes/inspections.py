@@ -19,11 +19,9 @@ from inspector.daemon.openapi import (
 )
 from inspector.daemon.recent import Entry
 from inspector.daemon.rendering import View, render
-from inspector.daemon.schemas import InspectionReply, JudgementRequest, RecentReply
+from inspector.daemon.schemas import InspectionReply, JudgementRequest, RecentQuery, RecentReply
 from inspector.daemon.service import Service
 from inspector.daemon.uploads import read_json
-
-MAX_WAIT_SECONDS = 25.0  # below the time limit of common proxies
 
 Number = Annotated[int, Path(ge=1, le=2**53, description="From the header `X-Inspection-Id`.")]
 
@@ -42,15 +40,10 @@ def _add_list(app: FastAPI, service: Service) -> None:
         responses=INSPECTION_REPLIES,
         summary="Recent inspections",
     )
-    async def recent(
-        since: Annotated[int, Query(ge=0, le=2**53, description="The last revision that is known.")] = 0,
-        wait: Annotated[
-            float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for something new.")
-        ] = 0,
-    ) -> RecentReply:
+    async def recent(query: Annotated[RecentQuery, Query()]) -> RecentReply:
         """List inspections that are new or were judged since a revision, newest first."""
-        await service.recent.wait(since, wait)
-        return service.recent.since(since)
+        await service.recent.wait(query.since, query.wait)
+        return service.recent.since(query.since)
 
 
 def _add_view(app: FastAPI, service: Service) -> None:

@@ -40,6 +40,7 @@ def limited(shared_store: Store) -> Iterator[Daemon]:
         ({"content": b"xx", "headers": {"content-type": "multipart/form-data"}}, 400, "malformed"),
         ({"content": GOOD, "params": {"map": "tiff"}}, 400, "malformed"),
         ({"content": GOOD, "params": {"modle": "tiny"}}, 400, "malformed"),
+        ({"content": GOOD, "params": {"model": ["tiny", ""]}}, 400, "malformed"),
         ({"content": GOOD, "params": {"model": "other"}}, 404, "model_not_found"),
         ({"content": GOOD, "params": {"model": "tiny@9"}}, 404, "model_not_found"),
         ({"content": GOOD, "params": {"model": "../tiny"}}, 404, "model_not_found"),
@@ -58,6 +59,13 @@ def test_errors_are_problems(limited: Daemon, request_: dict[str, Any], status: 
     assert "Traceback" not in answer.text
     assert limited.metric(count) == before + 1
     assert httpx.post(f"{limited.url}/v1/score", content=GOOD).json()["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("query", ["sinse=1", "since=1&since=2", "wait=26", "since=-1"])
+def test_a_wrong_query_of_the_list(shared_daemon: Daemon, query: str) -> None:
+    """The list of inspections refuses unknown and repeated parameters, and values out of range."""
+    answer = httpx.get(f"{shared_daemon.url}/v1/inspections?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
 def test_unknown_routes(daemon: Daemon) -> None:
