@@ -21,6 +21,7 @@ inspector interpolate a.png b.png --model tiles --course line --output way.webp
 
 STILL = ".png"
 ANIMATED: dict[str, Literal["GIF", "PNG", "WEBP"]] = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
+LEAST_LENGTH = 0.5  # of the difference of A and B: a model that keeps less of it hardly tells them apart
 _WAY_MILLISECONDS, _END_MILLISECONDS = 2400, 700  # of an animation: the whole way, and each end
 
 
@@ -77,6 +78,7 @@ def interpolate(
         "course": course,
         "output": str(output),
         **_comparison(through, fade),
+        "caution": _caution(autoencoder),
         "steps": _rows(through, fade),
     }
     print_result(figures, _table(figures), format_, rows="steps", remarks=_sentences(figures))
@@ -118,25 +120,49 @@ def _encode(through: Transition, fade: Transition, suffix: str) -> bytes:
 
 
 def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
-    """Compare the sharpness of both; there is no winner if the model does not know the pictures."""
-    from inspector.generation.interpolation import ratio, rms_difference
+    """Compare the sharpness of both.
 
-    ends_apart, pictures_apart = (
-        through.end_difference(fade),
-        rms_difference(fade.pictures[0], fade.pictures[-1]),
-    )
-    kept = ratio(through.kept, fade.kept) if ends_apart < pictures_apart else None
+    There is nothing to compare if the model does not know the pictures, or makes nearly one picture of both.
+    There is no winner if the difference varies along the way by as much as it amounts to.
+    """
+    from inspector.generation.interpolation import lead, ratio
+
+    is_known = through.end_difference(fade) < fade.length and through.length >= LEAST_LENGTH * fade.length
+    kept = ratio(through.kept, fade.kept) if is_known else None
     if kept == 0:  # every picture between the ends is flat
         kept = None
+    ahead, spread = lead(through, fade) or (0.0, None)
+    steady = kept is not None and spread is not None and abs(ahead) > spread and (ahead > 0) == (kept > 1)
     return {
         "model_kept": through.kept,
         "crossfade_kept": fade.kept,
         "kept_ratio": kept,
+        "kept_spread": spread,
         "sharpness_ratio": ratio(through.inner_sharpness, fade.inner_sharpness),
-        "stays_sharper": None if kept is None or kept == 1 else "model" if kept > 1 else "crossfade",
-        "ends_distance": ends_apart,
-        "pictures_distance": pictures_apart,
+        "stays_sharper": None if not steady else "model" if ahead > 0 else "crossfade",
+        "ends_distance": through.end_difference(fade),
+        "model_distance": through.length,
+        "pictures_distance": fade.length,
     }
+
+
+def _caution(autoencoder: AutoEncoder) -> str | None:
+    """Say what the model was not trained for; None if its latents were trained to describe whole parts."""
+    from inspector.drift import SIGNIFICANCE
+
+    training = autoencoder.bundle.manifest.training
+    if len(autoencoder.latent_shape) > 1:
+        return (
+            "has a latent for each patch, so what lies apart in A and B fades out and in; the preset article "
+            "learns one latent for the whole picture"
+        )
+    if training.options.get("regularizer") == "none":
+        return "was trained without a regularizer, so nothing shapes what lies between two latents"
+    if training.figures.get("error_reduction", 1.0) <= 0:
+        return "reproduces held-out pictures no better than their mean picture does; train it longer"
+    if training.figures.get("prior_match_p_value", 1.0) < SIGNIFICANCE:
+        return "has latents that do not match the prior, so what lies between them may look like no part"
+    return None
 
 
 def _rows(through: Transition, fade: Transition) -> list[dict[str, Any]]:
@@ -152,25 +178,40 @@ def _sentences(figures: dict[str, Any]) -> list[str]:
     from inspector.imaging.files import printable
 
     model = f"{figures['model']['name']}@{figures['model']['version']}"
-    return [*_comparison_in_words(figures), f"wrote {printable(figures['output'])} with {model}"]
+    return [
+        *_comparison_in_words(figures),
+        *([f"{model} {figures['caution']}"] if figures["caution"] else []),
+        f"wrote {printable(figures['output'])} with {model}",
+    ]
 
 
 def _comparison_in_words(figures: dict[str, Any]) -> list[str]:
     through, fade, kept = (figures[name] for name in ("model_kept", "crossfade_kept", "kept_ratio"))
     ends_apart, pictures_apart = figures["ends_distance"], figures["pictures_distance"]
+    model_apart, spread = figures["model_distance"], figures["kept_spread"]
     if len(figures["steps"]) == 2:
         return ["two steps are A and B alone; take --steps 3 or more to compare the pictures between them"]
     if ends_apart >= pictures_apart:
         return [
-            f"no comparison: the model has not learned such pictures; A or B comes out {ends_apart:.1f} "
-            f"levels off, and A and B differ by {pictures_apart:.1f}"
+            f"no comparison: A or B comes out {ends_apart:.1f} levels off, and A and B differ by "
+            f"{pictures_apart:.1f}; the model has not learned such pictures, or A and B are nearly the same"
+        ]
+    if model_apart < LEAST_LENGTH * pictures_apart:
+        return [
+            f"no comparison: the model makes nearly one picture of A and B; its two differ by "
+            f"{model_apart:.1f} levels, A and B by {pictures_apart:.1f}"
         ]
     if kept is None:
         return ["no comparison: the pictures, or those that the model makes of them, are flat"]
     winner, times = ("the model", kept) if kept > 1 else ("the cross-fade", 1 / kept)
+    outcome = f"{winner} stays sharper, {times:.2f} times"
+    if spread is None:
+        outcome = "one picture does not show whether that is steady; take --steps 5 or more"
+    elif figures["stays_sharper"] is None:
+        outcome = f"neither stays sharper, because the difference varies by {spread:.0%} along the way"
     return [
         f"between A and B the model keeps {through:.0%} of the sharpness of its ends, the cross-fade "
-        f"{fade:.0%}: {winner} stays sharper, {times:.2f} times",
+        f"{fade:.0%}: {outcome}",
         f"ends aside, the model's pictures are {figures['sharpness_ratio']:.2f} times as sharp",
     ]
 

@@ -43,9 +43,46 @@ class Transition:
         ends = (self.sharpness[0] + self.sharpness[-1]) / 2
         return self.inner_sharpness / ends if self.inner_sharpness is not None and ends > 0 else None
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Sharpness of each step between the ends, as a share of theirs, weighted by how near each end is.
+
+        Empty if both ends are flat.
+        """
+        first, last = self.sharpness[0], self.sharpness[-1]
+        if first + last == 0:
+            return ()
+        expected = np.maximum(np.linspace(first, last, len(self.sharpness)), np.finfo(float).tiny)
+        return tuple((self.sharpness / expected)[1:-1].tolist())
+
+    @property
+    def length(self) -> float:
+        """Difference of the first and the last picture, in levels of 0 to 255."""
+        return rms_difference(self.pictures[0], self.pictures[-1])
+
     def end_difference(self, other: Transition) -> float:
         """Return the larger difference of the first or of the last pictures, in levels of 0 to 255."""
         return max(rms_difference(self.pictures[end], other.pictures[end]) for end in (0, -1))
+
+
+def lead(one: Transition, other: Transition) -> tuple[float, float | None] | None:
+    """Return how much more sharpness `one` keeps than `other`, and how much this varies along the way.
+
+    Parameters
+    ----------
+    one, other : Transition
+        Of the same number of pictures.
+
+    Returns
+    -------
+    (float, float or None), or None
+        Mean and standard deviation of the differences of `shares`; the latter is None with a single picture
+        between the ends.  None if a transition has no shares.
+    """
+    if not one.shares or not other.shares:
+        return None
+    differences = np.subtract(one.shares, other.shares)
+    return float(differences.mean()), float(differences.std(ddof=1)) if differences.size > 1 else None
 
 
 def cross_fade(first: Pixels, second: Pixels, steps: int) -> list[Pixels]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from inspector.bundle.folder import Bundle, write_bundle
+from inspector.bundle.records import Manifest
 from inspector.bundle.store import Store
 from inspector.demo.photograph import render
 from inspector.imaging import montage
@@ -200,6 +201,7 @@ def test_transparency_is_laid_over_the_model_s_ground(tiny: Bundle) -> None:
     image = tiny.manifest.image.model_copy(update={"background": ground})
     bundle = replace(tiny, manifest=tiny.manifest.model_copy(update={"image": image}))
     nothing = np.zeros((SIDE, SIDE, 4), np.uint8)
+    nothing[0, 0] = (*ground, 255)  # a wholly transparent picture is invalid
     file = io.BytesIO()
     Image.fromarray(nothing).save(file, "PNG")
     seen = AutoEncoder(bundle).prepare(file.getvalue())
@@ -246,6 +248,80 @@ def test_a_model_that_blurs_loses(command: Command, parts: Pixels, tmp_path: Pat
     assert found["kept_ratio"] < 1
     said = command("interpolate", "--model", model, *ends, *options).err
     assert f"the cross-fade stays sharper, {1 / found['kept_ratio']:.2f} times" in said
+
+
+def test_a_difference_that_varies_is_no_victory(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """If the difference varies along the way by more than it amounts to, neither stays sharper."""
+    options = ("--course", "line", "--output", tmp_path / "way.png")
+    found = figures(command("interpolate", "--model", BLURRED, *ends, *options, "--format", "json"))
+    assert found["kept_ratio"] > 1
+    assert found["kept_spread"] > found["model_kept"] - found["crossfade_kept"]
+    assert found["stays_sharper"] is None
+    said = command("interpolate", "--model", BLURRED, *ends, *options).err
+    assert f"neither stays sharper, because the difference varies by {found['kept_spread']:.0%}" in said
+
+
+def test_one_picture_between_the_ends_is_too_few(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """With three steps the figures are there, and a remark asks for more steps instead of naming a winner."""
+    options = ("--steps", 3, "--output", tmp_path / "way.png")
+    found = figures(command("interpolate", "--model", VECTOR, *ends, *options, "--format", "json"))
+    assert found["kept_ratio"] > 1
+    assert (found["kept_spread"], found["stays_sharper"]) == (None, None)
+    assert "take --steps 5 or more" in command("interpolate", "--model", VECTOR, *ends, *options).err
+
+
+def test_a_model_that_makes_one_picture_of_both(command: Command, parts: Pixels, tmp_path: Path) -> None:
+    """A model that draws the same blur for A and B keeps all of its sharpness, and that is no victory."""
+    model = write_bundle(tmp_path / "model", vector_fill(parts, softness=5)).path
+    ends = [write_picture(tmp_path / f"{number}.png", parts[number]) for number in (0, 1)]
+    options = ("--output", tmp_path / "way.png")
+    found = figures(command("interpolate", "--model", model, *ends, *options, "--format", "json"))
+    assert found["model_kept"] > 0.95
+    assert found["ends_distance"] < found["pictures_distance"]
+    assert found["model_distance"] < found["pictures_distance"] / 2
+    assert (found["kept_ratio"], found["stays_sharper"]) == (None, None)
+    said = command("interpolate", "--model", model, *ends, *options).err
+    assert "the model makes nearly one picture of A and B" in said
+
+
+CAUTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "no regularizer": ({"options": {"regularizer": "none"}}, "trained without a regularizer"),
+    "learned nothing": ({"figures": {"error_reduction": -0.1}}, "no better than their mean picture"),
+    "no prior match": ({"figures": {"prior_match_p_value": 0.001}}, "do not match the prior"),
+}
+
+
+@pytest.mark.parametrize("case", CAUTIONS)
+def test_what_the_model_was_not_trained_for(
+    command: Command, parts: Pixels, ends: tuple[Path, Path], tmp_path: Path, case: str
+) -> None:
+    """A remark names what the manifest says against the model."""
+    changed, expected = CAUTIONS[case]
+
+    def fill(folder: Path) -> Manifest:
+        manifest = vector_fill(parts, softness=1e-3)(folder)
+        return manifest.model_copy(update={"training": manifest.training.model_copy(update=changed)})
+
+    model = write_bundle(tmp_path / "model", fill).path
+    ended = command("interpolate", "--model", model, *ends, "--output", tmp_path / "way.png")
+    assert expected in figures(ended)["caution"]
+    assert expected in ended.err
+
+
+def test_models_with_and_without_a_latent_for_each_patch(
+    command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A model of patches says so; one that nothing speaks against has no remark."""
+    cautions = [
+        figures(command("interpolate", "--model", name, *ends, "--output", tmp_path / "way.png"))["caution"]
+        for name in (SPATIAL, VECTOR)
+    ]
+    assert "a latent for each patch" in cautions[0]
+    assert cautions[1] is None
 
 
 def test_pictures_that_the_model_does_not_know(command: Command, models: Store, tmp_path: Path) -> None:
