@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calibration.report.fit_page import ReportContent, UnusualPicture, write_report
 from calibration.report.wording import show_number
+from calibration.suspicion import FENCE, outlyingness
 from calibration.thresholds import changes, check_rates, set_thresholds
 from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (
@@ -311,14 +312,23 @@ def _unusual(
     normal_dir: Path,
 ) -> list[UnusualPicture]:
     found = []
-    for i in np.argsort(-scores, kind="stable")[:SHOWN_PICTURES]:
+    suspicious = outlyingness(scores) > FENCE
+    for rank, i in enumerate(np.argsort(-scores, kind="stable")[:SHOWN_PICTURES], start=1):
         inspection = detector.score_file(paths[i])
         overlay = detector.draw(inspection)
         if overlay is None or inspection.picture is None or inspection.components is None:
             continue  # the file changed or disappeared meanwhile
         name = paths[i].relative_to(normal_dir).as_posix()
         found.append(
-            UnusualPicture(name, overlay, inspection.picture, float(scores[i]), inspection.components)
+            UnusualPicture(
+                name,
+                overlay,
+                inspection.picture,
+                float(scores[i]),
+                inspection.components,
+                suspicious=bool(suspicious[i]),
+                rank=rank,
+            )
         )
     return found
 

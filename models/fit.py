@@ -27,6 +27,7 @@ from models.split import duplicate_groups, split
 from models.training.course import Plan
 from models.training.tensorboard import Board
 from models.types import Progress
+from models.variation import check_variation
 from models.workspace import Workspace
 
 
@@ -92,6 +93,7 @@ def fit(
 
     with _board(tensorboard, model_name, resume=resume) as board, workspace.opened():
         known = _read(folder, workspace, chosen, settings, progress, note, recursive_anyway=recursive_anyway)
+        check_variation(folder, known.pixels)
         pictures = _split(known, chosen)
         chosen = chosen.for_pictures(len(known))
         trained = _training_of(chosen)(

@@ -30,7 +30,7 @@ PICTURE_BYTES = 1_200_000  # of all JPEG files together, so that the page fits i
 
 @dataclass(frozen=True)
 class UnusualPicture:
-    """One good picture that looks unlike the others.
+    """One good picture that looks unlike the others of its kind, held-out or training pictures.
 
     Attributes
     ----------
@@ -44,6 +44,12 @@ class UnusualPicture:
         Higher is more anomalous.
     components : dict of str to float
         Component scores, including those that are not part of the score.
+    held_out : bool
+        True if its score was among those that set the threshold.
+    suspicious : bool
+        True if its score lies clearly above the others of its kind.
+    rank : int
+        1 for the highest score of its kind.
     """
 
     name: str
@@ -51,6 +57,9 @@ class UnusualPicture:
     picture: Pixels
     score: float
     components: dict[str, float]
+    held_out: bool = True
+    suspicious: bool = False
+    rank: int = 1
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,7 @@ def render_report(content: ReportContent) -> str:
             unusual=[
                 {
                     "entry": entry,
+                    "times": _times_threshold(entry.score, calibration.threshold),
                     "over": is_flagged(entry.score, calibration.threshold),
                     "components": _deciding_first(entry.components, calibration.fused),
                     "picture": next(addresses),
@@ -149,6 +159,11 @@ def render_report(content: ReportContent) -> str:
             reference=shlex.quote(f"{manifest.name}@{manifest.version}"),
         )
     )
+
+
+def _times_threshold(score: float, threshold: float) -> float | None:
+    """Return the score as a multiple of the threshold; None if the threshold is no size to compare with."""
+    return score / threshold if threshold > 0 else None
 
 
 def _deciding_first(components: Mapping[str, float], fused: Sequence[str]) -> list[tuple[str, float]]:

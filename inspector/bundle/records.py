@@ -70,8 +70,25 @@ class Column(Record):
     share: float = Field(gt=0, le=1)
 
 
+class UnusualImage(Record):
+    """A good picture that lies far above the others of its kind, held-out or training pictures.
+
+    `outlyingness` is the distance of its score from the upper quartile of its kind, in interquartile ranges;
+    a picture is `suspicious` beyond 1.5.
+    """
+
+    name: str
+    held_out: bool
+    score: float
+    outlyingness: float
+    suspicious: bool
+
+
 class TrainingSummary(Record):
     """The facts that are needed to fit the model again.
+
+    `suspicious_images` is the number of good pictures, held out or not, that may not be good, and
+    `most_unusual` has the three that lie farthest above the others; None and empty if not recorded.
 
     `folder` held the pictures on the computer that fitted.  `smallest_picture` and `largest_picture` are
     width and height of those with the fewest and with the most pixels.  All three are None if not recorded.
@@ -104,6 +121,8 @@ class TrainingSummary(Record):
 
     smallest_picture: tuple[int, int] | None = None
     largest_picture: tuple[int, int] | None = None
+    suspicious_images: int | None = None
+    most_unusual: tuple[UnusualImage, ...] = ()
 
 
 class ParitySummary(Record):

@@ -219,7 +219,8 @@ def fit(
     bundle = Bundle.open(path, verify=False)
     promise = extras.thresholds().promise(bundle.calibration)
     remarks = [now_current(bundle.model.reference, before)] if output is None else []
-    print_result(_result(bundle), _table(bundle, promise), format_, remarks=remarks)
+    remarks += suspicion_lines(bundle, normal_dir)
+    print_result(_result(bundle, normal_dir), _table(bundle, promise), format_, remarks=remarks)
     if sys.stdout.isatty() and sys.stderr.isatty():
         typer.echo("next: inspector score PICTURE", err=True)
 
@@ -232,7 +233,7 @@ def _print_notes(notes: list[str]) -> None:
         typer.echo(f"left out: {len(notes) - NAMED_FILES} more, all named in the report", err=True)
 
 
-def _result(bundle: Bundle) -> dict[str, Any]:
+def _result(bundle: Bundle, folder: Path) -> dict[str, Any]:
     calibration, training = bundle.calibration, bundle.manifest.training
     return {
         "model": bundle.model.model_dump(),
@@ -252,6 +253,11 @@ def _result(bundle: Bundle) -> dict[str, Any]:
         "steps": training.steps,
         "seconds": training.seconds,
         "figures": training.figures,
+        "suspicious_images": training.suspicious_images,
+        "most_unusual": [
+            {"path": str(folder / one.name), **one.model_dump(exclude={"name"})}
+            for one in training.most_unusual
+        ],
     }
 
 
@@ -281,6 +287,24 @@ def _picture_lines(bundle: Bundle) -> dict[str, str]:
         "detail": bundle.manifest.coverage_in_words(),
     }
     return {name: line for name, line in lines.items() if line}
+
+
+def suspicion_lines(bundle: Bundle, folder: Path) -> list[str]:
+    """Say how many of the good pictures look suspicious, and name the three most unusual ones."""
+    from inspector.imaging.files import printable
+
+    training = bundle.manifest.training
+    if not training.most_unusual:
+        return []
+    number, pictures = training.suspicious_images, training.images + training.heldout_images
+    looks = "looks" if number == 1 else "look"
+    said = f"{number or 'none'} of {pictures} pictures {looks} suspicious"
+    lines = [f"{said}; the most unusual ones, to be checked by eye (see the report):"]
+    for one in training.most_unusual:
+        kind = "held out" if one.held_out else "learned from"
+        mark = ", suspicious" if one.suspicious else ""
+        lines.append(f"  {printable(folder / one.name)}  score {one.score:.2f}, {kind}{mark}")
+    return lines
 
 
 def figure_lines(figures: dict[str, float]) -> dict[str, str]:

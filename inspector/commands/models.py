@@ -242,6 +242,8 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "depth": manifest.image.depth_in_words(),
         "detail": manifest.coverage_in_words(),
         "heldout_images": len(calibration.heldout_scores),
+        "suspicious_images": manifest.training.suspicious_images,
+        "most_unusual": [one.name for one in manifest.training.most_unusual],
         "threshold": calibration.threshold,
         "review_threshold": calibration.review_threshold,
         "asked_false_reject_rate": calibration.asked_false_reject_rate,
@@ -268,6 +270,7 @@ def _shown(bundle: Bundle, facts: dict[str, Any]) -> dict[str, Any]:
             f"at most {show_rate(calibration.promised_false_reject_rate)} of good parts rejected, on average",
         ),
         "calibration_source": ("calibrated on", printable(calibration.source)),
+        "most_unusual": ("most unusual", ", ".join(facts["most_unusual"]) or None),
     }
     shown = (in_words.get(name, (name.replace("_", " "), value)) for name, value in facts.items())
     return dict(filter(None, shown))

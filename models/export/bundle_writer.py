@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,23 +32,19 @@ from inspector.bundle.reference import (
     short_digest,
     write_reference,
 )
-from inspector.errors import ImageError
 from inspector.imaging.files import printable
-from inspector.imaging.resize import fit_to
-from inspector.scoring import decision, heatmap
-from inspector.scoring.preparation import read
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from inspector.types import RawScores
 from models import dataset
 from models.defects import corrupt
-from models.export import int8, onnx_graphs
+from models.export import int8, onnx_graphs, unusual
 from models.export.scoring_model import ScoringModel
 from models.fit_options import FitOptions
 from models.training.course import Course
 from models.types import Progress
 
-UNUSUAL, SHOWN = 12, 8  # pictures in the report
+UNUSUAL, SHOWN = 6, 8  # pictures in the report: unusual ones of each kind, and reconstructions
 FLOOR = -0.5  # a component far below the usual does not make up for a defect that another one sees
 LOSS_MEANINGS = {
     "total": "the weighted sum, which training lowers",
@@ -58,7 +55,6 @@ LOSS_MEANINGS = {
     "kl": "distance of each latent's distribution from the prior",
     "head": "how badly the head finds corrupted patches",
 }
-SHOWN_SIDE = 1024  # pixels, about twice the size in the report, so that fine lines of a heatmap stay
 PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
 
 
@@ -166,6 +162,7 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
             int8_session = DetectorSession(target / INT8_GRAPH, threads)
             _write_probes(target, int8_session, pixels, heldout_rows, options.seed)
     fitted.progress("exporting", 4, 5)
+    sides = _scores(fitted, heldout, calibration)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=fitted.name,
@@ -182,14 +179,14 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
         architecture=model.architecture,
         columns=model.columns,
         latent_dim=options.latent_dim,
-        training=_summary(fitted),
+        training=_summary(fitted, sides),
         parity=parity,
         int8=summary,
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
     _write_reference(target, fitted, heldout)
-    _write_report(target, fitted, manifest, calibration)
+    _write_report(target, fitted, manifest, calibration, sides)
     fitted.progress("exporting", 5, 5)
     return manifest
 
@@ -212,7 +209,7 @@ def _try_int8(fitted: Fitted, target: Path, calibration: Calibration) -> int8.In
     )
 
 
-def _summary(fitted: Fitted) -> TrainingSummary:
+def _summary(fitted: Fitted, sides: Sequence[unusual.Scores]) -> TrainingSummary:
     course, pictures = fitted.course, fitted.pictures
     last = {name: float(np.mean([v for _, v in points[-50:]])) for name, points in course.curves.items()}
     return TrainingSummary(
@@ -236,6 +233,8 @@ def _summary(fitted: Fitted) -> TrainingSummary:
         folder=_recorded(fitted.folder),
         smallest_picture=pictures.known.smallest,
         largest_picture=pictures.known.largest,
+        suspicious_images=unusual.count_suspicious(sides),
+        most_unusual=unusual.most_unusual(sides, pictures.known.names),
     )
 
 
@@ -262,33 +261,46 @@ def _write_reference(target: Path, fitted: Fitted, heldout: RawScores) -> None:
     write_reference(target, arrays)
 
 
-def _write_report(target: Path, fitted: Fitted, manifest: Manifest, calibration: Calibration) -> None:
+def _scores(
+    fitted: Fitted, heldout: RawScores, calibration: Calibration
+) -> tuple[unusual.Scores, unusual.Scores]:
+    """Return the scores of held-out and of training pictures; the graph with 8 bits returns no whole maps."""
+    model = fitted.model
+    return (
+        unusual.Scores.of(
+            heldout,
+            fitted.pictures.heldout,
+            model.columns,
+            calibration,
+            held_out=True,
+            maps=model.heldout.anomaly_map,
+        ),
+        unusual.Scores.of(model.training, model.training_rows, model.columns, calibration, held_out=False),
+    )
+
+
+def _write_report(
+    target: Path,
+    fitted: Fitted,
+    manifest: Manifest,
+    calibration: Calibration,
+    sides: Sequence[unusual.Scores],
+) -> None:
     model, pictures = fitted.model, fitted.pictures.known
-    components = decision.component_scores(model.training.statistics, manifest.columns, calibration)
-    scores = decision.fuse(components, calibration)
-    unusual = []
-    for i in np.argsort(-scores)[:UNUSUAL]:
-        row = int(model.training_rows[i])
-        path, prepared = fitted.folder / pictures.names[row], pictures.pixels[row]
-        picture = original(path, prepared, fitted.settings, manifest.image)
-        verdict = decision.verdict(float(scores[i]), calibration.threshold, calibration.review_threshold)
-        coarse_map, size = model.training.anomaly_map[i], (picture.shape[0], picture.shape[1])
-        overlay = heatmap.overlay(
-            picture,
-            coarse_map,
-            limit=calibration.map_limit,
-            ceiling=calibration.map_ceiling,
-            regions=heatmap.listed_regions(verdict, coarse_map, size, calibration.map_limit),
+    shown = [
+        picture
+        for side in sides
+        for picture in unusual.draw(
+            side, UNUSUAL, fitted.folder, pictures, calibration, manifest.image, fitted.settings
         )
-        parts = {name: float(values[i]) for name, values in components.items()}
-        unusual.append(report.UnusualPicture(pictures.names[row], overlay, picture, float(scores[i]), parts))
+    ]
     originals = np.array(pictures.pixels[fitted.pictures.heldout[:SHOWN]])
     with torch.no_grad():
         copies = model.decoder(model.encoder(torch.from_numpy(originals))).numpy()
     content = report.ReportContent(
         manifest=manifest,
         calibration=calibration,
-        unusual=unusual,
+        unusual=shown,
         reconstructions=list(zip(originals, copies, strict=True)),
         curves=fitted.course.curves,
         loss_meanings=LOSS_MEANINGS,
@@ -298,19 +310,6 @@ def _write_report(target: Path, fitted: Fitted, manifest: Manifest, calibration:
         ],
     )
     report.write_report(target / REPORT, content)
-
-
-def original(
-    path: Path, prepared: NDArray[np.uint8], settings: Settings, contract: ImageContract
-) -> NDArray[np.uint8]:
-    """Return a picture in the report's size, uint8 (H, W, 3); the prepared one if its file cannot be read."""
-    try:
-        picture = read(path, contract, settings)
-    except ImageError:
-        return prepared
-    scale = min(1.0, SHOWN_SIDE / max(picture.height, picture.width))
-    height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))
-    return fit_to(picture.pixels, height, width)
 
 
 def _write_probes(

@@ -160,7 +160,7 @@ def check_parity(
         raise ParityError(
             f"the exported graph differs from the trained networks by {difference:.2g} (at most "
             f"{TOLERANCE:g} is allowed) and flips {flips} of {len(trained)} verdicts (none is allowed)",
-            hint="nothing was stored; update onnxruntime and torch, or fit with another --seed",
+            hint="nothing was stored; give pictures that differ more, or fit with another --seed",
         )
     return ParitySummary(
         images=len(trained),

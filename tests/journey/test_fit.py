@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -44,6 +45,27 @@ def test_json_outcome_tells_what_was_made(fitted: Fitted) -> None:
     assert outcome["threshold"] == opened.calibration.threshold
     assert outcome["promised_false_reject_rate"] == pytest.approx(1 / (outcome["heldout_images"] + 1))
     assert (outcome["images"] + outcome["heldout_images"], outcome["steps"]) == (40, 30)
+
+
+def test_the_most_unusual_pictures_are_named(fitted: Fitted) -> None:
+    """The answer counts suspicious pictures, the last lines name three, and the report shows both kinds."""
+    unusual = fitted.outcome["most_unusual"]
+    assert [Path(one["path"]).is_file() for one in unusual] == [True] * 3
+    assert [line.split()[0] for line in fitted.said.splitlines()[-3:]] == [one["path"] for one in unusual]
+    assert sum(one["suspicious"] for one in unusual) <= fitted.outcome["suspicious_images"]
+    page = Path(fitted.outcome["report"]).read_text()
+    assert page.index("Pictures that set the threshold") < page.index("Pictures that the model learned from")
+
+
+def test_a_bad_part_among_the_good_ones(fitted: Fitted, store: Path, tmp_path: Path) -> None:
+    """A broken part is suspicious, and named first."""
+    good = tmp_path / "good"
+    shutil.copytree(fitted.data / "train/good", good, ignore=shutil.ignore_patterns("e*", "h*", "n*"))
+    shutil.copy(fitted.data / "test/broken/000.png", good / "broken.png")
+    ended = run("fit", good, *FIT, "--format", "table", store=store)
+    told = ended.stdout.splitlines()[-3]
+    assert told.split()[0] == str(good / "broken.png")
+    assert told.endswith(("held out, suspicious", "learned from, suspicious"))
 
 
 def test_the_store_stands_after_a_fit(fitted: Fitted) -> None:

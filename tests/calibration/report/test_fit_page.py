@@ -401,18 +401,36 @@ def test_nasty_names() -> None:
 
 
 def test_unusual_pictures() -> None:
-    """Each unusual picture has its name and scores, the fused ones first, and a note if it would fail."""
+    """Each has its name, its scores, the fused ones first, and its size beside the threshold."""
     calibration = calibration_of(scores_of(117))
-    failing = unusual("far.png", calibration.threshold + 1)
-    equal = unusual("equal.png", calibration.threshold)
-    page = page_of(content_of(calibration, unusual=[failing, equal]))
+    threshold = calibration.threshold
+    pictures = [
+        replace(unusual("far.png", 2 * threshold), suspicious=True),
+        replace(unusual("equal.png", threshold), rank=2),
+        replace(unusual("learned.png", threshold / 2), held_out=False),
+    ]
+    page = page_of(content_of(calibration, unusual=pictures))
     captions = [" ".join(caption.text.split()) for caption in page.all("figcaption")]
-    far, limit = show_number(failing.score), show_number(equal.score)
+    far, limit, half = (show_number(picture.score) for picture in pictures)
     rest = "head 1.50 reconstruction 9.50 (not part of the score)"
     assert captions == [
-        f"1 far.png score {far} over the threshold latent_mmd {far} {rest}",
-        f"2 equal.png score {limit} latent_mmd {limit} {rest}",
+        f"1 far.png suspicious score {far} over the threshold (2.00 ×) latent_mmd {far} {rest}",
+        f"2 equal.png score {limit} (1.00 × the threshold) latent_mmd {limit} {rest}",
+        f"1 learned.png score {half} (0.50 × the threshold) latent_mmd {half} {rest}",
     ]
+    assert (
+        "1 of these pictures is suspicious: its score lies clearly above the others of its kind." in page.text
+    )
+    headings = [heading.text for heading in page.all("h3")]
+    assert headings[:2] == ["Pictures that set the threshold", "Pictures that the model learned from"]
+
+
+def test_no_suspicious_picture() -> None:
+    """The page says so; a threshold of 0 or less is nothing to compare with."""
+    page = page_of(content_of(calibration_of([-2.0] * 30), unusual=[unusual("a.png", -2.0)]))
+    assert "None of these pictures is suspicious" in page.text
+    assert "× the threshold" not in page.text
+    assert "Pictures that the model learned from" not in page.text
 
 
 def test_pictures_are_the_ones_given() -> None:
