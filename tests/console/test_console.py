@@ -16,7 +16,8 @@ from inspector.bundle.store import Store
 from inspector.imaging.encode import encode_png
 from tests.console import hands
 from tests.console.conftest import Visitor
-from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill
+from tests.inspector.image_samples import write_twelve_bits
+from tests.inspector.tiny_bundle import TWELVE_BITS, bad_picture, good_picture, tiny_fill
 from tests.serving import Daemon
 from tests.soak.program import call
 
@@ -223,3 +224,16 @@ def test_a_promoted_model_appears(daemon: Daemon, visitor: Visitor, store: Store
     expect(page.locator("#model")).to_contain_text("tiny@2", timeout=20_000)
     expect(page.locator("#scores-text")).to_contain_text("new good pictures")  # no longer held out
     expect(page.locator("#threshold-value")).to_have_text("30.00")
+
+
+def test_a_picture_of_twelve_bits(daemon: Daemon, visitor: Visitor, store: Store, tmp_path: Path) -> None:
+    """Clipped pixels, and what one pixel of the model covers, stand among the facts."""
+    page = visitor.open(daemon.url)
+    store.publish("tiny", tiny_fill(contract=TWELVE_BITS))
+    expect(page.locator("#model")).to_contain_text("tiny@2")
+    sent = write_twelve_bits(tmp_path / "part.png", good_picture(1, HEIGHT, WIDTH), brighter=3)
+    hands.drop(page, "part.png", sent.read_bytes())
+    hands.see(page, "pass", "part.png")
+    text = page.locator("#verdict-text")
+    expect(text).to_contain_text("3 pixels are brighter than the full scale 4095 and were clipped")
+    expect(text).to_contain_text("1 pixel of the model covers 6.3 × 4.7 px")
