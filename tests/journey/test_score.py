@@ -40,10 +40,17 @@ def test_a_broken_part_fails_with_its_components_and_regions(fitted: Fitted) -> 
     assert row["p_value"] == pytest.approx(1 / (fitted.outcome["heldout_images"] + 1))
     assert {"reconstruction", "latent_mmd"} <= set(row["components"])
     assert row["model"] == fitted.outcome["model"]
-    assert row["image"] == {"width": SIDE, "height": SIDE}
+    assert row["image"] == {
+        "width": SIDE,
+        "height": SIDE,
+        "bits": 8,
+        "full_scale": 255,
+        "clipped_pixels": 0,
+        "model_pixel": {"width": 2.0, "height": 2.0},
+    }
     assert set(row["milliseconds"]) == {"decode", "infer", "decide"}
     first = row["regions"][0]
-    assert set(first) == {"x", "y", "width", "height", "area_pixels", "peak"}
+    assert set(first) == {"x", "y", "width", "height", "area_pixels", "peak", "above_limit"}
     assert first["x"] < 104
     assert first["x"] + first["width"] > 24
     assert first["y"] < 104
@@ -181,7 +188,12 @@ def test_other_sizes_and_formats_are_normal_input(fitted: Fitted, tmp_path: Path
     }
     assert set(scored) == set(variants)
     assert "invalid" not in {row["verdict"] for row in scored.values()}
-    assert scored["large.jpg"]["image"] == {"width": 700, "height": 500}
+    large = scored["large.jpg"]["image"]
+    assert (large["width"], large["height"]) == (700, 500)
+    assert large["model_pixel"] == {"width": 10.938, "height": 7.812}
+    assert [scored[name]["image"]["bits"] for name in ("grey.png", "deep.png")] == [8, 16]
     (original,) = rows(run("score", fitted.good_part, "--exit-zero", store=fitted.store))
+    (said,) = scored["deep.png"]["remarks"]
+    assert said.startswith("16 bits, but the model learned 8-bit pictures; white is 65535")
     for name in ("alpha.png", "deep.png", "plain.bmp", "plain.tiff"):
         assert scored[name]["score"] == pytest.approx(original["score"], abs=1e-4)
