@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calibration.evaluation import measure
@@ -75,3 +76,18 @@ def test_good_pictures_alone_make_a_page(detector: Detector, tmp_path: Path) -> 
     assert page.count("<p>None.</p>") == 2
     assert "Kinds of defect" not in page
     assert "nan" not in page
+
+
+def test_the_page_says_what_is_odd_about_masks(detector: Detector, folder: Path) -> None:
+    """Below the figures stands how many defects have a mask, and which have none."""
+    plain = render_evaluation(measure(detector, folder), detector)
+    assert '<ul class="masks">' not in plain
+    (folder / "dent" / "0.png").rename(folder / "dent" / "<0>.png")
+    mask = np.zeros((64, 80), np.uint8)
+    mask[:8, :8] = 1
+    for seed in range(1, 5):
+        write_picture(folder.parent / "ground_truth" / "dent" / f"{seed}.png", mask)
+    page = render_evaluation(measure(detector, folder), detector)
+    assert "with the masks of 4 of 13 pictures of defects" in page
+    assert "<li>9 of 13 pictures of defects have no mask" in page
+    assert "dent/&lt;0&gt;.png" in page
