@@ -75,10 +75,11 @@ def list_good_images(
     beside = _outside(folder, inside)
     if found := beside or inside.evidence():
         meant = _meant(folder, inside, half, climb=bool(beside))
-        hint = f"name the folder of good pictures alone, or add {ANYWAY} to take every picture"
-        if meant is not None:
-            hint = f"{_again(command, folder, meant)}   (or add {ANYWAY} to take every picture)"
-        raise DatasetError(f"{printable(folder)} {found}", hint=hint)
+        hint = "name the folder of good pictures alone"
+        raise DatasetError(
+            f"{printable(folder)} {found}; {ANYWAY} takes every picture",
+            hint=hint if meant is None else _again(command, folder, meant),
+        )
     return paths
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inspector.demo.photograph import render
-from inspector.errors import BadImagesError, InvalidReason, NoImagesError, TooFewImagesError
+from inspector.errors import BadImagesError, DatasetError, InvalidReason, NoImagesError, TooFewImagesError
 from inspector.imaging.encode import encode_png
 from inspector.types import Pixels
 from models.dataset import Skipped, read_folder
@@ -17,7 +17,7 @@ from tests.inspector.image_samples import png16
 
 def write_parts(folder: Path, count: int) -> None:
     """Write good parts as PNG files."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     for seed in range(count):
         (folder / f"{seed:03}.png").write_bytes(encode_png(render(seed, size=64).picture))
 
@@ -65,7 +65,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
 
 def write_deep(folder: Path, name: str, picture: Pixels, full: int) -> None:
     """Write a picture as a colour PNG of 16 bits, whose white is `full`."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     (folder / name).write_bytes(png16(np.rint(picture * (full / 255)).astype(np.uint16)))
 
 
@@ -117,3 +117,13 @@ def test_sizes_of_a_folder(tmp_path: Path) -> None:
     found = read_folder(tmp_path / "good", tmp_path, 64)
     assert (found.smallest, found.largest) == ((64, 64), (96, 80))
     assert (found.full_scale, found.bits) == (65535, (8,))
+
+
+def test_a_labelled_set_is_refused(tmp_path: Path) -> None:
+    """A fit from Python refuses it as well, unless every picture is asked for."""
+    write_parts(tmp_path / "set" / "OK", 8)
+    write_parts(tmp_path / "set" / "NG", 9)
+    with pytest.raises(DatasetError, match="holds more than good pictures: OK, NG") as refused:
+        read_folder(tmp_path / "set", tmp_path, 64)
+    assert refused.value.hint == f"inspector fit {tmp_path / 'set' / 'OK'} --name set"
+    assert len(read_folder(tmp_path / "set", tmp_path, 64, recursive_anyway=True)) == 9

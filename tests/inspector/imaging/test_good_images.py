@@ -68,11 +68,11 @@ def test_a_labelled_set(
         with pytest.raises(DatasetError) as refused:
             list_good_images(root / given, half=half, command=command)
         assert str(root / given) in refused.value.message
-        assert "--recursive-anyway" in refused.value.hint
+        assert refused.value.message.endswith("; --recursive-anyway takes every picture")
         if meant is None:
-            assert refused.value.hint.startswith("name the folder of good pictures alone")
+            assert refused.value.hint == "name the folder of good pictures alone"
         else:
-            assert refused.value.hint.startswith(f"inspector {verb} {root / meant} --output 'b c'   (or")
+            assert refused.value.hint == f"inspector {verb} {root / meant} --output 'b c'"
     assert list_good_images(root / given, anyway=True) == list_images(root / given)
 
 
@@ -110,10 +110,10 @@ def test_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(root / "test")
     with pytest.raises(DatasetError) as refused:
         list_good_images(Path(), command=("inspector", "fit", "."))
-    assert refused.value.hint.startswith("inspector fit ../train/good --name set   (")
+    assert refused.value.hint == "inspector fit ../train/good --name set"
     with pytest.raises(DatasetError) as refused:
         list_good_images(Path("crack"), command=("inspector", "fit", "--name=x", "crack/"))
-    assert refused.value.hint.startswith("inspector fit --name=x ../train/good   (")
+    assert refused.value.hint == "inspector fit --name=x ../train/good"
 
 
 def test_what_a_watch_sorted(tmp_path: Path) -> None:
