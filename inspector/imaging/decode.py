@@ -30,6 +30,7 @@ from inspector.errors import (
 )
 from inspector.imaging import header
 from inspector.imaging.colour import WHITE, Colour, InvisibleError, array_to_rgb, straight, to_rgb
+from inspector.imaging.completeness import check_complete, check_rows
 from inspector.imaging.depth import DEEP, Depth
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
@@ -60,8 +61,6 @@ _DAMAGE = (
     zlib.error,
 )
 _UNSUPPORTED = re.compile(r"cannot handle|support|unknown (pixel|data)|not available")
-_TIFF_BITS, _TIFF_PLANAR = 258, 284
-_TIFF_EXTENTS = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +219,10 @@ def load(data: bytes, kind: str, name: str, max_pixels: int) -> tuple[ImageFile,
         image = plugin(kind)(BytesIO(data))
         size = image.size
         check_size(*size, name, max_pixels)
-        _check_complete(kind, image, data)
+        check_complete(kind, image, data)
         image.load()
+        if kind == "PNG":
+            check_rows(image, data)
     return image, image.size if kind == "TIFF" else size
 
 
@@ -234,15 +235,22 @@ def _decode_jpeg(
     turn = orientation(image, "JPEG")
     if turn >= 5:
         width, height = height, width
-    reduction = 1
-    if reduce_to is not None:
-        most = min(height // reduce_to[0], width // reduce_to[1])
-        reduction = next((side for side in (8, 4, 2) if side <= most), 1)
-    rgb = decode_jpeg(data, image.mode, reduction)
+    rgb = decode_jpeg(data, image.mode, _reduced(image.size, turn, reduce_to))
     if rgb is None:
         image.load()
         rgb, _ = to_rgb(image, "JPEG", data, background, None)
     return Picture(_frozen(upright(rgb, turn)), width, height)
+
+
+def _reduced(size: tuple[int, int], turn: int, reduce_to: tuple[int, int] | None) -> tuple[int, int]:
+    """Return height and width at which to decode a JPEG: all, a half, a quarter or an eighth of its own."""
+    width, height = size
+    if reduce_to is None:
+        return height, width
+    rows, columns = reduce_to[::-1] if turn >= 5 else reduce_to
+    most = min(height // rows, width // columns)
+    reduction = next((reduction for reduction in (8, 4, 2) if reduction <= most), 1)
+    return -(-height // reduction), -(-width // reduction)
 
 
 def _from_array(
@@ -300,20 +308,6 @@ def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
         f"{name} ends too early or is damaged ({kind}: {detail})",
         hint="copy it again from where it was taken; it may have been cut while it was written",
     )
-
-
-def _check_complete(kind: str, image: ImageFile, data: bytes) -> None:
-    """Refuse damage that decoders accept: a lost end, a wrong checksum, samples in an unexpected order."""
-    if kind == "PNG":
-        header.check_png(data)
-    elif kind == "JPEG":
-        decode_jpeg(data, image.mode)
-    elif kind == "TIFF":
-        tags = cast(Any, image).tag_v2
-        for offsets, counts in _TIFF_EXTENTS:
-            header.check_tiff(data, tags.get(offsets, ()), tags.get(counts, ()))
-        if tags.get(_TIFF_PLANAR) == 2 and len(image.getbands()) > 1 and max(tags.get(_TIFF_BITS, (8,))) > 8:
-            raise ValueError("colour planes of 16 bits are not supported")
 
 
 def orientation(image: ImageFile, kind: str) -> int:

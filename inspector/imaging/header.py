@@ -1,10 +1,8 @@
-"""Reads an image file's header without decoding it: format, size, orientation, completeness."""
+"""Reads an image file's header without decoding it: format, size, orientation."""
 
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Iterator, Sequence
 
 from inspector.errors import ImageTooLargeError, ImageTooSmallError, TruncatedImageError, UnknownFormatError
 
@@ -22,8 +20,6 @@ _MAGIC = (
 )
 _NOT_READ = {b"GIF8": "GIF", b"%PDF": "PDF", b"\0\0\0\x0c": "JPEG 2000", b"8BPS": "Photoshop"}
 _BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
-_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
-_FIRST_PRIVATE_TAG = 32768
 _EXIF_ORIENTATION = 0x0112
 _PNG_SAMPLES = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
@@ -153,60 +149,6 @@ def significant_bits(data: bytes) -> int | None:
             return None
         position += 12 + length
     return None
-
-
-def check_png(data: bytes) -> None:
-    """Walk the chunks of a PNG up to the last, and compare the checksums of critical chunks.
-
-    Raises
-    ------
-    EOFError
-        The last chunk is missing.
-    ValueError
-        A checksum does not match, so bytes were changed.
-    """
-    view, position = memoryview(data), 8
-    while position + 12 <= len(data):
-        length, chunk = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
-        if end + 4 > len(data):
-            break
-        is_critical = not chunk[0] & 0x20
-        if is_critical and zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ValueError(f"the checksum of chunk {chunk!r} does not match")
-        if chunk == b"IEND":
-            return
-        position = end + 4
-    raise EOFError("the last chunk is missing")
-
-
-def check_tiff(data: bytes, offsets: Sequence[int], counts: Sequence[int]) -> None:
-    """Check that a TIFF's first directory, the values of its tags, its strips and tiles lie in the file.
-
-    Raises
-    ------
-    EOFError
-        One of them ends after the last byte of the file.
-    """
-    for end in (*_tiff_ends(data), *map(sum, zip(offsets, counts, strict=False))):
-        if end > len(data):
-            raise EOFError(f"it reaches to byte {end:,} of {len(data):,}")
-
-
-def _tiff_ends(data: bytes) -> Iterator[int]:
-    """Yield the end of the first directory, then the ends of the values of its public tags."""
-    order, is_big = ("<" if data.startswith(b"II") else ">"), 43 in data[2:4]
-    word, number = ("Q", "Q") if is_big else ("I", "H")
-    word_bytes, number_bytes = struct.calcsize(f"={word}"), struct.calcsize(f"={number}")
-    (start,) = struct.unpack_from(order + word, data, 8 if is_big else 4)
-    (entries,) = struct.unpack_from(order + number, data, start)
-    first, entry_bytes = start + number_bytes, 4 + 2 * word_bytes
-    yield first + entry_bytes * entries + word_bytes
-    for entry in range(first, first + entry_bytes * entries, entry_bytes):
-        tag, code, count, value = struct.unpack_from(f"{order}HH{word}{word}", data, entry)
-        size_bytes = count * _TIFF_TYPE_BYTES.get(code, 0)
-        if tag < _FIRST_PRIVATE_TAG and size_bytes > word_bytes:
-            yield value + size_bytes
 
 
 def orientation(exif: bytes) -> int:

@@ -16,11 +16,11 @@ from PIL import Image
 from inspector.imaging.jpeg_scans import Scans, read_scans
 from inspector.types import Pixels
 
-_HARMLESS = re.compile(r"JFIF revision|Adobe color transform|Invalid SOS parameters")
+_HARMLESS = re.compile(r"JFIF revision|Adobe color transform|Invalid SOS parameters|Could not determine")
 _LEFT_AT_END = "extraneous bytes before marker 0xd9"
 
 
-def decode_jpeg(data: bytes, mode: str, reduction: int = 1) -> Pixels | None:
+def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pixels | None:
     """Decode a whole JPEG to RGB.
 
     Parameters
@@ -29,13 +29,13 @@ def decode_jpeg(data: bytes, mode: str, reduction: int = 1) -> Pixels | None:
         The file.  Bytes behind its end marker are ignored, and zeros in front of it that pad the last scan.
     mode : str
         Pillow's name for the samples: `L`, `RGB` or `CMYK`.
-    reduction : int
-        2, 4 or 8 decodes at a half, a quarter or an eighth of the size; 1 decodes at full size.
+    reduced : (height, width)
+        Decode at the smallest size that has these sides, in eighths of the full one; (0, 0) is full.
 
     Returns
     -------
     ndarray of uint8, shape (height, width, 3), or None
-        RGB; None if the strict decoder stops at something harmless in the header.
+        RGB; None if the strict decoder stops at something harmless, or at colours in an unusual layout.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def decode_jpeg(data: bytes, mode: str, reduction: int = 1) -> Pixels | None:
     """
     scans = read_scans(data)
     try:
-        pixels = _decoded(data, mode, reduction)
+        pixels = _decoded(data, mode, reduced)
     except ValueError as exc:
         text = str(exc)
         if "Insufficient memory" in text:
@@ -54,27 +54,25 @@ def decode_jpeg(data: bytes, mode: str, reduction: int = 1) -> Pixels | None:
         if _HARMLESS.search(text):
             return None
         if scans.trailing_zeros and text.endswith(_LEFT_AT_END):
-            return _unpadded(data, scans, mode, reduction)
+            return _unpadded(data, scans, mode, reduced)
         raise ValueError(text.replace("Unsupported marker", "unknown marker")) from exc
     scans.check_end()
     return pixels
 
 
-def _unpadded(data: bytes, scans: Scans, mode: str, reduction: int) -> Pixels:
+def _unpadded(data: bytes, scans: Scans, mode: str, reduced: tuple[int, int]) -> Pixels:
     """Decode without the zeros in front of the end marker: padding is not needed, lost data is."""
     filled, rest = data[: scans.end - scans.trailing_zeros], data[scans.end :]
     try:
-        return _decoded(filled + rest, mode, reduction)
+        return _decoded(filled + rest, mode, reduced)
     except ValueError:  # the last byte of the data may be a zero, too
-        return _decoded(filled + b"\0" + rest, mode, reduction)
+        return _decoded(filled + b"\0" + rest, mode, reduced)
 
 
-def _decoded(data: bytes, mode: str, reduction: int) -> Pixels:
+def _decoded(data: bytes, mode: str, reduced: tuple[int, int]) -> Pixels:
     """Decode, and raise the first warning as a `ValueError`."""
-    height, width = simplejpeg.decode_jpeg_header(data)[:2]
-    rows, columns = (-(-int(side) // reduction) for side in (height, width))
     space = "CMYK" if mode == "CMYK" else "RGB"
-    pixels: Pixels = simplejpeg.decode_jpeg(data, space, min_height=rows, min_width=columns)
+    pixels: Pixels = simplejpeg.decode_jpeg(data, space, min_height=reduced[0], min_width=reduced[1])
     if mode == "CMYK":  # inverted, as Adobe stores it
         return np.asarray(Image.fromarray(~pixels, "CMYK").convert("RGB"))
     return pixels

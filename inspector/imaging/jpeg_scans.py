@@ -21,7 +21,7 @@ _STAND_ALONE = (0x01, 0xD8)
 _DHT, _EOI, _SOS, _DQT = 0xC4, 0xD9, 0xDA, 0xDB
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _PROGRESSIVE, _FIRST_ARITHMETIC = (0xC2, 0xCA), 0xC9
-_END_OF_BLOCK, _SIXTEEN_ZEROS = 0x00, 0xF0
+_END_OF_BLOCK, _ENDS_OF_BLOCKS = 0x00, frozenset(range(0x10, 0xF0, 0x10))
 _COEFFICIENTS = 64
 _HOLE = bytes(16)  # the scans of whole photographs have at most 5 zeros in a row
 _HOLE_FOUND = "a scan has a hole of zeros"
@@ -41,8 +41,8 @@ class Scans:
         Many zeros in a row can be codes of the last scan.
     lowest_bits : dict of int to list of int or None
         For each component, the lowest bit sent of its 64 coefficients; None where none was sent.
-    zero_symbols : dict of int to int
-        For each Huffman table of AC coefficients, the symbol whose code consists of zeros.
+    flat_tables : set of (class, number)
+        The Huffman tables, of class 0 for DC and 1 for AC, with which flat blocks are coded as zeros.
     is_progressive, is_arithmetic : bool
         How the scans send the coefficients.
     """
@@ -51,7 +51,7 @@ class Scans:
     trailing_zeros: int = 0
     zeros_are_codes: bool = False
     lowest_bits: dict[int, list[int | None]] = field(default_factory=dict)
-    zero_symbols: dict[int, int] = field(default_factory=lambda: {0: 0x01, 1: _END_OF_BLOCK})  # annex K
+    flat_tables: set[tuple[int, int]] = field(default_factory=lambda: {(0, 0), (0, 1), (1, 1)})  # annex K
     is_progressive: bool = False
     is_arithmetic: bool = False
 
@@ -112,12 +112,20 @@ def _read_frame(scans: Scans, marker: int, body: bytes) -> None:
 
 
 def _read_huffman_tables(scans: Scans, body: bytes) -> None:
-    """Note the symbol of the first, shortest code of each AC table: it consists of zeros."""
+    """Note with which tables flat blocks are coded as zeros: the first code consists of zeros.
+
+    It has to mean that brightness stays or changes by one step, or that one block ends.  Where the ends of
+    several blocks have a common code, ends of single blocks do not follow each other.
+    """
     while len(body) > 17:
-        is_ac, table = divmod(body[0], 16)
-        if is_ac:
-            scans.zero_symbols[table] = body[17]
-        body = body[17 + sum(body[1:17]) :]
+        kind, number = divmod(body[0], 16)
+        symbols, body = body[17 : 17 + sum(body[1:17])], body[17 + sum(body[1:17]) :]
+        scans.flat_tables.discard((kind, number))
+        is_flat = (
+            symbols[0] == _END_OF_BLOCK and not _ENDS_OF_BLOCKS & set(symbols) if kind else symbols[0] <= 1
+        )
+        if is_flat:
+            scans.flat_tables.add((kind, number))
 
 
 def _check_quantisation_tables(body: bytes) -> None:
@@ -131,8 +139,8 @@ def _check_quantisation_tables(body: bytes) -> None:
 def _read_scan(scans: Scans, body: bytes) -> None:
     """Note what a scan sends, and whether many zeros in a row can be its codes.
 
-    They can if the code of zeros ends a block, as in a flat part of the picture, if bits of coefficients are
-    sent as they are, and in arithmetic coding.
+    They can in flat parts of a picture, where bits of coefficients are sent as they are, and in arithmetic
+    coding.
     """
     count = body[0]
     components, tables = body[1 : 1 + 2 * count : 2], body[2 : 2 + 2 * count : 2]
@@ -141,12 +149,9 @@ def _read_scan(scans: Scans, body: bytes) -> None:
         first, last, bits = 0, _COEFFICIENTS - 1, 0
     for component in components:
         scans.lowest_bits[component][first : last + 1] = [bits % 16] * (last + 1 - first)
-    symbols = [scans.zero_symbols[table % 16] for table in tables]
-    scans.zeros_are_codes = (
-        scans.is_arithmetic
-        or (scans.is_progressive and (first == 0 or bits >= 16))
-        or all(symbol % 16 == 0 and symbol != _SIXTEEN_ZEROS for symbol in symbols)
-    )
+    used = {(0, table // 16) for table in tables} if first == 0 else set()
+    used |= {(1, table % 16) for table in tables} if last > 0 else set()
+    scans.zeros_are_codes = scans.is_arithmetic or bits >= 16 or used <= scans.flat_tables
 
 
 def _read_scan_data(scans: Scans, data: bytes, start: int, may_have_hole: bool) -> None:

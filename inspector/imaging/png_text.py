@@ -7,7 +7,7 @@ from io import BytesIO
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from inspector.imaging import header
+from inspector.imaging.completeness import check_png
 from inspector.types import Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -35,7 +35,7 @@ def read_png_text(data: bytes, key: str) -> str | None:
     if not data.startswith(_SIGNATURE):
         return None
     try:
-        header.check_png(data)
+        check_png(data)
         text = PngImageFile(BytesIO(data)).info.get(key)
     except (EOFError, OSError, SyntaxError, ValueError):
         return None

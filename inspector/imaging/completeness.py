@@ -1,0 +1,215 @@
+"""Finds damage that decoders accept: lost ends, wrong checksums, missing rows, holes of zeros."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from inspector.imaging.jpeg import decode_jpeg
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+_INFLATED_BYTES = 1 << 20
+_BMP_RUN_LENGTHS = (1, 2)
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIPS, _BANDS, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
+_TILE_WIDTH, _TILE_ROWS, _TILES, _TILE_BYTES, _JPEG_TABLES = 322, 323, 324, 325, 347
+_CMYK, _JPEG, _DEFLATE = 5, 7, (8, 32946)
+_TIFF_HEADER_BYTES = 8
+_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
+_FIRST_PRIVATE_TAG = 32768
+
+
+def check_complete(kind: str, image: ImageFile, data: bytes) -> None:
+    """Check a file before it is decoded.
+
+    Parameters
+    ----------
+    kind : str
+        The format, as `header.sniff` names it.
+    image : ImageFile
+        The picture as Pillow opened it, not yet loaded.
+    data : bytes
+        The file.
+
+    Raises
+    ------
+    EOFError, ValueError, zlib.error
+        Something is missing or damaged.
+    """
+    if kind == "PNG":
+        check_png(data)
+    elif kind == "JPEG":
+        decode_jpeg(data, image.mode)
+    elif kind == "WebP":
+        _check_webp(data, *image.size)
+    elif kind == "BMP":
+        _check_bmp(data)
+    elif kind == "TIFF":
+        _check_tiff(cast(Any, image).tag_v2, data)
+
+
+def check_rows(image: ImageFile, data: bytes) -> None:
+    """Check that the compressed rows of a PNG do not end before the last one, which Pillow leaves black.
+
+    Parameters
+    ----------
+    image : ImageFile
+        The loaded picture.  Its rows are counted only if the last one looks black.
+    data : bytes
+        The file.
+
+    Raises
+    ------
+    EOFError
+        Rows are missing.
+    """
+    width, height = image.size
+    last = height - 1 - (height % 2 if data[28] else 0)  # the last pass of an interlaced one has odd rows
+    if any(np.any(image.getpixel((column, last))) for column in range(0, width, 1 + width // 16)):
+        return
+    needed, found = _png_bytes(width, height, data), 0
+    inflater = zlib.decompressobj()
+    for start, end in _png_chunks(data, b"IDAT"):
+        rest = data[start:end]
+        while rest and found < needed:
+            found += len(inflater.decompress(rest, _INFLATED_BYTES))
+            rest = inflater.unconsumed_tail
+    if found < needed:
+        raise EOFError(f"its rows end after {found:,} of {needed:,} bytes")
+
+
+def _png_bytes(width: int, height: int, data: bytes) -> int:
+    """Return how many bytes the rows of a PNG have, each with the number of its filter."""
+    pixel_bits, total = data[24] * _PNG_CHANNELS[data[25]], 0
+    for top, left, row_step, column_step in _ADAM7 if data[28] else ((0, 0, 1, 1),):
+        rows, columns = -((top - height) // row_step), -((left - width) // column_step)
+        total += rows * (1 + (columns * pixel_bits + 7) // 8) if columns > 0 else 0
+    return total
+
+
+def _png_chunks(data: bytes, name: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the body of each chunk of a name."""
+    position = 8
+    while position + 12 <= len(data):
+        length, chunk = struct.unpack_from(">I4s", data, position)
+        if chunk == name:
+            yield position + 8, position + 8 + length
+        position += 12 + length
+
+
+def check_png(data: bytes) -> None:
+    """Walk the chunks of a PNG up to the last, and compare the checksums of critical chunks.
+
+    Raises
+    ------
+    EOFError
+        The last chunk is missing.
+    ValueError
+        A checksum does not match, so bytes were changed.
+    """
+    view, position = memoryview(data), 8
+    while position + 12 <= len(data):
+        length, chunk = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            break
+        is_critical = not chunk[0] & 0x20
+        if is_critical and zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ValueError(f"the checksum of chunk {chunk!r} does not match")
+        if chunk == b"IEND":
+            return
+        position = end + 4
+    raise EOFError("the last chunk is missing")
+
+
+def _check_webp(data: bytes, width: int, height: int) -> None:
+    """Refuse a hole of zeros in the lossy data of a WebP.
+
+    A flat block of 16 x 16 pixels is coded in a fraction of a bit, as zeros: at most a byte for 40 blocks,
+    measured on white, black and grey pictures.  Everywhere else, at most ten zeros follow each other.
+    """
+    hole = bytes(32 + -(-width // 16) * -(-height // 16) // 20)
+    position = 12
+    while position + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, position)
+        if name == b"ANMF":  # a frame, whose chunks follow its own header
+            position += 24
+            continue
+        if name == b"VP8 " and data.find(hole, position, position + 8 + length) >= 0:
+            raise ValueError("its data has a hole of zeros")
+        position += 8 + length + length % 2
+
+
+def _check_bmp(data: bytes) -> None:
+    """Check that the runs of a compressed BMP lie in the file; Pillow fills what is missing."""
+    (start,) = struct.unpack_from("<I", data, 10)
+    compression, size_bytes = struct.unpack_from("<I", data, 30)[0], struct.unpack_from("<I", data, 34)[0]
+    if compression in _BMP_RUN_LENGTHS and start + size_bytes > len(data):
+        raise EOFError(f"it reaches to byte {start + size_bytes:,} of {len(data):,}")
+
+
+def _check_tiff(tags: Any, data: bytes) -> None:
+    """Check that directory, tags, strips and tiles of a TIFF lie in the file, and what they hold."""
+    if tags.get(_PLANAR) == 2 and tags.get(_BANDS, 1) > 1 and max(tags.get(_BITS, (8,))) > 8:
+        raise ValueError("colour planes of 16 bits are not supported")
+    extents = [
+        *zip(tags.get(_STRIPS, ()), tags.get(_STRIP_BYTES, ()), strict=False),
+        *zip(tags.get(_TILES, ()), tags.get(_TILE_BYTES, ()), strict=False),
+    ]
+    for end in chain(_tiff_ends(data), map(sum, extents)):
+        if end > len(data):
+            raise EOFError(f"it reaches to byte {end:,} of {len(data):,}")
+    _check_pieces(tags)
+    for start, size in extents:
+        _check_piece(tags, data[start : start + size])
+
+
+def _check_pieces(tags: Any) -> None:
+    """Check that no strip or tile is missing, or lies in the header."""
+    width, height, is_tiled = tags[_WIDTH], tags[_HEIGHT], _TILES in tags
+    rows = tags.get(_TILE_ROWS if is_tiled else _STRIP_ROWS, height)
+    needed = -(-height // rows) * (-(-width // tags[_TILE_WIDTH]) if is_tiled else 1)
+    needed *= tags.get(_BANDS, 1) if tags.get(_PLANAR) == 2 else 1
+    starts = tags.get(_TILES if is_tiled else _STRIPS, ())
+    if len(starts) < needed:
+        raise EOFError(f"{needed - len(starts):,} of {needed:,} strips or tiles are missing")
+    if min(starts) < _TIFF_HEADER_BYTES:
+        raise ValueError(f"a strip or tile begins at byte {min(starts)}, in the header")
+
+
+def _check_piece(tags: Any, piece: bytes) -> None:
+    """Check a strip or tile where its compression tells of damage, which libtiff does not ask for."""
+    compression = tags.get(_COMPRESSION)
+    if compression in _DEFLATE:
+        inflater = zlib.decompressobj()
+        while piece and not inflater.eof:
+            inflater.decompress(piece, _INFLATED_BYTES)
+            piece = inflater.unconsumed_tail
+    elif compression == _JPEG and max(tags.get(_BITS, (8,))) == 8:
+        stream = tags.get(_JPEG_TABLES, b"")[:-2] + piece[2 if _JPEG_TABLES in tags else 0 :]
+        decode_jpeg(stream, "CMYK" if tags.get(_PHOTOMETRIC) == _CMYK else "RGB", (1, 1))
+
+
+def _tiff_ends(data: bytes) -> Iterator[int]:
+    """Yield the end of the first directory, then the ends of the values of its public tags."""
+    order, is_big = ("<" if data.startswith(b"II") else ">"), 43 in data[2:4]
+    word, number = ("Q", "Q") if is_big else ("I", "H")
+    word_bytes, number_bytes = struct.calcsize(f"={word}"), struct.calcsize(f"={number}")
+    (start,) = struct.unpack_from(order + word, data, 8 if is_big else 4)
+    (entries,) = struct.unpack_from(order + number, data, start)
+    first, entry_bytes = start + number_bytes, 4 + 2 * word_bytes
+    yield first + entry_bytes * entries + word_bytes
+    for entry in range(first, first + entry_bytes * entries, entry_bytes):
+        tag, code, count, value = struct.unpack_from(f"{order}HH{word}{word}", data, entry)
+        size_bytes = count * _TIFF_TYPE_BYTES.get(code, 0)
+        if tag < _FIRST_PRIVATE_TAG and size_bytes > word_bytes:
+            yield value + size_bytes
