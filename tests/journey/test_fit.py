@@ -9,16 +9,21 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
 
 import inspector
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
+from inspector.demo.photograph import render
+from tests.inspector.image_samples import write_twelve_bits
+from tests.inspector.tiny_bundle import write_picture
 from tests.journey.conftest import BAD_FILES
 from tests.journey.program import (
     FIT,
     PROGRAM,
+    SIDE,
     Fitted,
     complaint,
     environment,
@@ -45,6 +50,29 @@ def test_json_outcome_tells_what_was_made(fitted: Fitted) -> None:
     assert outcome["threshold"] == opened.calibration.threshold
     assert outcome["promised_false_reject_rate"] == pytest.approx(1 / (outcome["heldout_images"] + 1))
     assert (outcome["images"] + outcome["heldout_images"], outcome["steps"]) == (40, 30)
+    assert (outcome["bits"], outcome["full_scale"]) == ([8], 65535)
+    assert outcome["smallest_picture"] == outcome["largest_picture"] == [SIDE, SIDE]
+    page = Path(outcome["report"]).read_text(encoding="utf-8")
+    assert "one pixel of the model covers 2.0 x 2.0 pixels of the picture" in page
+
+
+def test_a_camera_of_twelve_bits(store: Path, tmp_path: Path) -> None:
+    """The fit says what white is, and its model gives 12 bits in 16 the scores of their 8 bits."""
+    eight, deep = tmp_path / "eight", tmp_path / "deep"
+    for seed in range(12):
+        grey = np.repeat(render(seed, size=64).picture[..., :1], 3, axis=2)
+        write_picture(eight / f"{seed:02}.png", grey)
+        write_twelve_bits(deep / f"{seed:02}.png", grey)
+    ended = run("fit", deep, *FIT, "--format", "table", store=store)
+    assert "16-bit pictures with 12 bits in use: white is 4095" in ended.stdout
+    assert "the model sees every pixel of the picture" in ended.stdout
+    (manifest,) = store.glob("deep/versions/1/manifest.json")
+    assert json.loads(manifest.read_text())["image"]["full_scale"] == 4095
+    assert "white is 4095" in manifest.with_name("report.html").read_text(encoding="utf-8")
+    found, expected = (rows(run("score", folder, "--exit-zero", store=store)) for folder in (deep, eight))
+    assert [row["score"] for row in found] == [row["score"] for row in expected]
+    assert {row["image"]["full_scale"] for row in found} == {4095}
+    run("models", "verify", "deep", store=store)
 
 
 def test_the_most_unusual_pictures_are_named(fitted: Fitted) -> None:
