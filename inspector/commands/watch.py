@@ -109,6 +109,7 @@ def watch(
             raise UsageError("--format table belongs to --output -", hint="a file has JSON lines")
         sorter, arrivals = _places(folder, output, move, heatmaps, settle)
         registry = _registry(model, threads)
+        _name_links(arrivals.folder)
         with (
             _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk,
             _results(arrivals.folder, output, format_, registry) as results,
@@ -279,6 +280,17 @@ def _say(line: str) -> None:
     from inspector.imaging.files import printable
 
     typer.echo(printable(line), err=True)
+
+
+def _name_links(folder: Path) -> None:
+    """Say that links to folders are not followed, if the folder holds any."""
+    try:
+        links = sorted(entry.name for entry in folder.iterdir() if entry.is_symlink() and entry.is_dir())
+    except OSError:  # the watch itself tells what is wrong with the folder
+        return
+    if links:
+        number = "a link to a folder is" if len(links) == 1 else f"{len(links)} links to folders are"
+        _say(f"{number} not followed: {links[0]}; to watch such a folder, name it itself")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from inspector.imaging.decode import decode
 from inspector.scoring.records import ScoredImage
 from tests.conftest import Mount
 from tests.inspector.conftest import Command
+from tests.inspector.tiny_bundle import good_picture, write_picture
 from tests.inspector.watch.watching import BAD, GOOD, QUICK, contents, rows, write
 from tests.privileges import unprivileged
 
@@ -132,6 +133,18 @@ def test_relative_and_absolute_names_are_the_same_folder(
     assert command("watch", ".", "--once", *QUICK).code == 0
     (row,) = rows(folder / "inspections.jsonl")
     assert row["path"] == str(folder / "a.png")
+
+
+def test_links_to_folders_are_named(command: Command, folder: Path, tmp_path: Path) -> None:
+    """Their pictures are not scored, so one line says that they are not followed."""
+    write_picture(tmp_path / "elsewhere" / "a.png", good_picture())
+    write_picture(folder / "b.png", good_picture())
+    (folder / "line 1").symlink_to(tmp_path / "elsewhere")
+    ended = command("watch", folder, "--once", "--settle", "0")
+    assert "a link to a folder is not followed: line 1; to watch such a folder" in ended.err
+    (folder / "line 0").symlink_to(tmp_path / "elsewhere")
+    ended = command("watch", folder, "--once", "--settle", "0")
+    assert "2 links to folders are not followed: line 0;" in ended.err
 
 
 def test_results_on_stdout(command: Command, folder: Path) -> None:
