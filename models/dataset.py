@@ -17,7 +17,7 @@ from inspector.errors import BadImagesError, ImageError, InvalidReason
 from inspector.imaging import depth
 from inspector.imaging.colour import WHITE, Colour
 from inspector.imaging.decode import Picture, decode
-from inspector.imaging.depth import DEEP, Depth
+from inspector.imaging.depth import DEEP, FAR, Depth
 from inspector.imaging.files import printable, read_picture
 from inspector.imaging.good_images import list_good_images
 from inspector.imaging.resize import fit_to
@@ -214,7 +214,13 @@ class _Found:
         return tuple(self.names.values())[row]
 
     def remarks(self, full_scale: int) -> tuple[str, ...]:
-        """Name the few pictures that set the full scale so high that all others are dark."""
+        """Say why all pictures are dark at this full scale, or all but a few; name these."""
+        greatest = max((known.greatest for known in self.depths.values()), default=full_scale)
+        if full_scale > FAR * greatest:
+            return (
+                f"white is {full_scale}, but no sample is over {greatest}, so the pictures are dark. If the "
+                "files state a full scale that the camera does not have, save them without it",
+            )
         few, others = depth.deciding_alone(list(self.depths.values()), full_scale)
         if not few:
             return ()

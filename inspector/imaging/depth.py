@@ -26,7 +26,7 @@ from inspector.types import Pixels
 DEEP = 65535
 SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 FEW = 0.2  # a smaller share of pictures than this should not set the full scale unnoticed
-FAR = 15  # a full scale that is over this many times the next smaller one leaves the others dark
+FAR = 15  # a full scale of more than this many times the greatest sample leaves a picture dark
 
 _TIFF_BITS, _TIFF_MAX, _TIFF_SMAX = 258, 281, 341
 

@@ -12,7 +12,7 @@ from inspector.errors import BadImagesError, DatasetError, InvalidReason, NoImag
 from inspector.imaging.encode import encode_png
 from inspector.types import Pixels
 from models.dataset import Skipped, read_folder
-from tests.inspector.image_samples import png16
+from tests.inspector.image_samples import png16, tiff
 
 
 def write_parts(folder: Path, count: int) -> None:
@@ -107,6 +107,18 @@ def test_few_pictures_that_darken_the_others_are_named(tmp_path: Path) -> None:
     assert found.full_scale == 65535
     assert len(found.remarks) == 1
     assert found.remarks[0].startswith("007.png alone sets white to 65535; the other 11 16-bit pictures")
+
+
+def test_files_that_state_too_much_are_doubted(tmp_path: Path) -> None:
+    """Files of 12 bits that state 16 are believed, but the fit says that they are dark."""
+    folder = tmp_path / "good"
+    folder.mkdir()
+    for seed in range(8):
+        samples = np.rint(render(seed, size=64).picture[..., 0] * (4000 / 255)).astype(np.uint16)
+        (folder / f"{seed}.tif").write_bytes(tiff(samples, 1, {281: 65535}))
+    found = read_folder(folder, tmp_path, 64)
+    assert found.full_scale == 65535
+    assert found.remarks[0].startswith("white is 65535, but no sample is over")
 
 
 def test_sizes_of_a_folder(tmp_path: Path) -> None:
