@@ -162,7 +162,17 @@ def _coloured(verdict: Verdict) -> str:
 
 def _csv_writer(components: Sequence[str]) -> Writer:
     first = ["path", "verdict", "score", "threshold", "p_value"]
-    last = ["regions", "model", "version", "width", "height", "milliseconds", "reason", "remarks"]
+    last = [
+        "regions",
+        "model",
+        "version",
+        "width",
+        "height",
+        "milliseconds",
+        "reason",
+        "remarks",
+        "unfamiliar",
+    ]
     table = csv.DictWriter(sys.stdout, [*first, *components, *last], lineterminator="\n")
     table.writeheader()
 

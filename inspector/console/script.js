@@ -173,6 +173,7 @@ function drawVerdict(entry) {
   $("verdict-word").textContent = verdict;
   const time = milliseconds.decode + milliseconds.infer + milliseconds.decide;
   const facts = verdict === "invalid" ? [reason] : [
+    ...remarks,
     `score ${numbers(score)} ${score > threshold ? "above" : "within"} the threshold ${numbers(threshold)}`,
     asHigh(score, p_value, model),
   ];
@@ -180,7 +181,7 @@ function drawVerdict(entry) {
   const { width: across, height: down } = image?.model_pixel ?? {};
   if (across > 1 || down > 1) facts.push(`1 pixel of the model covers ${numbers(across, 1)} × ${numbers(down, 1)} px`);
   if (image) facts.push(`${image.width} × ${image.height} px`, `${time.toFixed(0)} ms`);
-  facts.push(`${model.name}@${model.version}`, ...remarks);
+  facts.push(`${model.name}@${model.version}`);
   $("verdict-text").textContent = facts.filter(Boolean).join(" · ");
   drawMeter(entry.inspection);
 }
@@ -414,13 +415,15 @@ function newRow(entry) {
 }
 
 function fillRow(button, entry) {
-  const { verdict, score, reason } = entry.inspection;
+  const { verdict, score, reason, unfamiliar } = entry.inspection;
   const [word, value, what] = [...button.children].slice(1);
   const would = changes(entry) ? ` → ${wouldFail(entry) ? "fail" : "pass"}` : "";
   const said = { good: "good part", defect: "defect", disputed: "disputed" }[entry.label];
   word.className = `word fact-${verdict}`;
   word.textContent = verdict + would;
-  if (said) word.append(Object.assign(document.createElement("small"), { textContent: `  ${said}` }));
+  for (const note of [unfamiliar && "unfamiliar", said].filter(Boolean)) {
+    word.append(Object.assign(document.createElement("small"), { textContent: `  ${note}` }));
+  }
   value.textContent = numbers(score);
   what.textContent = [clock(entry.time), verdict === "invalid" ? reason : nameOf(entry)].join(" · ");
   button.setAttribute("aria-current", String(entry.id === state.selected));

@@ -33,6 +33,7 @@ EXAMPLE: dict[str, Any] = {
     "milliseconds": {"decode": 2.1, "infer": 8.7, "decide": 0.3},
     "reason": None,
     "remarks": [],
+    "unfamiliar": False,
 }
 
 

@@ -22,6 +22,7 @@ from inspector.imaging.decode import Picture
 from inspector.imaging.source import Source, check_file
 from inspector.scoring import decision, heatmap
 from inspector.scoring.autoencoder import AutoEncoder
+from inspector.scoring.familiarity import REMARK, Familiarity
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.preparation import prepare, remarks
 from inspector.scoring.records import ImageSize, Milliseconds, PixelSize
@@ -118,6 +119,11 @@ class Detector:
     def autoencoder(self) -> AutoEncoder:
         """The model's encoder and decoder."""
         return AutoEncoder(self.bundle, self.settings)
+
+    @cached_property
+    def familiarity(self) -> Familiarity:
+        """Tells which pictures look unlike every good picture that the model knows."""
+        return Familiarity.of(self.bundle)
 
     def fall_back(self, error: BundleError) -> None:
         """Switch to the 32-bit graph because the 8-bit graph gave this error."""
@@ -225,7 +231,8 @@ class Detector:
         components = decision.component_scores(raw.statistics, self.manifest.columns, calibration)
         score = float(decision.fuse(components, calibration)[0])
         verdict = decision.verdict(score, calibration.threshold, calibration.review_threshold)
-        coarse_map = raw.anomaly_map[0]
+        coarse_map, latent = raw.anomaly_map[0], raw.latent[0]
+        unfamiliar = self.familiarity.is_unfamiliar(latent, coarse_map, calibration.map_limit)
         return Inspection(
             path=name,
             verdict=verdict,
@@ -241,10 +248,11 @@ class Detector:
             milliseconds=_milliseconds(decode, infer, perf_counter() - started),
             reason=None,
             message=None,
-            remarks=remarks(picture, self.manifest.image),
+            unfamiliar=unfamiliar,
+            remarks=(*([REMARK] if unfamiliar else ()), *remarks(picture, self.manifest.image)),
             _pixels=picture.pixels,
             coarse_map=coarse_map,
-            latent=raw.latent[0],
+            latent=latent,
             map_scale=(calibration.map_limit, calibration.map_ceiling),
         )
 

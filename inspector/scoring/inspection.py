@@ -51,6 +51,7 @@ class Inspection:
     milliseconds: Milliseconds
     reason: InvalidReason | None
     message: str | None
+    unfamiliar: bool = False
     remarks: tuple[str, ...] = ()
     _pixels: NDArray[np.uint8] | None = None
     coarse_map: NDArray[np.float32] | None = None
@@ -130,7 +131,7 @@ class Inspection:
             fields["reason"] = f"{self.reason}: {self.message}"
         return ScoredImage(**fields)
 
-    def to_dict(self) -> dict[str, str | int | float | None]:
+    def to_dict(self) -> dict[str, str | float | None]:
         """Return one flat row of plain values, for a table of many pictures; see `ScoredImage.row`.
 
         `pandas.DataFrame([inspection.to_dict() for inspection in inspections])` is such a table.

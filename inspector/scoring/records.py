@@ -65,7 +65,8 @@ class Milliseconds(Record):
 class ScoredImage(Record):
     """One scored image; `reason` is `CODE: MESSAGE` for the verdict `invalid`, else None.
 
-    `remarks` say in sentences what is odd about a picture that could be scored.
+    `unfamiliar` is true if the picture looks unlike every good picture that the model knows.  `remarks` say
+    in sentences what is odd about a picture that could be scored.
     """
 
     path: str | None
@@ -82,8 +83,9 @@ class ScoredImage(Record):
     milliseconds: Milliseconds
     reason: str | None
     remarks: tuple[str, ...] = ()
+    unfamiliar: bool = False
 
-    def row(self) -> dict[str, str | int | float | None]:
+    def row(self) -> dict[str, str | float | None]:
         """Return the picture as one flat row of plain values, as `--format csv` prints it.
 
         Each component has a column, `regions` is their number, and `milliseconds` is the sum.
@@ -104,6 +106,7 @@ class ScoredImage(Record):
             "milliseconds": round(time.decode + time.infer + time.decide, 3),
             "reason": self.reason,
             "remarks": "; ".join(self.remarks) or None,
+            "unfamiliar": self.unfamiliar,
         }
 
     def to_json(self) -> str:

@@ -106,6 +106,9 @@ def test_a_fail_without_a_region(daemon: Daemon, visitor: Visitor, store: Store)
     hands.see(page, "fail", "lens cap.png")
     expect(page.locator("#verdict-text")).to_contain_text("no place stands out: the whole picture is unusual")
     expect(page.locator("#regions-box")).to_be_hidden()
+    expect(page.locator("#verdict-text")).to_contain_text("unlike every good picture that the model knows")
+    expect(page.locator("#stream .word").nth(0)).to_have_text("fail  unfamiliar")
+    expect(page.locator("#stream .word").nth(1)).to_have_text("fail")
     assert not visitor.complaints
 
 

@@ -90,7 +90,7 @@ def test_row_is_that_of_csv(command: Command, tiny: Bundle, detector: Detector, 
     shown = {name: "" if value is None else str(value) for name, value in row.items()}
     del shown["milliseconds"], printed["milliseconds"]
     assert shown == printed
-    assert all(type(value) in (str, int, float, type(None)) for value in row.values())
+    assert all(type(value) in (str, int, float, bool, type(None)) for value in row.values())
     assert (row["verdict"], row["regions"], row["model"], row["version"]) == ("fail", 1, "tiny", 1)
 
 
