@@ -232,7 +232,9 @@ class Detector:
         score = float(decision.fuse(components, calibration)[0])
         verdict = decision.verdict(score, calibration.threshold, calibration.review_threshold)
         coarse_map, latent = raw.anomaly_map[0], raw.latent[0]
-        unfamiliar = self.familiarity.is_unfamiliar(latent, coarse_map, calibration.map_limit)
+        unfamiliar = self.familiarity.is_unfamiliar(
+            latent, coarse_map, calibration.map_limit, failed=verdict == "fail"
+        )
         return Inspection(
             path=name,
             verdict=verdict,

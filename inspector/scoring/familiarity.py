@@ -15,6 +15,7 @@ from inspector.bundle.reference import HELDOUT_LATENTS, MEMORY_BANK, read_refere
 Floats = NDArray[np.float64]
 
 BEYOND = 1.2  # times the reach of the good pictures
+FAR_BEYOND = 2.0  # for a picture that passed: then no defect is the reason
 MOVED = 0.4  # of the spread of single patches: a latent moves so far only with a large part of the picture
 RAISED = 0.3  # of the map's limit, which more than half of a map exceeds that is raised everywhere
 MOST_ROWS = 1000  # held-out pictures, evenly chosen, that a picture is compared with
@@ -53,12 +54,18 @@ class Familiarity:
         return cls(arrays.get(HELDOUT_LATENTS, np.empty((0, 0))), arrays.get(MEMORY_BANK))
 
     def is_unfamiliar(
-        self, latent: NDArray[np.floating], anomaly_map: NDArray[np.floating], map_limit: float
+        self,
+        latent: NDArray[np.floating],
+        anomaly_map: NDArray[np.floating],
+        map_limit: float,
+        *,
+        failed: bool,
     ) -> bool:
         """Return whether a picture looks unlike every good picture.
 
-        Its latent lies beyond the reach of the good pictures, and the reason is no single place: its map is
-        raised everywhere, or the latent has moved further than a defect moves it.
+        Its latent lies beyond the reach of the good pictures, and no single place is the reason: the map is
+        raised everywhere, or the latent has moved further than a defect moves it, or the picture lies far
+        beyond and has passed.
 
         Parameters
         ----------
@@ -67,14 +74,17 @@ class Familiarity:
         anomaly_map : float (h, w)
         map_limit : float
             The calibrated limit of the map.
+        failed : bool
+            The verdict is `fail`.
         """
         if not np.isfinite(self.reach):
             return False
         distance = float(np.sqrt(np.square(self._heldout - latent).sum(axis=1).min()))
         if not distance > BEYOND * self.reach:
             return False
-        raised = 2 * np.count_nonzero(anomaly_map > RAISED * map_limit) > anomaly_map.size
-        return distance > MOVED * self.spread or raised
+        if distance > MOVED * self.spread or (distance > FAR_BEYOND * self.reach and not failed):
+            return True
+        return bool(2 * np.count_nonzero(anomaly_map > RAISED * map_limit) > anomaly_map.size)
 
 
 def _reach(rows: Floats) -> float:

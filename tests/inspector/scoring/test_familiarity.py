@@ -63,34 +63,42 @@ def test_reach_and_spread(n: int, d: int, seed: int) -> None:
 )
 def test_both_conditions(latent: tuple[float, float], anomaly_map: np.ndarray, unfamiliar: bool) -> None:
     """A picture is unfamiliar if it lies beyond the good ones, and no single place is the reason."""
-    assert KNOWN.is_unfamiliar(np.array(latent), anomaly_map, LIMIT) is unfamiliar
+    assert KNOWN.is_unfamiliar(np.array(latent), anomaly_map, LIMIT, failed=True) is unfamiliar
+
+
+@pytest.mark.parametrize(("distance", "unfamiliar"), [(1.9, False), (2.1, True)])
+def test_a_pass_needs_good_pictures_nearby(distance: float, unfamiliar: bool) -> None:
+    """A picture that passed has no defect: twice the reach is enough, where a fail may be a large defect."""
+    latent = np.array([5.0, distance])
+    assert KNOWN.is_unfamiliar(latent, CALM, LIMIT, failed=False) is unfamiliar
+    assert not KNOWN.is_unfamiliar(latent, CALM, LIMIT, failed=True)
 
 
 def test_a_loud_place_does_not_raise_the_map() -> None:
     """Half of a map may be loud: only what lies over more than half of it is everywhere."""
     loud = CALM.copy()
     loud[:4] = 9 * LIMIT
-    assert not KNOWN.is_unfamiliar(np.array([5.0, 3.0]), loud, LIMIT)
+    assert not KNOWN.is_unfamiliar(np.array([5.0, 3.0]), loud, LIMIT, failed=True)
     loud[4] = 9 * LIMIT
-    assert KNOWN.is_unfamiliar(np.array([5.0, 3.0]), loud, LIMIT)
+    assert KNOWN.is_unfamiliar(np.array([5.0, 3.0]), loud, LIMIT, failed=True)
 
 
 @pytest.mark.parametrize("heldout", [np.empty((0, 0)), np.zeros((1, 2))])
 def test_too_little_is_known(heldout: np.ndarray) -> None:
     """With less than two good pictures nothing is known about their reach."""
-    assert not Familiarity(heldout, PATCHES).is_unfamiliar(np.array([900.0, 0.0]), RAISED, LIMIT)
+    assert not Familiarity(heldout, PATCHES).is_unfamiliar(np.array([900.0, 0.0]), RAISED, LIMIT, failed=True)
 
 
 def test_many_good_pictures_take_little_memory() -> None:
     """Of very many held-out pictures some are compared, over the whole range of them."""
     known = Familiarity(np.stack([np.arange(50_000.0), np.zeros(50_000)], axis=1))
     assert known.reach <= 50_000 / MOST_ROWS
-    assert not known.is_unfamiliar(np.array([49_990.0, 0.0]), RAISED, LIMIT)
+    assert not known.is_unfamiliar(np.array([49_990.0, 0.0]), RAISED, LIMIT, failed=True)
 
 
 def test_not_a_number() -> None:
     """A latent of NaN is not unfamiliar, and raises no error."""
-    assert not KNOWN.is_unfamiliar(np.array([np.nan, 0.0]), RAISED, LIMIT)
+    assert not KNOWN.is_unfamiliar(np.array([np.nan, 0.0]), RAISED, LIMIT, failed=True)
 
 
 @pytest.fixture(scope="module")
