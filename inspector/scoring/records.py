@@ -73,7 +73,10 @@ class ScoredImage(Record):
     verdict: Verdict
     score: float | None
     threshold: float
-    p_value: float | None
+    p_value: float | None = Field(
+        description="falls with anomaly, and never below 1 / (n + 1), where n good pictures set the "
+        "threshold; it counts the picture itself, so it is not the share of good pictures that score as high"
+    )
     components: dict[str, float] | None = Field(
         description="standardised score of each component that the model's manifest lists"
     )
