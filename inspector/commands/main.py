@@ -41,6 +41,7 @@ COMMANDS = (
 )
 
 DEBUG = "--debug"
+ANSWERED_AT_ONCE = {"-h", "--help", "--version"}  # without loading the settings
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EXAMPLE = """
 inspector fit good-parts/
@@ -161,14 +162,19 @@ def main() -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if any(name.startswith("INSPECTOR_") for name in os.environ) and arguments[:1] != ["serve"]:
-        from inspector.settings import unknown_variables
-
-        for warning in unknown_variables():  # `serve` logs them
-            typer.echo(f"warning: {_one_line(warning)}", err=True)
+    if arguments[:1] != ["serve"] and not ANSWERED_AT_ONCE.intersection(arguments):  # `serve` logs them
+        _warn_of_unknown_variables()
     code = typer.main.get_command(app).main(arguments, prog_name="inspector", standalone_mode=False)
     sys.stdout.flush()
     return code if isinstance(code, int) else exits.PASSED
+
+
+def _warn_of_unknown_variables() -> None:
+    if any(name.startswith("INSPECTOR_") for name in os.environ):
+        from inspector.settings import unknown_variables
+
+        for warning in unknown_variables():
+            typer.echo(f"warning: {_one_line(warning)}", err=True)
 
 
 def _exit_code_of(run: Callable[[], int], debug: bool) -> int:

@@ -12,7 +12,6 @@ import typer
 
 from inspector.commands import exits
 from inspector.commands.options import ModelOption
-from inspector.hangup import hangups
 
 EXAMPLE = """
 inspector serve
@@ -74,6 +73,7 @@ def serve(
     Each option but --config can also be set in the environment: --port as INSPECTOR_PORT, and so on.
     """
     from inspector.daemon.stderr import json_lines
+    from inspector.hangup import hangups
 
     flags = {
         "host": host,

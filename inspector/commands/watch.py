@@ -19,7 +19,6 @@ import typer
 from inspector.commands import exits
 from inspector.commands.options import ModelOption, ThreadsOption, settings_for
 from inspector.errors import UsageError
-from inspector.hangup import hangups
 
 if TYPE_CHECKING:
     from inspector.commands.output import Writer
@@ -133,6 +132,8 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 
     A second SIGTERM or Ctrl-C has its usual effect.
     """
+    from inspector.hangup import hangups
+
     asked = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
