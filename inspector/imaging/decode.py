@@ -60,7 +60,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-_UNSUPPORTED = re.compile(r"cannot handle|support|unknown (pixel|data)|not available")
+_UNSUPPORTED = re.compile(r"cannot handle (?!0-)|support|unknown (pixel|data)|not available")
 
 
 @dataclass(frozen=True, eq=False)

@@ -190,6 +190,15 @@ def test_hole_in_a_quantisation_table() -> None:
     assert "quantisation" in refused(bytes(data), TruncatedImageError).message
 
 
+@pytest.mark.parametrize("kind", ["baseline", "grey", "progressive"])
+def test_hole_in_the_frame_header(kind: str) -> None:
+    """A frame header of zeros is damage, no unknown variant of the format."""
+    data = WHOLE[kind]
+    frame = max(data.find(marker) for marker in (b"\xff\xc0\0", b"\xff\xc2\0"))
+    for size in (4, 8, 40):
+        refused(data[: frame + 4] + bytes(size) + data[frame + 4 + size :], TruncatedImageError)
+
+
 def test_damage_is_named() -> None:
     """The message says what the decoder found."""
     data = WHOLE["baseline"]
