@@ -54,6 +54,7 @@ def test_json_outcome_tells_what_was_made(fitted: Fitted) -> None:
     assert outcome["smallest_picture"] == outcome["largest_picture"] == [SIDE, SIDE]
     page = Path(outcome["report"]).read_text(encoding="utf-8")
     assert "one pixel of the model covers 2.0 x 2.0 pixels of the picture" in page
+    assert "flange@1 is now current\n" in fitted.said
 
 
 def test_a_camera_of_twelve_bits(store: Path, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def test_old_and_new_threshold(command: Command, plant: Plant) -> None:
     assert again["before"]["model"]["version"] == again["model"]["version"] - 1
     assert again["method"] == again["before"]["method"] == CalibrationMethod.NEW
 
-    third = json.loads(command("calibrate", plant.good, "--model", "tiny@1").out)
+    ended = command("calibrate", plant.good, "--model", "tiny@1")
+    third = json.loads(ended.out)
+    assert ended.err.endswith("tiny@4 is now current; a daemon or watch that uses tiny changes to it\n")
     shown = json.loads(before)
     for name in ("threshold", "review_threshold", "asked_false_reject_rate", "calibrated"):
         assert third["before"][name] == shown[name]
