@@ -21,7 +21,7 @@ from inspector.streams import messages_to
 
 STDERR = 2
 PACKAGES = Path(__file__).parents[2]
-# Isolated and without site-packages, so that it starts at once, and imports nothing from the working folder.
+# Isolated and without site-packages, so that it starts at once and imports nothing from the working folder.
 RELAY = "import sys; sys.path.insert(0, sys.argv[1]); from inspector.daemon.relay import relay; relay()"
 
 
@@ -35,7 +35,7 @@ def json_lines() -> Iterator[TextIO]:
     log = os.dup(STDERR)
     reader, writer = os.pipe()
     relay = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", "-S", "-c", RELAY, str(PACKAGES)], stdin=reader, stdout=log, stderr=log
+        [sys.executable, "-I", "-S", "-B", "-c", RELAY, str(PACKAGES)], stdin=reader, stdout=log, stderr=log
     )
     os.dup2(writer, STDERR)
     os.close(reader)
