@@ -67,26 +67,18 @@ def read_scans(data: bytes) -> Scans:
     Raises
     ------
     ValueError
-        A scan is missing, or zeros are where there can be none.
-    LookupError
-        A segment is too short.
+        A scan is missing, a segment is damaged, or zeros are where there can be none.
     """
     scans = Scans()
     # Every hole contains eight zeros at a multiple of eight.
     may_have_hole = not np.frombuffer(data, np.uint64, len(data) // 8).all()
     for marker, start, end in _segments(data):
-        body = data[start:end]
-        if marker in _FRAMES:
-            _read_frame(scans, marker, body)
-        elif marker == _DHT:
-            _read_huffman_tables(scans, body)
-        elif marker == _DQT:
-            _check_quantisation_tables(body)
-        elif marker == _SOS:
-            _read_scan(scans, body)
+        try:
+            _read_segment(scans, marker, data[start:end])
+        except LookupError as exc:
+            raise ValueError(f"the segment of marker 0x{marker:02x} is damaged") from exc
+        if marker == _SOS:
             _read_scan_data(scans, data, end, may_have_hole)
-        elif marker == _EOI and any(bit != 0 for bits in scans.lowest_bits.values() for bit in bits):
-            raise ValueError("a scan is missing")
     return scans
 
 
@@ -104,6 +96,19 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if position > len(data):
             return
         yield marker, start, position
+
+
+def _read_segment(scans: Scans, marker: int, body: bytes) -> None:
+    if marker in _FRAMES:
+        _read_frame(scans, marker, body)
+    elif marker == _DHT:
+        _read_huffman_tables(scans, body)
+    elif marker == _DQT:
+        _check_quantisation_tables(body)
+    elif marker == _SOS:
+        _read_scan(scans, body)
+    elif marker == _EOI and any(bit != 0 for bits in scans.lowest_bits.values() for bit in bits):
+        raise ValueError("a scan is missing")
 
 
 def _read_frame(scans: Scans, marker: int, body: bytes) -> None:
@@ -144,7 +149,7 @@ def _read_scan(scans: Scans, body: bytes) -> None:
     """
     count = body[0]
     components, tables = body[1 : 1 + 2 * count : 2], body[2 : 2 + 2 * count : 2]
-    first, last, bits = body[1 + 2 * count : 4 + 2 * count]
+    first, last, bits = (body[place + 2 * count] for place in (1, 2, 3))
     if not scans.is_progressive:
         first, last, bits = 0, _COEFFICIENTS - 1, 0
     for component in components:

@@ -55,7 +55,16 @@ LOSS_MEANINGS = {
     "kl": "distance of each latent's distribution from the prior",
     "head": "how badly the head finds corrupted patches",
 }
-PACKAGES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "opencv-python-headless", "pillow")
+PACKAGES = (
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "scikit-learn",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "simplejpeg",
+)
 
 
 @dataclass(frozen=True)

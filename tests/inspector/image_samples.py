@@ -111,6 +111,12 @@ def over_white(rgba: npt.NDArray[Any], full: int = 255) -> npt.NDArray[np.float6
     return np.asarray(colour * alpha + full * (1 - alpha), np.float64)
 
 
+def with_hole(data: bytes) -> bytes:
+    """Put 300 zeros into the middle of a file."""
+    middle = len(data) // 2
+    return data[:middle] + bytes(300) + data[middle + 300 :]
+
+
 def refused(source: Any, leaf: type[ImageError], **options: Any) -> ImageError:
     """Check that a source is refused with this error, in one printable line and with a hint."""
     with pytest.raises(ImageError) as caught:

@@ -13,6 +13,7 @@ import pytest
 from inspector.bundle.store import Store
 from inspector.imaging.encode import encode_png
 from tests.inspector.daemon.conftest import GOOD, Start
+from tests.inspector.image_samples import encoded, with_hole
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
 from tests.serving import Daemon
 
@@ -32,6 +33,7 @@ def limited(shared_store: Store) -> Iterator[Daemon]:
         ({"content": b""}, 400, "empty"),
         ({"content": b"no picture"}, 415, "unknown_format"),
         ({"content": GOOD[:200]}, 422, "truncated"),
+        ({"content": with_hole(encoded(good_picture(), "JPEG"))}, 422, "truncated"),
         ({"content": b"\x89PNG" + bytes(300_000)}, 413, "too_large"),
         ({"content": encode_png(np.zeros((400, 400, 3), np.uint8))}, 413, "too_large"),
         ({"files": {"picture": GOOD}}, 400, "malformed"),

@@ -80,6 +80,13 @@ def test_a_small_picture_is_invalid(shared_daemon: Daemon) -> None:
     assert answer.json()["reason"].startswith("too_small")
 
 
+def test_a_transparent_picture_is_invalid(shared_daemon: Daemon) -> None:
+    """A wholly transparent picture is answered 200 with the verdict `invalid`."""
+    answer = httpx.post(f"{shared_daemon.url}/v1/score", content=encode_png(np.zeros((64, 64, 4), np.uint8)))
+    assert (answer.status_code, answer.json()["verdict"]) == (200, "invalid")
+    assert answer.json()["reason"].startswith("transparent")
+
+
 def test_a_body_in_thousands_of_chunks(shared_daemon: Daemon) -> None:
     """The bytes between chunks do not count as header bytes."""
     noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
