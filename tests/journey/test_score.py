@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import inspector
 from inspector.bundle.golden import TOLERANCE
+from inspector.demo.photograph import KINDS
 from inspector.scoring.records import ScoredImage
 from tests.journey.program import SIDE, Fitted, listing, rows, run
 
@@ -90,6 +91,19 @@ def test_file_folder_glob_and_stdin_agree(fitted: Fitted) -> None:
     assert without_times(by_stdin | {"path": str(part)}) == without_times(by_name)
 
 
+def test_pictures_of_something_else_say_so(fitted: Fitted) -> None:
+    """A lens cap, an empty belt and stripes look unlike every good part; parts with defects do not."""
+    detector = inspector.open_model(fitted.bundle, threads=1)
+    stripes = np.zeros((SIDE, SIDE, 3), np.uint8)
+    stripes[:, ::4] = (250, 40, 200)
+    for other in (np.zeros_like(stripes), np.full_like(stripes, 255), stripes):
+        assert detector.score(other).unfamiliar
+    for kind in ("good", *KINDS):
+        found = [detector.score(path) for path in sorted((fitted.test / kind).glob("*.png"))]
+        assert found
+        assert not any(inspection.unfamiliar for inspection in found), kind
+
+
 def test_threads_change_no_score(fitted: Fitted) -> None:
     """Two threads that score a folder give exactly the scores of one thread.
 
@@ -122,7 +136,7 @@ def test_every_format_tells_the_same(fitted: Fitted) -> None:
     assert head.split()[:2] == ["verdict", "score"]
     for shown, row in zip(body, lines, strict=True):
         assert shown.startswith(row["verdict"])
-        assert shown.endswith(row["path"])
+        assert shown.endswith(row["path"] + "".join(f"  ({remark})" for remark in row["remarks"]))
         assert f"{row['score']:.2f}" in shown
 
 
