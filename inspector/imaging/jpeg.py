@@ -13,11 +13,11 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from inspector.imaging.jpeg_scans import Scans, read_scans
+from inspector.imaging.jpeg_scans import Scans, read_scans, without_junk
 from inspector.types import Pixels
 
 _HARMLESS = re.compile(r"JFIF revision|Adobe color transform|Invalid SOS parameters|Could not determine")
-_LEFT_AT_END = "extraneous bytes before marker 0xd9"
+_EXTRANEOUS, _LEFT_AT_END = "extraneous bytes", "extraneous bytes before marker 0xd9"
 
 
 def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pixels | None:
@@ -26,7 +26,8 @@ def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pi
     Parameters
     ----------
     data : bytes
-        The file.  Bytes behind its end marker are ignored, and zeros in front of it that pad the last scan.
+        The file.  Ignored are bytes behind its end marker, between the segments of its header, and zeros that
+        pad the last scan.
     mode : str
         Pillow's name for the samples: `L`, `RGB` or `CMYK`.
     reduced : (height, width)
@@ -53,6 +54,9 @@ def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pi
             raise MemoryError(text) from exc
         if _HARMLESS.search(text):
             return None
+        joined = without_junk(data)
+        if _EXTRANEOUS in text and len(joined) < len(data):
+            return decode_jpeg(joined, mode, reduced)
         if scans.trailing_zeros and text.endswith(_LEFT_AT_END):
             return _unpadded(data, scans, mode, reduced)
         raise ValueError(text.replace("Unsupported marker", "unknown marker")) from exc

@@ -82,6 +82,16 @@ def read_scans(data: bytes) -> Scans:
     return scans
 
 
+def without_junk(data: bytes) -> bytes:
+    """Return a JPEG without the bytes between its segments, up to the data of its first scan."""
+    parts = [data[:2]]
+    for marker, start, end in _segments(data):
+        parts.append(data[start - 4 : end])
+        if marker == _SOS:
+            return b"".join(parts) + data[end:]
+    return data
+
+
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of each segment's body, up to the end marker or the last whole segment."""
     position = 0

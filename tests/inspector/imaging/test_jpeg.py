@@ -98,6 +98,16 @@ def test_padding_before_the_end(kind: str, padding: bytes) -> None:
     np.testing.assert_array_equal(decode(data[:end] + padding + data[end:]).pixels, expected)
 
 
+@pytest.mark.parametrize("junk", [bytes(2), bytes(700), b"\xff\xff", b"padding"])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_padding_between_segments(kind: str, junk: bytes) -> None:
+    """Bytes between the segments of the header are no damage, and hide none."""
+    data = WHOLE[kind]
+    padded = data[:2] + data[2 : 4 + int.from_bytes(data[4:6])] + junk + data[4 + int.from_bytes(data[4:6]) :]
+    np.testing.assert_array_equal(decode(padded).pixels, decode(data).pixels)
+    refused(ended(padded, scan_start(padded) + 400), TruncatedImageError)
+
+
 @pytest.mark.parametrize("picture", ["white", "black", "ramp", "squares", "noise"])
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}, {"quality": 10}])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
