@@ -13,7 +13,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from inspector.imaging.jpeg_scans import Scans, read_scans, without_junk
+from inspector.imaging.jpeg_scans import Scans, read_scans, without_padding
 from inspector.types import Pixels
 
 _HARMLESS = re.compile(r"JFIF revision|Adobe color transform|Invalid SOS parameters|Could not determine")
@@ -26,8 +26,7 @@ def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pi
     Parameters
     ----------
     data : bytes
-        The file.  Ignored are bytes behind its end marker, between the segments of its header, and zeros that
-        pad the last scan.
+        The file.  Ignored are bytes behind its end marker, and zeros that pad its header or its last scan.
     mode : str
         Pillow's name for the samples: `L`, `RGB` or `CMYK`.
     reduced : (height, width)
@@ -54,7 +53,7 @@ def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pi
             raise MemoryError(text) from exc
         if _HARMLESS.search(text):
             return None
-        joined = without_junk(data)
+        joined = without_padding(data)
         if _EXTRANEOUS in text and len(joined) < len(data):
             return decode_jpeg(joined, mode, reduced)
         if scans.trailing_zeros and text.endswith(_LEFT_AT_END):

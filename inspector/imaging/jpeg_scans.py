@@ -82,11 +82,14 @@ def read_scans(data: bytes) -> Scans:
     return scans
 
 
-def without_junk(data: bytes) -> bytes:
-    """Return a JPEG without the bytes between its segments, up to the data of its first scan."""
-    parts = [data[:2]]
+def without_padding(data: bytes) -> bytes:
+    """Return a JPEG without zeros and fill bytes between the segments of its header."""
+    parts, position = [data[:2]], 2
     for marker, start, end in _segments(data):
+        if data[position : start - 4].strip(b"\0\xff"):
+            break
         parts.append(data[start - 4 : end])
+        position = end
         if marker == _SOS:
             return b"".join(parts) + data[end:]
     return data
