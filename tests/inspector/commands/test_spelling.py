@@ -78,9 +78,9 @@ def test_both_old_spellings_make_one_line(command: Command, plant: Plant, tmp_pa
     assert ended.err.splitlines() == [note]
 
 
-def test_fit_without_prior(command: Command, tmp_path: Path) -> None:
+def test_fit_without_prior(command: Command, plant: Plant) -> None:
     """`--no-prior` is `--no-pretrained`; an error has its two lines and no other."""
-    words = ("fit", tmp_path, "--preset", "article", "--no-prior")
+    words = ("fit", plant.good, "--preset", "article", "--no-prior")
     refused(command(*words), 2, "--no-pretrained belongs to --preset quick, standard, thorough")
 
 

@@ -69,7 +69,7 @@ def test_a_fit_writes_a_run(tmp_path: Path) -> None:
 def test_a_refused_fit_writes_no_run(tmp_path: Path) -> None:
     """A folder without pictures leaves no run; a file in place of the folder is refused."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Exception, match="no pictures"):
+    with pytest.raises(Exception, match="holds no picture"):
         models.fit(tmp_path / "empty", output=tmp_path / "made", tensorboard=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
     (tmp_path / "file").write_text("mine")
