@@ -11,7 +11,11 @@ const state = {
   revision: 0,
   entries: new Map(), // by id
   selected: null,
-  model: null, // name of the shown model
+  models: [], // opened models, as the daemon lists them
+  reference: null, // NAME@VERSION of the shown model
+  model: null, // its name
+  showsDefault: true, // whether it is the one that the daemon uses for requests without a model
+  asksFor: "", // what requests for the shown model ask for
   card: null,
   tried: null, // threshold being tried; null means the model's own
   rows: PAGE,
@@ -124,21 +128,36 @@ const newestFirst = () => [...state.entries.values()].sort((a, b) => b.id - a.id
 
 // --- models ---------------------------------------------------------------------------------
 
+const referenceOf = ({ name, version }) => `${name}@${version}`;
+
 async function refreshModels() {
-  const models = await json("v1/models");
-  const options = models.map(({ model, default: isDefault }) => {
-    const option = new Option(`${model.name}@${model.version}`, model.name);
-    option.selected = state.model ? state.model === model.name : isDefault;
+  state.models = await json("v1/models");
+  const shown = shownModel();
+  $("model").replaceChildren(...state.models.map((entry) => {
+    const option = new Option(referenceOf(entry.model), referenceOf(entry.model));
+    option.selected = entry === shown;
     return option;
-  });
-  $("model").replaceChildren(...options);
-  const chosen = $("model").value;
-  if (chosen) await showModel(chosen);
+  }));
+  if (shown) await showModel(referenceOf(shown.model));
 }
 
-async function showModel(name) {
-  state.model = name;
-  state.card = await json(`v1/models/${encodeURIComponent(name)}/card`);
+// Until another model is chosen, the page shows the daemon's default, whichever version that is.
+function shownModel() {
+  const standard = state.models.find((entry) => entry.default) ?? state.models[0];
+  if (state.reference === null || state.showsDefault) return standard;
+  return state.models.find(({ model }) => referenceOf(model) === state.reference)
+    ?? state.models.find(({ model }) => model.name === state.model)
+    ?? standard;
+}
+
+async function showModel(reference) {
+  const standard = state.models.find((entry) => entry.default)?.model;
+  state.reference = reference;
+  state.model = reference.split("@")[0];
+  state.showsDefault = standard !== undefined && referenceOf(standard) === reference;
+  // A version is asked for only where the name alone would be answered by another one: the default may be pinned.
+  state.asksFor = state.showsDefault ? "" : state.model === standard?.name ? reference : state.model;
+  state.card = await json(`v1/models/${encodeURIComponent(reference)}/card`);
   state.tried = null;
   drawHistogram();
   drawDrift();
@@ -314,7 +333,7 @@ async function send(pictures) {
     $("hint").textContent = `inspecting ${picture.name} …`;
     const form = new FormData();
     form.append("image", picture, picture.name);
-    const path = `v1/score${state.model ? `?model=${encodeURIComponent(state.model)}` : ""}`;
+    const path = `v1/score${state.asksFor ? `?model=${encodeURIComponent(state.asksFor)}` : ""}`;
     try {
       const answer = await call(path, { method: "POST", body: form });
       const found = await answer.json();
@@ -339,7 +358,7 @@ async function sample() {
     if (!state.card) await refreshModels();
     if (!state.card?.samples) return notice("The model has no samples.");
     const number = turn++ % state.card.samples;
-    const answer = await call(`v1/models/${encodeURIComponent(state.model)}/samples/${number}`);
+    const answer = await call(`v1/models/${encodeURIComponent(state.reference)}/samples/${number}`);
     return await send([new File([await answer.blob()], `sample-${number}.png`)]);
   } catch (error) { return complain(error); }
 }

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -226,6 +227,27 @@ def test_a_promoted_model_appears(daemon: Daemon, visitor: Visitor, store: Store
     store.publish("tiny", tiny_fill(threshold=30.0))
     expect(page.locator("#model")).to_contain_text("tiny@2", timeout=20_000)
     expect(page.locator("#threshold-value")).to_have_text("30.00")
+
+
+def test_a_pinned_version_judges(visitor: Visitor, store: Store) -> None:
+    """The console of a daemon with a fixed version uses this version, also if another one was promoted."""
+    store.publish("tiny", tiny_fill(threshold=1000.0))
+    with Daemon("--model", "tiny@1") as daemon:
+        page = visitor.open(daemon.url)
+        expect(page.locator("#model")).to_contain_text("tiny@1")
+        hands.drop(page, "part.png", BAD)
+        hands.see(page, "fail", "part.png")
+        expect(page.locator("#facts")).to_contain_text("tiny@1")
+        httpx.post(f"{daemon.url}/v1/score?model=tiny@2", content=GOOD).raise_for_status()
+        page.reload()
+        expect(page.locator("#model option")).to_have_text(["tiny@1", "tiny@2"])
+        page.locator("#model").select_option("tiny@2")
+        expect(page.locator("#threshold-value")).to_have_text("1000.00")
+        hands.drop(page, "again.png", BAD)
+        hands.see(page, "pass", "again.png")
+        page.locator("#model").select_option("tiny@1")
+        hands.drop(page, "last.png", BAD)
+        hands.see(page, "fail", "last.png")
 
 
 def test_a_picture_of_twelve_bits(daemon: Daemon, visitor: Visitor, store: Store, tmp_path: Path) -> None:
