@@ -72,6 +72,7 @@ def test_each_function_returns_its_module(load: Callable[[], ModuleType], name: 
 )
 def test_a_missing_package_is_one_line(tmp_path: Path, package: str, shown: str, command: str) -> None:
     """Without a package of the extra, one line names it and one says how to install it."""
+    (tmp_path / "part.png").touch()  # a fit looks for pictures first
     (tmp_path / "good").mkdir()
     code = textwrap.dedent(WITHOUT.format(package=package))
     ended = inspector(["-c", code], command, tmp_path, *(["--model", "x"] if command == "evaluate" else []))
@@ -88,6 +89,7 @@ def test_another_package_of_our_name_is_recognised(tmp_path: Path, package: str,
     path = tmp_path / (f"{package}/__init__.py" if kind == "package" else f"{package}.py")
     path.parent.mkdir(exist_ok=True)
     path.write_text("print('executed')", encoding="utf-8")
+    (tmp_path / "part.png").touch()  # a fit looks for pictures first
     ended = inspector(["-m", "inspector"], "fit", tmp_path, cwd=tmp_path)
     assert ended.returncode == 7
     assert ended.stdout == ""
