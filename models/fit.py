@@ -93,7 +93,8 @@ def fit(
 
     with _board(tensorboard, model_name, resume=resume) as board, workspace.opened():
         known = _read(folder, workspace, chosen, settings, progress, note, recursive_anyway=recursive_anyway)
-        check_variation(folder, known.pixels)
+        if not isinstance(chosen, ArticleOptions):  # an auto-encoder alone can learn one picture
+            check_variation(folder, known.pixels)
         pictures = _split(known, chosen)
         chosen = chosen.for_pictures(len(known))
         trained = _training_of(chosen)(
