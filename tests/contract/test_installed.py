@@ -76,7 +76,7 @@ def test_the_base_install_scores(outside: Path, tmp_path: Path, program: list[st
 
 def test_the_base_install_says_what_a_fit_needs(outside: Path, tmp_path: Path) -> None:
     """`inspector fit` in the base install says in one line what is missing, and how to get it."""
-    (tmp_path / "good").mkdir()
+    write_picture(tmp_path / "good" / "0.png", good_picture(0))
     said = _run([outside / "bin" / "inspector", "fit", "good"], tmp_path, code=7).stderr
     error, hint = said.splitlines()
     assert re.fullmatch(
