@@ -22,12 +22,12 @@ from models.article.options import ArticleOptions
 from models.export.bundle_writer import Fitted, Pictures, calibrate, write_files
 from models.fit_options import FitOptions
 from models.inspection import train as inspection
+from models.inspection.variation import check_variation
 from models.options import choose
 from models.split import duplicate_groups, split
 from models.training.course import Plan
 from models.training.tensorboard import Board
 from models.types import Progress
-from models.variation import check_variation
 from models.workspace import Workspace
 
 

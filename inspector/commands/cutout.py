@@ -148,8 +148,8 @@ def _sheet_place(sheet: Path | None, directory: Path, output: Path) -> Path:
 
 def _run(jobs: list[Job], options: Options, threads: int | None) -> list[Outcome]:
     """Cut out all pictures, and name those that were skipped."""
-    from inspector.concurrency import cores
     from inspector.cutout.folder import cut_all
+    from inspector.process.concurrency import cores
     from inspector.settings import Settings
 
     settings = Settings.from_environment()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from inspector import streams
 from inspector.commands import exits
 from inspector.commands.spelling import InspectorCommand
 from inspector.errors import InspectorError, StorageError, UsageError
+from inspector.process import streams
 
 if TYPE_CHECKING:
     # Typer carries a click of its own and does not re-export these two.

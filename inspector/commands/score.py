@@ -130,7 +130,7 @@ def _share_cores(sources: Sequence[Source], threads: int | None) -> tuple[int, i
     scored one by one: stdin may keep us waiting, and pictures named before it must not wait with it.
     """
     from inspector.commands.source import STDIN
-    from inspector.concurrency import cores
+    from inspector.process.concurrency import cores
     from inspector.settings import Settings
 
     allowed = Settings.from_environment().threads if threads is None else threads
@@ -167,7 +167,7 @@ def score_all(
     Counter
         Number of pictures by verdict.
     """
-    from inspector.concurrency import in_order
+    from inspector.process.concurrency import in_order
 
     verdicts: Counter[Verdict] = Counter()
     job = partial(_score_one, detector, with_heatmap=folder is not None)

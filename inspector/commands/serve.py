@@ -73,7 +73,7 @@ def serve(
     Each option but --config can also be set in the environment: --port as INSPECTOR_PORT, and so on.
     """
     from inspector.daemon.stderr import json_lines
-    from inspector.hangup import hangups
+    from inspector.process.hangup import hangups
 
     flags = {
         "host": host,

@@ -132,7 +132,7 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 
     A second SIGTERM or Ctrl-C has its usual effect.
     """
-    from inspector.hangup import hangups
+    from inspector.process.hangup import hangups
 
     asked = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

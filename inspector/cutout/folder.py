@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from inspector.bundle.atomic import locked, remove_temporaries, storage_errors, write_bytes
-from inspector.concurrency import in_order
 from inspector.cutout import contact_sheet
 from inspector.cutout.picture import Options, cut_out
 from inspector.cutout.segmentation import one_thread
@@ -20,6 +19,7 @@ from inspector.imaging.depth import DEEP, learn
 from inspector.imaging.files import list_images, printable, read_picture
 from inspector.imaging.header import may_be_deep
 from inspector.imaging.png_text import encode_png_with_text, read_png_text
+from inspector.process.concurrency import in_order
 from inspector.settings import Settings
 from inspector.types import Pixels
 

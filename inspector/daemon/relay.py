@@ -7,7 +7,7 @@ import signal
 import sys
 
 from inspector.daemon.logging import JsonFormatter
-from inspector.streams import messages_to
+from inspector.process.streams import messages_to
 
 LONGEST_BYTES = 2000  # a longer line comes in parts, so that no JSON line is torn by another one
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from inspector.errors import InspectorError
-from inspector.streams import messages_to
+from inspector.process.streams import messages_to
 
 STDERR = 2
 PACKAGES = Path(__file__).parents[2]

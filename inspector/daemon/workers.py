@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
-from inspector.concurrency import cores
+from inspector.process.concurrency import cores
 
 Result = TypeVar("Result")
 

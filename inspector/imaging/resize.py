@@ -7,7 +7,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from inspector.concurrency import cores
+from inspector.process.concurrency import cores
 from inspector.types import Pixels
 
 cv2.setNumThreads(min(cv2.getNumThreads(), cores()))  # OpenCV's own number ignores the quota of a container

@@ -10,8 +10,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inspector.concurrency import cores
 from inspector.errors import BundleError
+from inspector.process.concurrency import cores
 from inspector.types import RawScores
 
 # For programs that imported ONNX Runtime before us, and for builds that hand events to Windows; everywhere

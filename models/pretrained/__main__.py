@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from rich.progress import Progress
 
-from inspector.concurrency import cores
+from inspector.process.concurrency import cores
 from models.pretrained.episodes import EpisodeSampler, render_bank
 from models.pretrained.head import HeadLearner
 from models.pretrained.learner import EpisodeLearner

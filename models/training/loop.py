@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from inspector.concurrency import cores
 from inspector.errors import DivergedError
+from inspector.process.concurrency import cores
 from models.training import pace
 from models.training.checkpoint import load_checkpoint, save_checkpoint
 from models.training.course import Course, Plan

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from inspector.concurrency import cores
 from inspector.errors import BudgetError
+from inspector.process.concurrency import cores
 from models.training.course import Course
 from models.training.learner import Learner
 

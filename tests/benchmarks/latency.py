@@ -26,10 +26,10 @@ import inspector
 from inspector.commands.output import writer
 from inspector.commands.score import score_all
 from inspector.commands.source import Source
-from inspector.concurrency import cores, in_order
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images, read_picture
 from inspector.imaging.resize import fit_to
+from inspector.process.concurrency import cores, in_order
 from inspector.scoring.detector import Detector
 from tests.soak.program import demand, finish, say
 

@@ -162,6 +162,12 @@ def test_bundle_reference_is_complete() -> None:
     assert [name for name in sorted(expected) if f"`{name}`" not in text] == []
 
 
+@pytest.mark.parametrize("package", ["inspector", "models"])
+def test_the_root_of_a_package_stays_small(package: str) -> None:
+    """A newcomer finds at most ten modules beside the rooms of a package."""
+    assert 1 < len(list((ROOT / package).glob("*.py"))) <= 10
+
+
 def test_architecture_names_every_file() -> None:
     """docs/architecture.md lists exactly the Python files of the three packages."""
     text = _read(DOCS / "architecture.md")

@@ -24,8 +24,8 @@ import numpy as np
 import onnxruntime
 
 from inspector.bundle.store import Store
-from inspector.concurrency import cores
 from inspector.demo.dataset import write_dataset
+from inspector.process.concurrency import cores
 from tests.serving import Daemon
 from tests.soak.program import call, demand, finish, say
 

@@ -272,7 +272,7 @@ def test_help_imports_one_module_for_each_verb() -> None:
     loaded = set(ended.stdout.splitlines()[-1].split())
     assert not HEAVY & loaded
     rooms = {name.split(".")[1] for name in loaded if name.startswith("inspector.")}
-    assert rooms <= {"commands", "errors", "imaging", "bundle", "rate", "streams"}
+    assert rooms <= {"commands", "errors", "imaging", "bundle", "rate", "process"}
     assert not {"inspector.bundle.store", "inspector.imaging.decode"} & loaded
 
 

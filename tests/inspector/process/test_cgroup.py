@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from inspector.cgroup import cpu_quota
-from inspector.concurrency import cores
+from inspector.process.cgroup import cpu_quota
+from inspector.process.concurrency import cores
 
 MOUNT = Path("/sys/fs/cgroup")
 COUNTS = """
 import json, os, sys
 import cv2, onnxruntime, psutil, torch
 from inspector.bundle.folder import GRAPH
-from inspector.concurrency import cores
+from inspector.process.concurrency import cores
 from inspector.daemon.workers import Workers
 from inspector.imaging import resize
 from inspector.scoring.runtime import DetectorSession
@@ -80,7 +80,7 @@ def test_cores_are_the_affinity_within_the_quota(
 ) -> None:
     """A quota is rounded up, and never raises the number of cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {1, 4, 7})
-    monkeypatch.setattr("inspector.concurrency.cpu_quota", lambda: quota)
+    monkeypatch.setattr("inspector.process.concurrency.cpu_quota", lambda: quota)
     assert cores() == expected
 
 

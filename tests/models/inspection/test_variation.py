@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inspector.demo.photograph import render
 from inspector.errors import DatasetError
-from models.variation import check_variation
+from models.inspection.variation import check_variation
 
 Pixels = NDArray[np.uint8]
 SIDE, COUNT = 64, 12

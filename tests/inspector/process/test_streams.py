@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 
 from inspector.bundle.store import Store
-from inspector.streams import messages_to
+from inspector.process.streams import messages_to
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill, write_picture
 
 CLOSED = [(1,), (2,), (0, 1, 2)]

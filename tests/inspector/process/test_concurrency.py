@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from inspector.concurrency import WINDOW, cores, in_order
+from inspector.process.concurrency import WINDOW, cores, in_order
 
 
 def take(results: Iterator[int], into: list[int]) -> None:

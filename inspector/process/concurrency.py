@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from inspector.cgroup import cpu_quota
+from inspector.process.cgroup import cpu_quota
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
