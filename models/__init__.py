@@ -5,8 +5,10 @@
 'fit'
 """
 
+import atexit
 import os
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 
 # How often a thread of torch looks for work before it sleeps; the default of GNU OpenMP is 300,000.  Alone it
 # makes no difference; where other programs keep the cores busy, a step takes 5 times as long instead of 12.
@@ -16,8 +18,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 # cache folder at once, under a name that every user of the computer knows.  So it gets a private one, which
 # ends with the process.
 if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
-    _compiler_cache = TemporaryDirectory(prefix="inspector-")
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = _compiler_cache.name
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = mkdtemp(prefix="inspector-")
+    atexit.register(rmtree, os.environ["TORCHINDUCTOR_CACHE_DIR"], ignore_errors=True)
 
 from models.fit import fit  # both variables have to be set before torch is imported
 

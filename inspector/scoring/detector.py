@@ -191,6 +191,7 @@ class Detector:
             milliseconds=_milliseconds(seconds, 0.0, 0.0),
             reason=error.reason,
             message=error.message,
+            _columns=self.components,
         )
 
     def draw(

@@ -54,6 +54,7 @@ class Inspection:
     unfamiliar: bool = False
     remarks: tuple[str, ...] = ()
     _pixels: NDArray[np.uint8] | None = None
+    _columns: tuple[str, ...] = ()  # names of the model's components
     coarse_map: NDArray[np.float32] | None = None
     latent: NDArray[np.float32] | None = None
     map_scale: tuple[float, float] | None = None
@@ -134,6 +135,8 @@ class Inspection:
     def to_dict(self) -> dict[str, str | float | None]:
         """Return one flat row of plain values, for a table of many pictures; see `ScoredImage.row`.
 
+        The rows of one model have the same keys, also that of an `invalid` picture.
+
         `pandas.DataFrame([inspection.to_dict() for inspection in inspections])` is such a table.
         """
-        return self.record().row()
+        return self.record().row(self._columns)

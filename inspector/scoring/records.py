@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -88,10 +89,15 @@ class ScoredImage(Record):
     remarks: tuple[str, ...] = ()
     unfamiliar: bool = False
 
-    def row(self) -> dict[str, str | float | None]:
+    def row(self, components: Sequence[str] = ()) -> dict[str, str | float | None]:
         """Return the picture as one flat row of plain values, as `--format csv` prints it.
 
         Each component has a column, `regions` is their number, and `milliseconds` is the sum.
+
+        Parameters
+        ----------
+        components : sequence of str
+            The model's components: columns that an `invalid` picture has, too.
         """
         time = self.milliseconds
         return {
@@ -100,7 +106,7 @@ class ScoredImage(Record):
             "score": self.score,
             "threshold": self.threshold,
             "p_value": self.p_value,
-            **(self.components or {}),
+            **(self.components or dict.fromkeys(components)),
             "regions": len(self.regions),
             "model": self.model.name,
             "version": self.model.version,

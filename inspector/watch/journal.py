@@ -109,7 +109,9 @@ class Journal(_Results):
         self._size_bytes = -1  # bytes read and written so far; -1 while the file is not open
 
     def open(self) -> None:
-        """Lock the file, cut off an incomplete last line, and read which pictures are done.
+        """Lock the file, and read which pictures are done.
+
+        An incomplete last line is cut off if a watch wrote it, and else completed.
 
         Raises
         ------
@@ -194,13 +196,17 @@ class Journal(_Results):
             size_bytes = own = foreign = 0
             for line in stream:
                 if not line.endswith(b"\n"):  # its writer died, or its disk was full
-                    if not own and not _is_torn(line, alone=not foreign):
+                    if _is_torn(line, zeros=own > 0 or not foreign):
+                        os.ftruncate(descriptor, size_bytes)
+                        os.fsync(descriptor)
+                        break
+                    if not own:
                         raise UsageError(
                             f"{printable(self.path)} ends in half a line that inspector watch did not write",
                             hint="name another file, or complete its last line",
                         )
-                    os.ftruncate(descriptor, size_bytes)
-                    os.fsync(descriptor)
+                    size_bytes += len(line) + os.pwrite(descriptor, b"\n", size_bytes + len(line))
+                    foreign += 1
                     break
                 size_bytes += len(line)
                 if _learn_line(line, memory):
@@ -210,13 +216,16 @@ class Journal(_Results):
         sync(self.path.parent)
         self._memory, self._size_bytes = memory, size_bytes
         if foreign:
-            lines = "1 line" if foreign == 1 else f"{foreign} lines"
-            self._warn(f"{printable(self.path)}: {lines} not written by inspector watch, kept as they are")
+            lines, kept = ("1 line", "it is") if foreign == 1 else (f"{foreign} lines", "they are")
+            self._warn(f"{printable(self.path)}: {lines} not written by inspector watch, kept as {kept}")
 
 
-def _is_torn(tail: bytes, *, alone: bool) -> bool:
-    """Return whether an incomplete line may come from a watch; a power cut can leave zero bytes only."""
-    return tail.startswith(_BEGINS) or _BEGINS.startswith(tail) or (alone and not tail.strip(b"\0"))
+def _is_torn(tail: bytes, *, zeros: bool) -> bool:
+    """Return whether an incomplete line may come from a watch.
+
+    After a power cut it may consist of zero bytes.  With `zeros`, such bytes count as the line of a watch.
+    """
+    return tail.startswith(_BEGINS) or _BEGINS.startswith(tail) or (zeros and not tail.strip(b"\0"))
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -28,7 +28,8 @@ def test_fit(package: str, fitted: Fitted, store: Path) -> None:
 def test_verbs_that_need_scikit_learn(verb: str, fitted: Fitted) -> None:
     """Evaluate and calibrate say that they need scikit-learn."""
     with not_installed("sklearn"):
-        ended = run(verb, fitted.test, store=fitted.store, code=7)
+        pictures = fitted.test if verb == "evaluate" else fitted.test / "good"
+        ended = run(verb, pictures, store=fitted.store, code=7)
     assert "scikit-learn" in complaint(ended)[0]
 
 

@@ -49,7 +49,7 @@ def test_fit_refuses_a_folder_of_unreadable_pictures(store: Path, tmp_path: Path
     before = listing(tmp_path)
     with unprivileged():
         ended = run("fit", tmp_path / "parts", *FIT, store=store, code=4)
-    assert "0 usable" in complaint(ended)[0]
+    assert "none usable: 2 unreadable, such as a.png" in complaint(ended)[0]
     assert listing(tmp_path) == before
 
 

@@ -30,7 +30,7 @@ def test_a_sweep_compares_recommends_and_goes_on(parts: Path, store: Path, tmp_p
     assert first["recommended"] in first["trials"]
     assert "AUROC" in first["reason"]
     assert first["doubts"][-1].startswith("Each combination was fitted once")
-    assert "3 good and " in first["doubts"][0]  # too few to tell two fits of three steps apart
+    assert any("3 good and " in doubt for doubt in first["doubts"])  # too few to tell two fits apart
     for row in first["trials"]:
         assert 0 <= row["auroc"] <= 1
         assert row["figures"]["heldout_squared_error"] > 0

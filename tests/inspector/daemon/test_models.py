@@ -36,6 +36,7 @@ def test_a_promotion_fails_no_request(daemon: Daemon, store: Store) -> None:
     with ThreadPoolExecutor(2) as pool:
         sending = [pool.submit(send) for _ in range(2)]
         try:
+            until(lambda: latest_version(answers) == 1)
             for version in (2, 3, 4):
                 store.publish("tiny", tiny_fill(threshold=20.0 + version))
                 until(lambda wanted=version: latest_version(answers) == wanted, 5)  # type: ignore[misc]

@@ -27,7 +27,11 @@ class Terminal:
         self._master, self._slave = os.openpty()
 
     def attach(self) -> None:
-        """Make it the terminal of the calling process, which leads a session of its own from now on."""
+        """Make it the terminal of the calling process, which leads a session of its own from now on.
+
+        The tests themselves may run under nohup.
+        """
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.setsid()
         fcntl.ioctl(self._slave, termios.TIOCSCTTY, 0)
 

@@ -99,6 +99,7 @@ def test_row_of_an_invalid_picture(detector: Detector) -> None:
     row = detector.score(b"not a picture", "part.png").to_dict()
     assert (row["path"], row["verdict"], row["score"], row["width"]) == ("part.png", "invalid", None, None)
     assert str(row["reason"]).startswith("unknown_format: ")
+    assert list(row) == list(detector.score(good_picture()).to_dict())  # one table holds both
 
 
 def test_repr(detector: Detector, failed: Inspection) -> None:

@@ -76,6 +76,23 @@ def test_half_a_line_of_others_is_not_cut_off(tmp_path: Path, content: bytes) ->
     assert results.read_bytes() == content
 
 
+@pytest.mark.parametrize("tail", [b"hello", b'{"foreign": 1}', b'{"path"; 3'])
+def test_half_a_line_of_others_is_completed(tmp_path: Path, tail: bytes) -> None:
+    """Behind lines of a watch, an incomplete line of another program becomes a line of its own."""
+    results = tmp_path / "results.jsonl"
+    with journal(results) as first:
+        first.append(line_of("/in/a.png"))
+    whole = results.read_bytes()
+    results.write_bytes(whole + tail)
+    warnings: list[str] = []
+    with journal(results, warnings) as second:
+        second.append(line_of("/in/b.png"))
+    kept, last = results.read_bytes()[len(whole) :].splitlines()
+    assert kept == tail
+    assert json.loads(last)["path"] == "/in/b.png"
+    assert warnings == [f"{results}: 1 line not written by inspector watch, kept as it is"]
+
+
 def test_lines_of_others_are_kept_and_told(tmp_path: Path) -> None:
     """Whole lines that no watch wrote are kept, with one warning."""
     results = tmp_path / "results.jsonl"
@@ -130,7 +147,7 @@ def test_a_journal_that_somebody_changed_is_read_anew(tmp_path: Path, change: st
             assert verdict_of(opened, line_of("/in/a.png")) is None
         else:
             opened.append(line_of("/in/a.png"))
-            assert results.read_bytes() == whole
+            assert results.read_bytes() == whole + b"{torn\n"
             assert opened.refresh() is True  # returned once
             assert opened.refresh() is False
 
@@ -188,7 +205,7 @@ def test_states_that_no_file_has_are_lines_of_others(tmp_path: Path, modified: d
     warnings: list[str] = []
     with journal(results, warnings) as opened:
         assert opened.last("/in/a.png") is None
-    assert warnings == [f"{results}: 1 line not written by inspector watch, kept as they are"]
+    assert warnings == [f"{results}: 1 line not written by inspector watch, kept as it is"]
 
 
 def test_printed_results_are_remembered() -> None:
