@@ -61,7 +61,9 @@ def open_model(
     from pathlib import Path
 
     if not isinstance(reference, str | PathLike | None):
-        raise TypeError(f"a model is named by text or a path, not by a {type(reference).__name__}")
+        raise TypeError(
+            f"a model is named by text or a path, not by {reference!r:.80} of type {type(reference).__name__}"
+        )
     named = Path(reference) if isinstance(reference, PathLike) else reference
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from inspector.imaging import depth, header
 from inspector.imaging.depth import Depth
+from inspector.imaging.metadata import without_metadata
 from inspector.types import Pixels
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _ALPHA_IS_WRITTEN = ("PNG", "WEBP")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_RGB, _TIFF_EXTRA_SAMPLES, _TIFF_PREMULTIPLIED = 258, 262, 2, 338, (1,)
+_TIFF_SAMPLE_FORMAT = 339
 
 
 class InvisibleError(ValueError):
@@ -108,7 +110,7 @@ def _deep_grey(
     image: Image, kind: str, data: bytes, background: Colour, full_scale: int | None
 ) -> tuple[Pixels, Depth]:
     """Convert one channel of up to 16 bits to 8-bit RGB."""
-    values = np.asarray(image)
+    values = whole_numbers(image)
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > depth.DEEP):
         raise ValueError(f"samples of {values.min()} to {values.max()} are not supported, 0 to 65535 are")
     values = values.astype(np.uint16)
@@ -126,6 +128,14 @@ def _deep_grey(
     return rgb, found
 
 
+def whole_numbers(image: Image) -> npt.NDArray[Any]:
+    """Return the samples of one channel of whole numbers; Pillow reads unsigned ones of 32 bits as signed."""
+    values = np.asarray(image)
+    tags = _tags(image)
+    is_unsigned = tags.get(_TIFF_SAMPLE_FORMAT, (1,)) == (1,) and tags.get(_TIFF_BITS) == (32,)
+    return values.view(np.uint32) if is_unsigned and values.dtype == np.int32 else values
+
+
 def deep_channels(data: bytes) -> npt.NDArray[Any]:
     """Decode several 16-bit channels, BGR or BGRA, with OpenCV: Pillow keeps only their high bytes.
 
@@ -134,7 +144,8 @@ def deep_channels(data: bytes) -> npt.NDArray[Any]:
     ValueError
         OpenCV cannot decode them.
     """
-    file = np.frombuffer(header.without_metadata(data), np.uint8)
+    kind = "PNG" if data.startswith(b"\x89PNG") else "TIFF"
+    file = np.frombuffer(without_metadata(kind, data), np.uint8)
     channels = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
     if channels is None:
         raise ValueError("16 bit colour cannot be decoded")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from inspector.imaging.header import png_chunks, tiff_directory
 from inspector.imaging.jpeg import decode_jpeg
+from inspector.imaging.metadata import without_metadata
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -22,7 +24,7 @@ _BMP_RUN_LENGTHS = (1, 2)
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _BANDS, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_ROWS, _TILES, _TILE_BYTES, _JPEG_TABLES = 322, 323, 324, 325, 347
-_CMYK, _JPEG, _DEFLATE = 5, 7, (8, 32946)
+_CMYK, _YCBCR, _JPEG, _PACKBITS, _DEFLATE = 5, 6, 7, 32773, (8, 32946)
 _TIFF_HEADER_BYTES = 8
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
 _FIRST_PRIVATE_TAG = 32768
@@ -48,7 +50,7 @@ def check_complete(kind: str, image: ImageFile, data: bytes) -> None:
     if kind == "PNG":
         check_png(data)
     elif kind == "JPEG":
-        decode_jpeg(data, image.mode)
+        decode_jpeg(without_metadata(kind, data), image.mode)
     elif kind == "WebP":
         _check_webp(data, *image.size)
     elif kind == "BMP":
@@ -78,8 +80,8 @@ def check_rows(image: ImageFile, data: bytes) -> None:
         return
     needed, found = _png_bytes(width, height, data), 0
     inflater = zlib.decompressobj()
-    for start, end in _png_chunks(data, b"IDAT"):
-        rest = data[start:end]
+    for name, start, end in png_chunks(data):
+        rest = data[start:end] if name == b"IDAT" else b""
         while rest and found < needed:
             found += len(inflater.decompress(rest, _INFLATED_BYTES))
             rest = inflater.unconsumed_tail
@@ -94,16 +96,6 @@ def _png_bytes(width: int, height: int, data: bytes) -> int:
         rows, columns = -((top - height) // row_step), -((left - width) // column_step)
         total += rows * (1 + (columns * pixel_bits + 7) // 8) if columns > 0 else 0
     return total
-
-
-def _png_chunks(data: bytes, name: bytes) -> Iterator[tuple[int, int]]:
-    """Yield start and end of the body of each chunk of a name."""
-    position = 8
-    while position + 12 <= len(data):
-        length, chunk = struct.unpack_from(">I4s", data, position)
-        if chunk == name:
-            yield position + 8, position + 8 + length
-        position += 12 + length
 
 
 def check_png(data: bytes) -> None:
@@ -169,8 +161,8 @@ def _check_tiff(tags: Any, data: bytes) -> None:
         if end > len(data):
             raise EOFError(f"it reaches to byte {end:,} of {len(data):,}")
     _check_pieces(tags)
-    for start, size in extents:
-        _check_piece(tags, data[start : start + size])
+    for place, (start, size) in enumerate(extents):
+        _check_piece(tags, data[start : start + size], place)
 
 
 def _check_pieces(tags: Any) -> None:
@@ -186,7 +178,7 @@ def _check_pieces(tags: Any) -> None:
         raise ValueError(f"a strip or tile begins at byte {min(starts)}, in the header")
 
 
-def _check_piece(tags: Any, piece: bytes) -> None:
+def _check_piece(tags: Any, piece: bytes, place: int) -> None:
     """Check a strip or tile where its compression tells of damage, which libtiff does not ask for."""
     compression = tags.get(_COMPRESSION)
     if compression in _DEFLATE:
@@ -194,19 +186,52 @@ def _check_piece(tags: Any, piece: bytes) -> None:
         while piece and not inflater.eof:
             inflater.decompress(piece, _INFLATED_BYTES)
             piece = inflater.unconsumed_tail
+    elif compression == _PACKBITS and tags.get(_PHOTOMETRIC) != _YCBCR:  # whose colours may be coarser
+        _check_runs(piece, _unpacked_bytes(tags, place))
     elif compression == _JPEG and max(tags.get(_BITS, (8,))) == 8:
         stream = tags.get(_JPEG_TABLES, b"")[:-2] + piece[2 if _JPEG_TABLES in tags else 0 :]
-        decode_jpeg(stream, "CMYK" if tags.get(_PHOTOMETRIC) == _CMYK else "RGB", (1, 1))
+        decode_jpeg(
+            without_metadata("JPEG", stream), "CMYK" if tags.get(_PHOTOMETRIC) == _CMYK else "RGB", (1, 1)
+        )
+
+
+def _unpacked_bytes(tags: Any, place: int) -> int:
+    """Return how many bytes the rows of a strip or tile have."""
+    height, is_tiled = tags[_HEIGHT], _TILES in tags
+    width = tags[_TILE_WIDTH] if is_tiled else tags[_WIDTH]
+    rows = tags[_TILE_ROWS] if is_tiled else min(tags.get(_STRIP_ROWS, height), height)
+    if not is_tiled:
+        rows = min(rows, height - place % -(-height // rows) * rows)  # the last strip
+    bands = 1 if tags.get(_PLANAR) == 2 else tags.get(_BANDS, 1)
+    return int(rows * (-(-width * bands * max(tags.get(_BITS, (1,))) // 8)))
+
+
+def _check_runs(piece: bytes, needed: int) -> None:
+    """Check that the runs of PackBits fill their rows exactly: a changed length shifts all that follows.
+
+    References
+    ----------
+    TIFF 6.0, section 9.
+    """
+    found = position = 0
+    while position < len(piece) and found < needed:
+        code = piece[position]
+        if code < 128:  # that many bytes, and one more, as they are
+            found += code + 1
+            position += code + 2
+        else:  # one byte, 257 - code times; 128 is nothing
+            found += 257 - code if code > 128 else 0
+            position += 2 if code > 128 else 1
+    if found != needed or not len(piece) - 1 <= position <= len(piece):  # a byte may pad it to a word
+        raise ValueError(
+            f"its runs fill {found:,} of {needed:,} bytes, and end at {position:,} of {len(piece):,}"
+        )
 
 
 def _tiff_ends(data: bytes) -> Iterator[int]:
     """Yield the end of the first directory, then the ends of the values of its public tags."""
-    order, is_big = ("<" if data.startswith(b"II") else ">"), 43 in data[2:4]
-    word, number = ("Q", "Q") if is_big else ("I", "H")
-    word_bytes, number_bytes = struct.calcsize(f"={word}"), struct.calcsize(f"={number}")
-    (start,) = struct.unpack_from(order + word, data, 8 if is_big else 4)
-    (entries,) = struct.unpack_from(order + number, data, start)
-    first, entry_bytes = start + number_bytes, 4 + 2 * word_bytes
+    order, word, first, entries, entry_bytes = tiff_directory(data)
+    word_bytes = struct.calcsize(f"={word}")
     yield first + entry_bytes * entries + word_bytes
     for entry in range(first, first + entry_bytes * entries, entry_bytes):
         tag, code, count, value = struct.unpack_from(f"{order}HH{word}{word}", data, entry)

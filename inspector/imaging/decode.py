@@ -13,13 +13,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from inspector.errors import (
     ImageError,
@@ -35,12 +35,10 @@ from inspector.imaging.depth import DEEP, Depth
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
 from inspector.imaging.jpeg import decode_jpeg
-from inspector.imaging.plugin import plugin, quiet
+from inspector.imaging.metadata import without_metadata
+from inspector.imaging.plugin import open_picture, quiet
 from inspector.imaging.source import Source, take
 from inspector.types import Pixels
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
 
 AnyPixels = TypeVar("AnyPixels", bound=npt.NDArray[Any])
 
@@ -60,6 +58,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
+_PILLOW_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
 _UNSUPPORTED = re.compile(r"cannot handle (?!0-)|support|unknown (pixel|data)|not available")
 
 
@@ -140,7 +139,7 @@ def decode(
     if isinstance(taken, np.ndarray):
         return _from_array(taken, max_pixels, background, full_scale)
     if isinstance(taken, Image.Image):
-        return _from_pillow(taken, max_pixels, background, full_scale)
+        return _from_pillow(taken, max_pixels, reduce_to, background, full_scale)
     if isinstance(taken, bytes):
         name, data = "the picture", taken
         check_bytes(len(data), name, max_bytes)
@@ -165,8 +164,8 @@ def straight_rgba(data: bytes) -> Pixels | None:
         RGBA, upright, 8 bits; None if no pixel is transparent, or nobody wrote the alpha channel.
     """
     kind = header.sniff(data, "the picture")
-    with quiet(kind, data):
-        image = plugin(kind)(BytesIO(data))
+    with quiet(kind):
+        image = open_picture(kind, data)
         if not image.has_transparency_data or image.mode.startswith("I"):
             return None
         rgba = straight(image)
@@ -215,8 +214,8 @@ def load(data: bytes, kind: str, name: str, max_pixels: int) -> tuple[ImageFile,
     """
     if kind == "WebP":  # its decoder reserves the canvas as soon as it is made
         check_size(*header.webp_size(data), name, max_pixels)
-    with quiet(kind, data):
-        image = plugin(kind)(BytesIO(data))
+    with quiet(kind):
+        image = open_picture(kind, data)
         size = image.size
         check_size(*size, name, max_pixels)
         check_complete(kind, image, data)
@@ -229,13 +228,13 @@ def load(data: bytes, kind: str, name: str, max_pixels: int) -> tuple[ImageFile,
 def _decode_jpeg(
     data: bytes, name: str, max_pixels: int, reduce_to: tuple[int, int] | None, background: Colour
 ) -> Picture:
-    image = plugin("JPEG")(BytesIO(data))
+    image = open_picture("JPEG", data)
     width, height = image.size
     check_size(width, height, name, max_pixels)
     turn = orientation(image, "JPEG")
     if turn >= 5:
         width, height = height, width
-    rgb = decode_jpeg(data, image.mode, _reduced(image.size, turn, reduce_to))
+    rgb = decode_jpeg(without_metadata("JPEG", data), image.mode, _reduced(image.size, turn, reduce_to))
     if rgb is None:
         image.load()
         rgb, _ = to_rgb(image, "JPEG", data, background, None)
@@ -261,23 +260,37 @@ def _from_array(
     check_size(width, height, "the array", max_pixels)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     if array.dtype == np.bool_:
-        array = array.view(np.uint8) * np.uint8(255)
+        array = (array.view(np.uint8) != 0) * np.uint8(255)  # Pillow writes True as the byte 255
     rgb, depth = array_to_rgb(array, background, full_scale)
     return Picture(_frozen(rgb), width, height, depth)
 
 
-def _from_pillow(image: Image.Image, max_pixels: int, background: Colour, full_scale: int | None) -> Picture:
-    """Convert an image of any mode as its file would be; one that is not loaded yet may be damaged."""
-    check_size(*image.size, "the Pillow image", max_pixels)
-    file = getattr(image, "fp", None)
-    if image.format == "JPEG" and file is not None:  # not loaded yet
-        with faults("JPEG", "the Pillow image"):
-            file.seek(0)
-            decode_jpeg(file.read(), image.mode)
+def _from_pillow(
+    image: Image.Image,
+    max_pixels: int,
+    reduce_to: tuple[int, int] | None,
+    background: Colour,
+    full_scale: int | None,
+) -> Picture:
+    """Decode the file of an image that is not loaded yet; convert any other image as its file would be.
+
+    Pillow keeps 8 bits of 16-bit colour, and forgives damage of JPEGs.
+    """
+    name = "the Pillow image"
+    check_size(*image.size, name, max_pixels)
+    data = _file_behind(image)
+    if data:
+        kind = header.sniff(data, name)
+        with faults(kind, name):
+            return _decode(data, kind, name, max_pixels, reduce_to, background, full_scale)
     try:
         image.load()
-    except (OSError, SyntaxError, struct.error, zlib.error) as exc:
-        raise _at_fault(image.format or "file", "the Pillow image", exc) from exc
+    except (AssertionError, OSError, SyntaxError, ValueError, struct.error, zlib.error) as exc:
+        if _is_closed(image):
+            raise ValueError(
+                "the Pillow image was closed before its pixels were loaded; score it inside its `with` block"
+            ) from exc
+        raise _at_fault(image.format or "file", name, exc) from exc
     if image.mode == "F":
         raise TypeError(
             "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
@@ -286,9 +299,29 @@ def _from_pillow(image: Image.Image, max_pixels: int, background: Colour, full_s
     try:
         rgb, depth = to_rgb(image, "", b"", background, full_scale)
     except InvisibleError as exc:
-        raise _at_fault("", "the Pillow image", exc) from exc
+        raise _at_fault("", name, exc) from exc
     pixels = upright(rgb, turn)
     return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0], depth)
+
+
+def _file_behind(image: Image.Image) -> bytes:
+    """Return the file of an image that `PIL.Image.open` made; empty once its pixels are loaded or changed."""
+    if not isinstance(image, ImageFile) or image.format not in _PILLOW_FORMATS:
+        return b""
+    file: Any = image.fp
+    is_loaded, is_draft = image._im is not None, bool(image.decoderconfig)
+    if file is None or file.closed or is_loaded or is_draft or image.tell() != 0:
+        return b""
+    position = file.tell()
+    file.seek(0)
+    data = bytes(file.read())
+    file.seek(position)  # so that Pillow can go on
+    return data
+
+
+def _is_closed(image: Image.Image) -> bool:
+    file: Any = getattr(image, "fp", None)
+    return file is None or bool(file.closed)
 
 
 def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:

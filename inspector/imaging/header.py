@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from inspector.errors import ImageTooLargeError, ImageTooSmallError, TruncatedImageError, UnknownFormatError
 
@@ -21,7 +22,6 @@ _MAGIC = (
 _NOT_READ = {b"GIF8": "GIF", b"%PDF": "PDF", b"\0\0\0\x0c": "JPEG 2000", b"8BPS": "Photoshop"}
 _BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
 _EXIF_ORIENTATION = 0x0112
-_PNG_SAMPLES = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def sniff(data: bytes, name: str) -> str:
@@ -114,21 +114,33 @@ def may_be_deep(data: bytes) -> bool:
     return is_deep_png or data.startswith((b"II", b"MM"))
 
 
-def without_metadata(data: bytes) -> bytes:
-    """Return a PNG with only the chunks that its samples need, or other data as they are.
-
-    libpng writes a line to stderr for a damaged colour profile, whatever the program wants.
-    """
-    if not data.startswith(b"\x89PNG"):
-        return data
-    parts, position = [data[:8]], 8
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and end of the body of each chunk of a PNG; the last one may reach beyond its end."""
+    position = 8
     while position + 12 <= len(data):
-        length, chunk = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if chunk in _PNG_SAMPLES:
-            parts.append(data[position:end])
-        position = end
-    return b"".join(parts)
+        length, name = struct.unpack_from(">I4s", data, position)
+        yield name, position + 8, position + 8 + length
+        position += 12 + length
+
+
+def png_exif(data: bytes) -> bytes:
+    """Return the EXIF block of a PNG, empty if it has none."""
+    return next((data[start:end] for name, start, end in png_chunks(data) if name == b"eXIf"), b"")
+
+
+def tiff_directory(data: bytes) -> tuple[str, str, int, int, int]:
+    """Return byte order, word, first entry, number of entries and bytes of an entry of a TIFF's directory.
+
+    Raises
+    ------
+    struct.error
+        The directory lies behind the end.
+    """
+    order, is_big = ("<" if data.startswith(b"II") else ">"), 43 in data[2:4]
+    word, number = ("Q", "Q") if is_big else ("I", "H")
+    (start,) = struct.unpack_from(order + word, data, 8 if is_big else 4)
+    (entries,) = struct.unpack_from(order + number, data, start)
+    return order, word, start + struct.calcsize(f"={number}"), entries, 4 + 2 * struct.calcsize(f"={word}")
 
 
 def significant_bits(data: bytes) -> int | None:
@@ -140,14 +152,11 @@ def significant_bits(data: bytes) -> int | None:
         None without this chunk, or if it is damaged.
     """
     channels = {0: 1, 2: 3, 4: 1, 6: 3}.get(data[25], 0)  # grey or colour, without alpha
-    position = 8
-    while position + 12 <= len(data):
-        length, chunk = struct.unpack_from(">I4s", data, position)
-        if chunk == b"sBIT":
-            return max(data[position + 8 : position + 8 + min(length, channels)], default=None)
-        if chunk in (b"IDAT", b"IEND"):
-            return None
-        position += 12 + length
+    for name, start, end in png_chunks(data):
+        if name == b"sBIT":
+            return max(data[start : min(end, start + channels)], default=None)
+        if name in (b"IDAT", b"IEND"):
+            break
     return None
 
 

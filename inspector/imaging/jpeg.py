@@ -16,7 +16,7 @@ from PIL import Image
 from inspector.imaging.jpeg_scans import Scans, read_scans, without_padding
 from inspector.types import Pixels
 
-_HARMLESS = re.compile(r"JFIF revision|Adobe color transform|Invalid SOS parameters|Could not determine")
+_HARMLESS = re.compile(r"Invalid SOS parameters|Could not determine")
 _EXTRANEOUS, _LEFT_AT_END = "extraneous bytes", "extraneous bytes before marker 0xd9"
 
 
@@ -26,7 +26,8 @@ def decode_jpeg(data: bytes, mode: str, reduced: tuple[int, int] = (0, 0)) -> Pi
     Parameters
     ----------
     data : bytes
-        The file.  Ignored are bytes behind its end marker, and zeros that pad its header or its last scan.
+        The file without its metadata, about which libjpeg warns as well.  Ignored are bytes behind its end
+        marker, and zeros that pad its header or its last scan.
     mode : str
         Pillow's name for the samples: `L`, `RGB` or `CMYK`.
     reduced : (height, width)

@@ -18,8 +18,9 @@ import numpy as np
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, fill or a restart
 _STAND_ALONE = (0x01, 0xD8)
-_DHT, _EOI, _SOS, _DQT = 0xC4, 0xD9, 0xDA, 0xDB
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
+_DHT, _EOI, _DQT = 0xC4, 0xD9, 0xDB
+SOS = 0xDA  # start of scan
+FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _PROGRESSIVE, _FIRST_ARITHMETIC = (0xC2, 0xCA), 0xC9
 _END_OF_BLOCK, _ENDS_OF_BLOCKS = 0x00, frozenset(range(0x10, 0xF0, 0x10))
 _COEFFICIENTS = 64
@@ -72,12 +73,12 @@ def read_scans(data: bytes) -> Scans:
     scans = Scans()
     # Every hole contains eight zeros at a multiple of eight.
     may_have_hole = not np.frombuffer(data, np.uint64, len(data) // 8).all()
-    for marker, start, end in _segments(data):
+    for marker, start, end in segments(data):
         try:
             _read_segment(scans, marker, data[start:end])
         except LookupError as exc:
             raise ValueError(f"the segment of marker 0x{marker:02x} is damaged") from exc
-        if marker == _SOS:
+        if marker == SOS:
             _read_scan_data(scans, data, end, may_have_hole)
     return scans
 
@@ -85,17 +86,17 @@ def read_scans(data: bytes) -> Scans:
 def without_padding(data: bytes) -> bytes:
     """Return a JPEG without zeros and fill bytes between the segments of its header."""
     parts, position = [data[:2]], 2
-    for marker, start, end in _segments(data):
+    for marker, start, end in segments(data):
         if data[position : start - 4].strip(b"\0\xff"):
             break
         parts.append(data[start - 4 : end])
         position = end
-        if marker == _SOS:
+        if marker == SOS:
             return b"".join(parts) + data[end:]
     return data
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of each segment's body, up to the end marker or the last whole segment."""
     position = 0
     while found := _MARKER.search(data, position):
@@ -105,20 +106,21 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == _EOI:
             yield marker, position, position
             return
-        start, position = position + 2, position + int.from_bytes(data[position : position + 2])
+        start, length = position + 2, int.from_bytes(data[position : position + 2])
+        position += max(2, length)
         if position > len(data):
             return
         yield marker, start, position
 
 
 def _read_segment(scans: Scans, marker: int, body: bytes) -> None:
-    if marker in _FRAMES:
+    if marker in FRAMES:
         _read_frame(scans, marker, body)
     elif marker == _DHT:
         _read_huffman_tables(scans, body)
     elif marker == _DQT:
         _check_quantisation_tables(body)
-    elif marker == _SOS:
+    elif marker == SOS:
         _read_scan(scans, body)
     elif marker == _EOI and any(bit != 0 for bits in scans.lowest_bits.values() for bit in bits):
         raise ValueError("a scan is missing")

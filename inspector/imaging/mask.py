@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.imaging import header
-from inspector.imaging.colour import deep_channels
+from inspector.imaging.colour import deep_channels, whole_numbers
 from inspector.imaging.decode import faults, load, orientation, upright
 from inspector.imaging.files import MAX_BYTES, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS
@@ -91,9 +91,9 @@ def _levels(image: ImageFile, kind: str, data: bytes) -> Numbers:
 
 def _one_channel(image: ImageFile) -> Numbers:
     """Return the sizes of whole or floating point numbers."""
-    values = np.asarray(image)
     if image.mode == "F":
-        return np.asarray(np.abs(np.nan_to_num(values)))
+        return np.asarray(np.abs(np.nan_to_num(np.asarray(image))))
+    values = whole_numbers(image)
     levels = np.abs(values.astype(np.float64))  # turning takes no 64-bit integers
     tags: dict[int, Any] = getattr(image, "tag_v2", {})
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero

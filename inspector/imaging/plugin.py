@@ -10,13 +10,24 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from inspector.imaging.header import png_exif
+from inspector.imaging.metadata import without_metadata
+
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _warnings_lock = threading.Lock()
 
 
-def plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
+def open_picture(kind: str, data: bytes) -> ImageFile:
+    """Open a file with Pillow, without metadata that its picture does not need; decode nothing yet."""
+    image = _plugin(kind)(BytesIO(without_metadata(kind, data)))
+    if kind == "PNG":
+        image.info["exif"] = png_exif(data)
+    return image
+
+
+def _plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
     """Return Pillow's class for a format.
 
     `PIL.Image.open` would try every plugin, and its pixel limit is a setting of the whole process.
@@ -54,13 +65,12 @@ def _jpeg_class() -> Callable[[BytesIO], ImageFile]:
 
 
 @contextmanager
-def quiet(kind: str, data: bytes) -> Iterator[None]:
-    """Silence Pillow's warnings about odd metadata, for the formats that warn.
+def quiet(kind: str) -> Iterator[None]:
+    """Silence Pillow's warnings about the tags of a TIFF.
 
     Warning filters belong to the process, so only one thread at a time may change them.
     """
-    may_warn = kind == "TIFF" or (kind == "PNG" and b"acTL" in data[: data.find(b"IDAT")])
-    if not may_warn:
+    if kind != "TIFF":
         yield
         return
     with _warnings_lock, warnings.catch_warnings():

@@ -122,7 +122,7 @@ def _read(source: Any, max_bytes: int) -> bytes:
     data = source.read(max_bytes + 1)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(
-            f"read() of a {type(source).__name__} gives {type(data).__name__}, not bytes; "
+            f"read() of {_with_article(source)} gives {type(data).__name__}, not bytes; "
             "open the file with mode 'rb', or hand in its path"
         )
     if not data and getattr(source, "tell", int)():
@@ -138,10 +138,15 @@ def _refusal(source: object) -> str:
         return f"{allowed}, not None; cv2.imread returns None for a file that it cannot read"
     if isinstance(source, Iterable):
         return (
-            f"{allowed}, not a {type(source).__name__}; score pictures one after the other, "
+            f"{allowed}, not {_with_article(source)}; score pictures one after the other, "
             "and convert rows of numbers with numpy.asarray(rows, numpy.uint8)"
         )
-    return f"{allowed}, not {type(source).__name__}"
+    return f"{allowed}, not {_with_article(source)}"
+
+
+def _with_article(source: object) -> str:
+    name = type(source).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _checked(array: Array) -> Array:

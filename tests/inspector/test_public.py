@@ -38,7 +38,7 @@ def test_dir_loads_nothing() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "fragment"),
     [
-        ((3,), {}, TypeError, "int"),
+        ((3,), {}, TypeError, "not by 3 of type int"),
         ((b"tiles",), {}, TypeError, "bytes"),
         ((["tiles"],), {}, TypeError, "list"),
         (("tiles",), {"threads": -1}, ValueError, "threads is -1; allowed is a whole number from 0"),

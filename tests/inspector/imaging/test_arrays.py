@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from inspector.imaging.decode import decode
 from tests.inspector.image_samples import (
@@ -16,6 +17,14 @@ from tests.inspector.image_samples import (
     over_white,
     scene,
 )
+
+PILLOW_BITS = np.array(Image.fromarray(np.where(GREY > 127, 255, 0).astype(np.uint8)).convert("1"))
+
+
+def test_pillow_writes_true_as_255() -> None:
+    """The byte behind True is not always 1."""
+    assert PILLOW_BITS.dtype == np.bool_
+    assert set(np.unique(PILLOW_BITS.view(np.uint8))) == {0, 255}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +36,8 @@ from tests.inspector.image_samples import (
         (scene()[::-1, ::-1], scene()[::-1, ::-1]),
         (RGBA, np.rint(over_white(RGBA))),
         (GREY > 127, np.where(np.dstack([GREY] * 3) > 127, 255, 0)),
+        (PILLOW_BITS, np.where(np.dstack([GREY] * 3) > 127, 255, 0)),
+        (PILLOW_BITS[..., np.newaxis], np.where(np.dstack([GREY] * 3) > 127, 255, 0)),
         (WIDE[..., 0], np.dstack([np.rint(WIDE[..., 0] / 257)] * 3)),
         (WIDE[..., :3], np.rint(WIDE[..., :3] / 257)),
         (WIDE[..., 0].astype(">u2"), np.dstack([np.rint(WIDE[..., 0] / 257)] * 3)),

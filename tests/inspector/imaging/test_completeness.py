@@ -157,6 +157,34 @@ def test_hole_in_a_strip(kind: str) -> None:
         refused(whole[:at] + bytes(200) + whole[at + 200 :], TruncatedImageError)
 
 
+PACKED = {
+    "colour": Image.fromarray(textured(201)),
+    "grey of an odd width": Image.fromarray(textured(201, 37)).convert("L"),
+    "bits": Image.fromarray(textured(201, 37)).convert("1"),
+    "16 bits": Image.fromarray(textured(201)[..., 0].astype(np.uint16) * 200),
+    "flat": Image.new("RGB", (300, 201), (9, 90, 200)),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 7, 201, 999])
+@pytest.mark.parametrize("kind", PACKED)
+def test_packed_strips(kind: str, rows: int) -> None:
+    """The runs of a whole PackBits strip fill its rows exactly, however many rows it has."""
+    image = PACKED[kind]
+    packed = encoded(image, "TIFF", compression="packbits", tiffinfo={278: rows})
+    np.testing.assert_array_equal(decode(packed).pixels, decode(encoded(image, "TIFF")).pixels)
+
+
+@pytest.mark.parametrize("replacement", [bytes(64), bytes(range(100, 164)), b"", b"\xff" * 64])
+def test_damage_of_packed_strips(replacement: bytes) -> None:
+    """Bytes that were lost or replaced among the runs of a PackBits strip are damage: its rows do not fit."""
+    picture = np.repeat(textured()[:, :40, 0], 6, axis=1)
+    whole = encoded(picture, "TIFF", compression="packbits", tiffinfo={278: 32})
+    for share in (0.2, 0.5, 0.7):
+        at = int(share * len(whole))
+        refused(whole[:at] + replacement + whole[at + 64 :], TruncatedImageError)
+
+
 def test_tiles_of_a_tiff() -> None:
     """The tiles of a TIFF are counted like strips."""
     tile, places = np.full((32, 32), 90, np.uint8).tobytes(), [8 + 1024 * place for place in range(6)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
+from inspector.errors import UnknownFormatError
 from inspector.imaging.decode import decode
 from inspector.imaging.depth import DEEP, Depth, deciding_alone, learn
-from tests.inspector.image_samples import GREY, WIDE, chunk, encoded, png16, scene, tiff
+from tests.inspector.image_samples import GREY, WIDE, chunk, encoded, png16, refused, scene, tiff
 
 U16 = npt.NDArray[np.uint16]
 
@@ -67,6 +70,19 @@ def test_colour_keeps_its_low_bits(form: str) -> None:
     }[form]
     np.testing.assert_array_equal(decode(source, full_scale=4095).pixels, eight(samples, 4095))
     assert depth_of(source, full_scale=1023).clipped_pixels == np.count_nonzero((samples > 1023).any(axis=2))
+
+
+@pytest.mark.parametrize("full", [4095, 65535])
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_an_opened_pillow_image_keeps_its_low_bits(form: str, full: int) -> None:
+    """Pillow reduces 16-bit colour to 8 bits as it loads it; until then, its file is decoded instead."""
+    samples = np.asarray(WIDE[..., :3] >> 4, np.uint16)
+    image = Image.open(io.BytesIO({"png": png16(samples), "tiff": tiff(samples, 2)}[form]))
+    for _ in range(2):  # decoding leaves the image as it was
+        np.testing.assert_array_equal(decode(image, full_scale=full).pixels, eight(samples, full))
+    assert decode(image).bits == 16
+    image.load()
+    assert decode(image).bits == 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -224,3 +240,12 @@ def test_few_pictures_that_make_the_others_dark() -> None:
     assert deciding_alone([*twelve[:7], depth_of(camera(16))], 65535) == ([7], 4095)
     assert deciding_alone([*twelve, *[depth_of(camera(16))] * 5], 65535) == ([], 65535)
     assert deciding_alone([], DEEP) == ([], DEEP)
+
+
+def test_unsigned_samples_of_32_bits() -> None:
+    """Whole numbers of 32 bits count if they fit into 16; greater ones are named as the file stores them."""
+    fitting = WIDE[..., 0].astype(np.uint32)
+    np.testing.assert_array_equal(decode(tiff(fitting, 1)).pixels, decode(WIDE[..., 0]).pixels)
+    beyond = fitting + np.uint32(3_000_000_000)
+    error = refused(tiff(beyond, 1), UnknownFormatError)
+    assert f"samples of {beyond.min()} to {beyond.max()}" in error.message

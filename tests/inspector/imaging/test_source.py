@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,13 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "an array of text": (np.array("part"), ValueError, "()"),
     "an empty slice": (scene()[:0], ValueError, "no pixels"),
     "nothing": (None, TypeError, "cv2.imread returns None"),
-    "a number": (3, TypeError, "int"),
+    "a number": (3, TypeError, "not an int"),
+    "an array of the standard library": (array("B", [1, 2]), TypeError, "not an array; score"),
     "a list of pictures": ([scene(), scene()], TypeError, "one after the other"),
     "a list of numbers": (GREY.tolist(), TypeError, "numpy.asarray(rows, numpy.uint8)"),
     "a tuple of paths": (("part.png",), TypeError, "tuple"),
     "a generator": ((path for path in ["part.png"]), TypeError, "generator"),
-    "a dictionary": ({"image": scene()}, TypeError, "dict"),
+    "a dictionary": ({"image": scene()}, TypeError, "not a dict;"),
     "a module": (np, TypeError, "module"),
     "a class": (np.ndarray, TypeError, "type"),
     "a view of pixels": (memoryview(scene().data), TypeError, "numpy.asarray(view)"),
