@@ -104,6 +104,7 @@ def _tiff(data: bytes) -> bytes:
     tags = (data[at : at + entry_bytes] for at in range(first, end, entry_bytes))
     kept = [tag for tag in tags if struct.unpack_from(f"{order}H", tag)[0] in _TIFF_SAMPLES]
     number = "Q" if word == "Q" else "H"
-    changed = struct.pack(order + number, len(kept)) + b"".join(kept) + struct.pack(order + word, 0)
-    start = first - struct.calcsize(f"={number}")
-    return data[:start] + changed + data[start + len(changed) :]
+    count, no_next = struct.pack(order + number, len(kept)), struct.pack(order + word, 0)
+    start = first - len(count)
+    changed = b"".join([count, *kept, no_next])
+    return b"".join([data[:start], changed, memoryview(data)[start + len(changed) :]])
