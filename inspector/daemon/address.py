@@ -8,9 +8,12 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import Request
+
 from inspector.errors import UsageError
 
 _HINT = "--host is an IP address or a name of this computer (0.0.0.0 or :: means all), --port a free port"
+_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
 _NAME = re.compile(r"[\w.:%-]+")
 _WITH_PORT = re.compile(r"(?:\w+://)?(\[[^\]]*\]|[^:/\[\]]*)(?::(\d+))?/?", re.ASCII)
 
@@ -82,9 +85,21 @@ def find_address(host: str, port: int) -> Address:
 
 def url_of(listening: socket.socket) -> str:
     """Return the URL of a bound socket."""
-    host, port = listening.getsockname()[:2]
+    return url_to(*listening.getsockname()[:2])
+
+
+def url_to(host: str, port: int) -> str:
+    """Return the URL of a host and a port."""
     written = f"[{host.replace('%', '%25')}]" if ":" in host else host  # RFC 6874: a zone follows %25
     return f"http://{written}:{port}"
+
+
+def asked_url(request: Request) -> str:
+    """Return the URL by which a client reached the daemon, without a path; the header Host has it."""
+    host = request.headers.get("host", "")
+    if _HOST.fullmatch(host):
+        return f"{request.scope['scheme']}://{host}"
+    return url_to(*request.scope["server"])
 
 
 def _unknown(host: str, port: int, reason: str) -> UsageError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from inspector.daemon.errors import Problem
@@ -18,6 +18,7 @@ from inspector.imaging.files import printable
 
 SCOPES = ("score", "admin")  # admin includes score
 MIN_KEY_LENGTH = 16
+_UNREAD_HEADERS = ("X-API-Key", "Api-Key", "apikey", "X-Auth-Token", "Proxy-Authorization")  # of other APIs
 
 _bearer = HTTPBearer(auto_error=False, description="An API key.")
 
@@ -55,20 +56,30 @@ def require(keys: Keys, scope: str) -> list[Any]:
     if not keys:
         return []
 
-    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
+    async def check(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> None:
         found = keys.scope_of(given.credentials if given else "")
         if found is None:
-            raise Problem(
-                401,
-                "unauthorized",
-                "the header Authorization holds no known key",
-                "send 'Authorization: Bearer KEY'",
-                {"WWW-Authenticate": "Bearer"},
-            )
+            raise _no_key(request, is_bearer=given is not None)
         if found not in {scope, "admin"}:
             raise Problem(403, "forbidden", f"the key has the scope '{found}'", f"use a key with '{scope}'")
 
     return [Depends(check)]
+
+
+def _no_key(request: Request, *, is_bearer: bool) -> Problem:
+    """Return the problem of a request without a known key, which names what was sent instead."""
+    hint = "send 'Authorization: Bearer KEY'"
+    if is_bearer:
+        detail = "the header Authorization holds no known key"
+    elif "authorization" in request.headers:
+        detail = "the header Authorization is not 'Bearer', a space and a key"
+    else:
+        detail = "the header Authorization is missing"
+        unread = [name for name in _UNREAD_HEADERS if name in request.headers]
+        hint += "".join(f"; {name} is not read" for name in unread)
+    return Problem(401, "unauthorized", detail, hint, {"WWW-Authenticate": "Bearer"})
 
 
 def read_keys(listed: str | None, file: Path | None) -> Keys:

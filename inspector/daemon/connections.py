@@ -16,7 +16,11 @@ from inspector.daemon.errors import Problem
 from inspector.daemon.logging import log_event
 
 HEADER_SECONDS = 10.0
-HEADER_BYTES = 65_536
+HEADER_BYTES = 65_536  # of address and headers together, and of the trailers after a body
+_LINE_BYTES = len(b": \r\n")  # of a header, beside its name and its value
+_UNCOUNTED_BYTES = 1024  # of method, version and spaces
+_REFUSED_SECONDS = 1.0  # a client that still sends can read its answer for so long
+_REFUSED_BYTES = 1_000_000
 MAX_CONNECTIONS = 1000
 _OTHER_FILES = 200  # for models, logs and the store
 _LOG_INTERVAL_SECONDS = 1.0
@@ -39,8 +43,15 @@ _BAD_REQUEST = Problem(
 _LONG_HEADERS = Problem(
     431,
     "malformed",
-    f"the headers have more than {HEADER_BYTES} bytes",
+    f"the address and the headers have more than {HEADER_BYTES} bytes together",
     "send fewer headers, or shorter ones",
+    _CLOSE,
+)
+_LONG_ADDRESS = Problem(
+    414,
+    "malformed",
+    f"the address has {HEADER_BYTES} bytes or more",
+    "send a shorter address; pictures belong into the body",
     _CLOSE,
 )
 
@@ -54,6 +65,10 @@ def raise_file_limit() -> int:
         hard = soft
     room = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else hard - _OTHER_FILES
     return max(1, min(MAX_CONNECTIONS, room))
+
+
+class _TooLongError(Exception):
+    """The address or the headers exceed the limit."""
 
 
 class _RequestParser:
@@ -122,7 +137,10 @@ class Connection(HttpToolsProtocol):
     _idle: ClassVar[OrderedDict[Connection, None]] = OrderedDict()  # idle longest first
     _refused: ClassVar[int] = 0  # connections over the limit since the last log line
     _deadline: asyncio.TimerHandle | None = None
-    _header_bytes = 0  # since the start of the message, or since the last chunk of its body
+    _header_bytes = 0  # address and headers of the message that are whole
+    _waiting_bytes = 0  # since the start of the message, or since the last chunk of its body
+    _wrong = _BAD_REQUEST  # with what is no request
+    _is_refused = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -134,7 +152,8 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.max_connections:
             self._count_refused()
             if not self._idle:
-                self._refuse(_BUSY)
+                self._answer(_BUSY)
+                self.transport.close()
                 return
             longest, _ = self._idle.popitem(last=False)
             longest.connections.discard(longest)
@@ -142,19 +161,29 @@ class Connection(HttpToolsProtocol):
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Parse data; close the connection if headers or trailers are too long."""
-        self._header_bytes += len(data)
-        super().data_received(data)
-        if self._header_bytes <= HEADER_BYTES or self.transport.is_closing():
+        """Parse data; refuse headers or trailers that are too long."""
+        self._waiting_bytes += len(data)
+        if self._is_refused:
+            if self._waiting_bytes > _REFUSED_BYTES:
+                self.transport.close()
             return
-        if self._is_free():
-            self._refuse(_LONG_HEADERS)
-        else:  # trailers: an answer may be on its way
-            self.transport.close()
+        super().data_received(data)
+        if self._waiting_bytes > HEADER_BYTES + _UNCOUNTED_BYTES and not self._is_refused:
+            self._refuse_long(_LONG_HEADERS)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        super().on_url(url)
+        self._count(url, _LONG_ADDRESS)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer."""
+        super().on_header(name, value)
+        self._count(name + value, _LONG_HEADERS, _LINE_BYTES)
 
     def on_body(self, body: bytes) -> None:
-        """Count header bytes from 0 again: the body has its own limit, and only trailers can follow it."""
-        self._header_bytes = 0
+        """Count from 0 again: the body has its own limit, and only trailers can follow it."""
+        self._header_bytes = self._waiting_bytes = 0
         super().on_body(body)
 
     def on_message_begin(self) -> None:
@@ -183,7 +212,10 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP request, and close the connection."""
         del msg  # always the same
-        self._refuse(_BAD_REQUEST)
+        if self._wrong is _BAD_REQUEST:
+            self._refuse(_BAD_REQUEST)
+        else:
+            self._refuse_long(self._wrong)
 
     def on_response_complete(self) -> None:
         """Mark the connection as idle until its next request; uvicorn closes it after its keep-alive time."""
@@ -198,7 +230,7 @@ class Connection(HttpToolsProtocol):
     def _await_headers(self) -> None:
         self._end_waiting()
         self._mark_idle()
-        self._header_bytes = 0
+        self._header_bytes = self._waiting_bytes = 0
         self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def _mark_idle(self) -> None:
@@ -210,13 +242,42 @@ class Connection(HttpToolsProtocol):
         """Return whether every request so far is answered."""
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
 
+    def _count(self, data: bytes, problem: Problem, more_bytes: int = 0) -> None:
+        """Count bytes of address and headers; too many end the parsing, and then `problem` is the answer."""
+        self._header_bytes += len(data) + more_bytes
+        if self._header_bytes >= HEADER_BYTES + (problem is _LONG_HEADERS):
+            self._wrong = problem
+            raise _TooLongError
+
+    def _refuse_long(self, problem: Problem) -> None:
+        """Refuse headers that are too long; with trailers another answer may be on its way."""
+        if self._is_free():
+            self._refuse(problem)
+        else:
+            self.transport.close()
+
     def _refuse(self, problem: Problem) -> None:
-        """Answer a problem outside of the application, and close the connection."""
+        """Answer a problem, and close the connection.
+
+        To close it at once would take the answer from a client that is still sending.  So the connection is
+        half closed first, and discards what arrives.
+        """
+        if not self._is_free():  # the application still waits for a body
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._answer(problem)
+        self.transport.write_eof()
+        self._is_refused, self._waiting_bytes = True, 0
+        self._end_waiting()
+        self._idle[self] = None  # so that it makes room for the next one
+        self._deadline = self.loop.call_later(_REFUSED_SECONDS, self.transport.close)
+
+    def _answer(self, problem: Problem) -> None:
+        """Answer a problem outside of the application."""
         answer = problem.response()
         lines = [b"HTTP/1.1 %d %s" % (problem.status, HTTPStatus(problem.status).phrase.encode())]
         lines += [b"%s: %s" % header for header in answer.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
-        self.transport.close()
 
     def _end_waiting(self) -> None:
         self._idle.pop(self, None)

@@ -60,6 +60,7 @@ TITLES = {
     405: "Method not allowed",
     408: "Request timeout",
     413: "Content too large",
+    414: "URI too long",
     415: "Unsupported media type",
     422: "Unprocessable content",
     431: "Request header fields too large",

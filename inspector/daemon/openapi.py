@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
+
 from inspector.daemon.errors import INTERNAL, Problem
 from inspector.daemon.schemas import ProblemReply
 from inspector.types import Record
 
+_PROBLEM = {"$ref": f"#/components/schemas/{ProblemReply.__name__}"}
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
 
 
@@ -37,20 +40,27 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def _found(example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "description": "The verdict.",
-        "content": {"application/json": {"example": example}},
-    }
+_NUMBER = {"type": "integer", "minimum": 1}
+_INSPECTION_ID = {
+    "X-Inspection-Id": {"description": "number of the inspection in `/v1/inspections`.", "schema": _NUMBER}
+}
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "seconds after which to try again.",
+        "schema": _NUMBER,
+    },
+}
+
+
+def _found(text: str, example: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "headers": headers, "content": {"application/json": {"example": example}}}
 
 
 def _problem(status: int, code: str, text: str, detail: str, hint: str) -> dict[str, Any]:
     example = Problem(status, code, detail, hint).content()
-    reference = {"$ref": "#/components/schemas/ProblemReply"}
-    return {
-        "description": text,
-        "content": {"application/problem+json": {"schema": reference, "example": example}},
-    }
+    content = {"application/problem+json": {"schema": _PROBLEM, "example": example}}
+    headers = {"headers": _RETRY_AFTER} if code in {"full", "not_ready"} else {}
+    return {"description": text, "content": content, **headers}
 
 
 # status, code, meaning; detail and hint of the example
@@ -79,44 +89,78 @@ _ERRORS = (
     (413, "too_large", "The body has too many bytes, or the picture too many pixels.",
      "the body has more than 100000000 bytes", "send a smaller file, or raise INSPECTOR_MAX_BYTES"),
     (415, "unknown_format", "The bytes are not of a supported image type.",
-     "the body is base64 text; PNG, JPEG, WebP, BMP and TIFF files are read",
-     "decode the base64 text, and send the bytes: "
-     "curl -sS --data-binary @part.png http://127.0.0.1:8080/v1/score"),
-    (422, "truncated", "The picture is incomplete or damaged.", "the picture is damaged",
-     "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"),
+     "the body is not of an image type that is read: it begins with b'\\x00\\x01\\x02'",
+     "PNG, JPEG, WebP, BMP and TIFF are read; save it as one of them"),
+    (422, "truncated", "The picture is incomplete or damaged.", "the body is damaged or ends too early",
+     "copy it again from where it was taken; it may have been cut while it was written"),
     (422, "no_verdict", "There is no verdict to judge.",
      "inspection 7 is invalid: there is no verdict to judge", ""),
     (500, INTERNAL, "An unexpected error occurred.", "an unexpected error occurred",
      "look for the request id in the daemon's log"),
-    (503, "full", "The queue is full; Retry-After says when to try again.",
+    (503, "bundle", "The model cannot be used.", "tiles@3 lacks detector.onnx", ""),
+    (503, "full", "The queue is full, or the model cannot be used.",
      "the queue is full: 66 requests are being handled", "try again in 1 s"),
     (503, "not_ready", "No model is verified yet, or the daemon is shutting down.",
      "the daemon is starting", ""),
 )  # fmt: skip
 ERRORS = {code: _problem(status, code, *texts) for status, code, *texts in _ERRORS}
 
-_MODEL: dict[str, Any] = {"model": ProblemReply}
-_OF_MODELS = ("malformed", "unauthorized", "forbidden", "model_not_found", "full")
-_OF_INSPECTIONS = ("malformed", "unauthorized", "forbidden", "inspection_not_found", "full")
-_OF_PICTURES = (*_OF_MODELS, "request_timeout", "too_large", "unknown_format", "truncated")
+_ALWAYS = ("malformed",)  # a parameter that is given twice
+_WITH_KEY = (*_ALWAYS, "unauthorized")
+_OF_A_MODEL = (*_WITH_KEY, "model_not_found", "full")
+_OF_AN_INSPECTION = (*_WITH_KEY, "inspection_not_found")
+_OF_PICTURES = (*_OF_A_MODEL, "request_timeout", "too_large", "unknown_format")
+
+Replies = dict[int | str, dict[str, Any]]
 
 
-def _replies(codes: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
-    return {status: _MODEL | ERRORS[code] for status, code, *_ in _ERRORS if code in codes}
+def _replies(*codes: str) -> Replies:
+    return {status: ERRORS[code] for status, code, *_ in _ERRORS if code in codes}
 
 
-MODEL_REPLIES = _replies(_OF_MODELS)
-READY_REPLIES = _replies(("not_ready",))
-SCORE_REPLIES = {200: _found(EXAMPLE), **_replies(_OF_PICTURES)}
-INSPECTION_REPLIES = _replies(_OF_INSPECTIONS)
-JUDGE_REPLIES = _replies((*_OF_INSPECTIONS, "request_timeout", "too_large", "no_verdict"))
-PNG_REPLIES = {200: {"description": "PNG.", "content": {"image/png": {}}}, **MODEL_REPLIES}
-JPEG_REPLIES = {200: {"description": "JPEG.", "content": {"image/jpeg": {}}}, **INSPECTION_REPLIES}
-EXPORT_REPLIES = {
-    200: {"description": "A ZIP file.", "content": {"application/zip": {}}},
-    **_replies(("unauthorized", "forbidden")),
+ALIVE_REPLIES = _replies(*_ALWAYS)
+READY_REPLIES = _replies(*_ALWAYS, "not_ready")
+MODELS_REPLIES = _replies(*_WITH_KEY)
+MODEL_REPLIES = _replies(*_OF_A_MODEL)
+SCORE_REPLIES: Replies = {
+    200: _found("The verdict.", EXAMPLE, _INSPECTION_ID),
+    **_replies(*_OF_PICTURES, "truncated"),
 }
-BATCH_REPLIES = {200: _found({"results": [EXAMPLE]}), **_replies(_OF_PICTURES)}
+BATCH_REPLIES: Replies = {
+    200: _found("The verdicts; that of a picture at fault is `invalid`.", {"results": [EXAMPLE]}, {}),
+    **_replies(*_OF_PICTURES),
+    413: ERRORS["too_large"] | {"description": "The body, or the maps to answer, have too many bytes."},
+    415: ERRORS["unknown_format"] | {"description": "The body is neither a form nor a picture."},
+}
+RECENT_REPLIES = _replies(*_WITH_KEY)
+JUDGE_REPLIES = _replies(*_OF_AN_INSPECTION, "request_timeout", "too_large", "no_verdict")
+PNG_REPLIES: Replies = {200: {"description": "The picture.", "content": {"image/png": {}}}, **MODEL_REPLIES}
+JPEG_REPLIES: Replies = {
+    200: {"description": "The picture.", "content": {"image/jpeg": {}}},
+    **_replies(*_OF_AN_INSPECTION, "bundle"),
+}
+EXPORT_REPLIES: Replies = {
+    200: {"description": "The ZIP file.", "content": {"application/zip": {}}},
+    **_replies(*_WITH_KEY, "forbidden"),
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of the application.
+
+    FastAPI adds an answer 422 of its own to each route with parameters.  This daemon answers 400 instead, as
+    a problem.
+    """
+    description = app.openapi()
+    schemas = description["components"]["schemas"]
+    if schemas.pop("HTTPValidationError", None) is not None:
+        del schemas["ValidationError"]
+        for operation in (each for methods in description["paths"].values() for each in methods.values()):
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    schemas[ProblemReply.__name__] = ProblemReply.model_json_schema()
+    return description
+
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 

@@ -30,13 +30,15 @@ class ScoreQuery(Record):
 
     model: str | None = Field(
         default=None,
+        min_length=1,
         max_length=100,
-        description="NAME or NAME@VERSION; default: the current model.",
+        description="`NAME` or `NAME@VERSION`; default: the name that the daemon stays with, which is that "
+        "of `--model`, or the one that was current when it started.",
         examples=["tiles", "tiles@1"],
     )
     map: MapFormat = Field(
         default=MapFormat.NONE,
-        description="Add the anomaly map, in the picture's own pixels, as base64.",
+        description="`png` or `npy` adds the anomaly map, in the picture's own pixels, as base64.",
     )
 
 

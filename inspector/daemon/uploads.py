@@ -21,9 +21,11 @@ from inspector.imaging.files import printable
 from inspector.types import Record
 
 FIELD = "image"
+QUERY_EXAMPLES = {"model": "tiles", "map": "png"}
 MAX_PICTURES = 256
 _FORM_OVERHEAD_BYTES = 65_536  # for boundaries and headers of a form, beside the pictures
 _MAX_JSON_BYTES = 16_384
+_ESCAPED = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
 Sent = TypeVar("Sent", bound=Record)
 
@@ -207,8 +209,10 @@ async def _read_form(request: Request, max_bytes: int) -> list[Upload]:
     try:
         parts = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
         pictures = [part for name, part in parts if name == FIELD]
+        names = [name for name, _ in parts]
         if not 0 < len(pictures) <= MAX_PICTURES:
-            raise _wrong_parts([name for name, _ in parts], len(pictures))
+            raise _wrong_parts(names, len(pictures))
+        _refuse_parameters(names)
         return [_upload(part, await part.read()) for part in pictures]
     finally:
         await form.close()
@@ -237,6 +241,25 @@ def _wrong_parts(names: list[str], pictures: int) -> Problem:
     )
 
 
+def _refuse_parameters(names: list[str]) -> None:
+    """Refuse a form with a parameter of the query among its parts, because it would have no effect."""
+    for name, example in QUERY_EXAMPLES.items():
+        if name in names:
+            raise Problem(
+                400,
+                "malformed",
+                f"the form has a part '{name}', but '{name}' is a parameter of the query",
+                f"put it into the address: ?{name}={example}",
+            )
+
+
 def _file_name(given: str | None) -> str | None:
-    """Return the client's file name as valid Unicode; some charsets decode to lone surrogates."""
-    return (given or "").encode("utf-8", "replace").decode() or None
+    """Return the client's file name.
+
+    Forms escape a quote and line breaks, and no other character (HTML Standard, section 4.10.21.8).  Some
+    charsets decode to lone surrogates, which are no valid Unicode.
+    """
+    name = given or ""
+    for escaped, character in _ESCAPED.items():
+        name = name.replace(escaped, character)
+    return name.encode("utf-8", "replace").decode() or None

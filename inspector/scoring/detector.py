@@ -192,6 +192,7 @@ class Detector:
             reason=error.reason,
             message=error.message,
             _columns=self.components,
+            hint=error.hint,
         )
 
     def draw(

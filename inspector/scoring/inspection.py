@@ -27,6 +27,8 @@ class Inspection:
 
     Attributes
     ----------
+    hint : str
+        What to do about a picture that is `invalid`; not in the JSON.
     picture : uint8 (H, W, 3)
         RGB, in the picture's own size.
     anomaly_map : float32 (H, W)
@@ -51,6 +53,7 @@ class Inspection:
     milliseconds: Milliseconds
     reason: InvalidReason | None
     message: str | None
+    hint: str = ""
     unfamiliar: bool = False
     remarks: tuple[str, ...] = ()
     _pixels: NDArray[np.uint8] | None = None

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 
+from inspector.daemon.address import asked_url
 from inspector.daemon.auth import require
 from inspector.daemon.docs_page import docs_page
+from inspector.daemon.openapi import describe
 from inspector.daemon.service import Service
 
 
@@ -19,10 +21,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @app.get("/openapi.json", dependencies=may_score, include_in_schema=False)
     async def openapi(request: Request) -> dict[str, Any]:
         """Return the OpenAPI description."""
-        description: dict[str, Any] = request.app.openapi()
-        return description
+        return describe(request.app)
 
     @app.get("/docs", dependencies=may_score, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         """Return the description as a page that needs no network."""
-        return HTMLResponse(docs_page(request.app.openapi()))
+        return HTMLResponse(docs_page(describe(request.app), asked_url(request)))

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from inspector.daemon.auth import require
 from inspector.daemon.errors import Problem
 from inspector.daemon.metrics import CONTENT_TYPE
-from inspector.daemon.openapi import READY_REPLIES
+from inspector.daemon.openapi import ALIVE_REPLIES, READY_REPLIES
 from inspector.daemon.service import Service
 
 
@@ -16,12 +16,12 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """Add the routes to the application."""
     may_scrape = [] if service.settings.metrics_open else require(service.keys, "score")
 
-    @app.get("/livez", summary="Alive")
+    @app.get("/livez", summary="Alive", responses=ALIVE_REPLIES, response_description="It is alive.")
     async def livez() -> dict[str, str]:
         """Answer 200 while the process can answer."""
         return {"status": "alive"}
 
-    @app.get("/readyz", summary="Ready", responses=READY_REPLIES)
+    @app.get("/readyz", summary="Ready", responses=READY_REPLIES, response_description="It is ready.")
     async def readyz() -> dict[str, str]:
         """Answer 200 once the model has reproduced the scores of its golden images."""
         if service.draining or service.registry.default is None:

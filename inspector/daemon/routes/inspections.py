@@ -12,9 +12,9 @@ from inspector.daemon.errors import Problem
 from inspector.daemon.export import zip_judged
 from inspector.daemon.openapi import (
     EXPORT_REPLIES,
-    INSPECTION_REPLIES,
     JPEG_REPLIES,
     JUDGE_REPLIES,
+    RECENT_REPLIES,
     json_body,
 )
 from inspector.daemon.recent import Entry
@@ -37,7 +37,8 @@ def _add_list(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/inspections",
         dependencies=require(service.keys, "score"),
-        responses=INSPECTION_REPLIES,
+        responses=RECENT_REPLIES,
+        response_description="The inspections.",
         summary="Recent inspections",
     )
     async def recent(query: Annotated[RecentQuery, Query()]) -> RecentReply:
@@ -54,7 +55,7 @@ def _add_view(app: FastAPI, service: Service) -> None:
         response_class=Response,
         summary="One inspection as a picture",
     )
-    async def picture(number: Number, view: View) -> Response:
+    async def picture(number: Number, view: Annotated[View, Path(description="What to draw.")]) -> Response:
         """Draw the picture, its heatmap, its reconstruction or a thumbnail, as JPEG."""
         entry = _entry(service, number)
         data, inspection = entry.data, entry.inspection
@@ -75,6 +76,7 @@ def _add_judgements(app: FastAPI, service: Service) -> None:
         "/v1/inspections/{number}/judgement",
         dependencies=require(service.keys, "score"),
         responses=JUDGE_REPLIES,
+        response_description="The inspection with its judgements.",
         openapi_extra=json_body(JudgementRequest),
         summary="Agree or disagree",
     )

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 
+from inspector.daemon.address import asked_url
 from inspector.daemon.auth import require
 from inspector.daemon.errors import INVALID_STATUS, Problem
 from inspector.daemon.openapi import BATCH_BODY, BATCH_REPLIES, SCORE_BODY, SCORE_REPLIES
 from inspector.daemon.schemas import BatchReply, ScoreQuery, ScoreReply
 from inspector.daemon.scorer import Answer
 from inspector.daemon.service import Service
+from inspector.daemon.uploads import Upload
 from inspector.errors import InvalidReason
 
 WEB_FORM = "application/x-www-form-urlencoded"
-_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
+_KINDS_OF_BYTES = 240  # of 256: nearly every byte value occurs
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -82,17 +83,23 @@ def _refuse_undecodable(request: Request, answer: Answer) -> None:
         return
     if answer.kind is not None:
         hint = f"{answer.kind.advice}: {_curl(request)}"
-    elif answer.upload.content_type.startswith(WEB_FORM):  # the content type that curl sends
+    elif _lost_line_breaks(answer.upload):
         hint = "send the file as it was written; curl -d removes line breaks, curl --data-binary does not"
     else:
-        hint = "send a PNG, JPEG, WebP, BMP or TIFF file as it was written"
+        hint = answer.inspection.hint
     headers = {"Accept-Encoding": "identity"} if reason is InvalidReason.UNKNOWN_FORMAT else {}
     raise Problem(INVALID_STATUS[reason], reason, answer.inspection.message or "", hint, headers)
 
 
+def _lost_line_breaks(upload: Upload) -> bool:
+    """Return whether `curl -d` sent it: with its content type, and no line break among all other bytes."""
+    found = set(upload.data)
+    is_stripped = len(found) >= _KINDS_OF_BYTES and found.isdisjoint(b"\r\n")
+    return is_stripped and upload.content_type.startswith(WEB_FORM)
+
+
 def _curl(request: Request) -> str:
     """Return a command that sends pictures to the route of this request."""
-    host, path = request.headers.get("host", ""), request.scope["path"]
-    address = f"{request.scope['scheme']}://{host if _HOST.fullmatch(host) else '127.0.0.1:8080'}{path}"
+    path = request.scope["path"]
     body = "-F image=@a.png -F image=@b.png" if path.endswith("/batch") else "--data-binary @part.png"
-    return f"curl -sS {body} {address}"
+    return f"curl -sS {body} {asked_url(request)}{path}"

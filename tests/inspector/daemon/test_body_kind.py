@@ -8,7 +8,6 @@ import gzip
 import io
 import json
 import lzma
-import re
 import shlex
 import subprocess
 import zipfile
@@ -22,14 +21,17 @@ import numpy as np
 import pytest
 
 from inspector.daemon.body_kind import body_kind
+from inspector.errors import ImageError
 from inspector.imaging.decode import decode
 from inspector.imaging.encode import encode_jpeg, encode_png
 from tests.inspector.daemon.conftest import GOOD
+from tests.inspector.image_samples import encoded, with_hole
 from tests.inspector.tiny_bundle import good_picture
 from tests.serving import Daemon
 
 BASE64 = base64.b64encode(GOOD)
 JPEG = encode_jpeg(good_picture())
+OF_CURL = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def _archive() -> bytes:
@@ -155,7 +157,7 @@ def test_noise_says_nothing(client: httpx.Client) -> None:
     """Of noise the answer shows the first bytes, and the hint lists what is read."""
     answer = client.post("/v1/score", content=bytes(range(128, 256))).json()
     assert "begins with b'" in answer["detail"]
-    assert "PNG, JPEG, WebP, BMP or TIFF" in answer["hint"]
+    assert "PNG, JPEG, WebP, BMP and TIFF" in answer["hint"]
 
 
 def test_no_bytes_at_all(client: httpx.Client) -> None:
@@ -169,12 +171,31 @@ def test_no_bytes_at_all(client: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "empty")
 
 
-def test_curl_d_damages_a_jpeg(client: httpx.Client) -> None:
-    """A damaged picture with the content type of `curl -d` gets the hint to use `--data-binary`."""
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = client.post("/v1/score", content=JPEG[:400], headers=headers)
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF"])
+def test_curl_d_damages_a_picture(client: httpx.Client, kind: str) -> None:
+    """A picture without its line breaks, as `curl -d` sends it, gets the hint to use `--data-binary`."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    stripped = encoded(noise, kind).replace(b"\r", b"").replace(b"\n", b"")
+    answer = client.post("/v1/score", content=stripped, headers=OF_CURL)
     assert answer.status_code == 422
-    assert "--data-binary" in answer.json()["hint"]
+    assert "curl -d removes line breaks" in answer.json()["hint"]
+    other = client.post("/v1/score", content=stripped, headers={"Content-Type": "image/jpeg"})
+    assert "curl" not in other.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [JPEG[:400], JPEG[:-900], with_hole(JPEG), GOOD[:-500], encoded(good_picture(), "TIFF")[:3000]],
+    ids=["half a JPEG", "JPEG without its end", "JPEG with a hole", "PNG without its end", "half a TIFF"],
+)
+def test_other_damage_has_another_hint(client: httpx.Client, data: bytes) -> None:
+    """Damage that `curl -d` does not do gets the hint of the decoder, also with its content type."""
+    with pytest.raises(ImageError) as refused:
+        decode(data)
+    answer = client.post("/v1/score", content=data, headers=OF_CURL)
+    assert (answer.status_code, answer.json()["hint"]) == (422, refused.value.hint)
+    as_part = client.post("/v1/score", files={"image": data})
+    assert as_part.json()["hint"] == refused.value.hint
 
 
 @pytest.mark.system
@@ -190,13 +211,13 @@ def test_the_hint_works(shared_daemon: Daemon, tmp_path: Path, sent: bytes) -> N
 
 @pytest.mark.parametrize("host", ["a b", "[::1", "x" * 300 + "/", ""])
 def test_a_strange_host_does_no_harm(shared_daemon: Daemon, host: str) -> None:
-    """The hint shows a plain address if the header Host is none."""
+    """The hint shows the daemon's own address if the header Host is none."""
     with shared_daemon.socket() as raw:
         head = f"POST /v1/score HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n"
         raw.sendall(head.encode() + b"{}")
         answer = raw.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 415 ")
-    assert re.search(rb"part.png http://127.0.0.1:8080/v1/score\"", answer)
+    assert f'part.png http://127.0.0.1:{shared_daemon.port}/v1/score"'.encode() in answer
 
 
 def test_pictures_have_no_kind() -> None:

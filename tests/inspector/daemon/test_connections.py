@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from inspector.bundle.store import Store
+from inspector.daemon.connections import HEADER_BYTES
 from inspector.settings import ServeSettings
 from tests.inspector.daemon.conftest import GOOD, KEY, Start
 from tests.inspector.tiny_bundle import tiny_fill
@@ -150,6 +151,17 @@ def test_nonsense_does_no_harm(store: Store, start: Start, keys: dict[str, str])
         (b"get /livez HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: " + b"x" * 400_000, 431),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: " + b"x" * 200_000 + b"\r\n\r\n", 431),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"X-A: x\r\n" * 40_000 + b"\r\n", 431),
+        (
+            b"POST /v1/score HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nX-A: "
+            + b"x" * 70_000
+            + b"\r\nContent-Length: 1\r\n\r\nx",
+            431,
+        ),
+        (b"GET /livez?" + b"x" * 65_536 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /livez?" + b"x" * 500_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     ],
 )
 def test_what_is_no_request_is_a_problem(shared_daemon: Daemon, sent: bytes, status: int) -> None:
@@ -162,3 +174,38 @@ def test_what_is_no_request_is_a_problem(shared_daemon: Daemon, sent: bytes, sta
         assert answer.status == status
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert json.loads(answer.read())["hint"]
+
+
+def _head(total_bytes: int, *, in_address: bool) -> bytes:
+    """A request whose address and headers together have so many bytes."""
+    fixed = len(b"/livez?") + len(b"Host: x\r\n") + len(b"X-A: \r\n") + len(b"Connection: close\r\n")
+    room = total_bytes - fixed
+    address, header = (room - 9, 9) if in_address else (9, room - 9)
+    line = b"GET /livez?" + b"a" * address + b" HTTP/1.1\r\n"
+    return line + b"Host: x\r\nConnection: close\r\nX-A: " + b"x" * header + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("in_address", [True, False])
+@pytest.mark.parametrize("piece", [1 << 20, 5000])
+def test_the_limit_of_headers_is_exact(shared_daemon: Daemon, in_address: bool, piece: int) -> None:
+    """Address and headers with 64 KiB are served, and with one more byte not, in one piece or in many."""
+    for total_bytes, status in ((HEADER_BYTES, 200), (HEADER_BYTES + 1, 431)):
+        sent = _head(total_bytes, in_address=in_address)
+        with shared_daemon.socket() as raw:
+            for begin in range(0, len(sent), piece):
+                raw.sendall(sent[begin : begin + piece])
+            answer = http.client.HTTPResponse(raw)
+            answer.begin()
+            assert answer.status == status
+
+
+def test_a_long_header_after_an_answer(shared_daemon: Daemon) -> None:
+    """The limit holds for each request of a connection by itself."""
+    small = _head(40_000, in_address=False).replace(b"Connection: close\r\n", b"")
+    with shared_daemon.socket() as raw:
+        for sent, status in ((small, 200), (small, 200), (_head(70_000, in_address=False), 431)):
+            raw.sendall(sent)
+            answer = http.client.HTTPResponse(raw)
+            answer.begin()
+            assert answer.status == status
+            answer.read()

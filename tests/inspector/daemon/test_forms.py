@@ -8,7 +8,10 @@ import httpx
 import numpy as np
 import pytest
 
+from inspector.daemon.schemas import ScoreQuery
+from inspector.daemon.uploads import QUERY_EXAMPLES
 from inspector.imaging.encode import encode_png
+from inspector.imaging.files import printable
 from tests.inspector.daemon.conftest import BAD, GOOD
 from tests.serving import Daemon
 
@@ -83,6 +86,38 @@ def test_a_part_of_another_name_is_named(shared_daemon: Daemon, route: str, data
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
         assert answer.json()["detail"] == f"the form has no part 'image'; its parts: {said}"
         assert "'image'" in answer.json()["hint"]
+
+
+@pytest.mark.parametrize("route", ["/v1/score", "/v1/score/batch"])
+@pytest.mark.parametrize("name", ScoreQuery.model_fields)
+def test_a_parameter_is_no_part(shared_daemon: Daemon, route: str, name: str) -> None:
+    """A part that is called as a parameter would have no effect: the hint shows where to put it."""
+    for rest in (f'name="{name}"', f'name="{name}"; filename="x"'):
+        for parts in ([("name=image", GOOD), (rest, b"tiny")], [(rest, b""), ("name=image", GOOD)]):
+            answer = httpx.post(f"{shared_daemon.url}{route}", content=form(*parts), headers=HEADERS)
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+            assert f"'{name}'" in answer.json()["detail"]
+            assert answer.json()["hint"] == f"put it into the address: ?{name}={QUERY_EXAMPLES[name]}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("2%22 pipe.png", '2" pipe.png'),
+        ("a%0D%0Ab.png", "a\r\nb.png"),
+        ("50%25 %41%2F%0d.png", "50%25 %41%2F%0d.png"),
+        ("100%.png", "100%.png"),
+        ("größe.png", "größe.png"),
+    ],
+)
+def test_file_names_are_unescaped_as_forms_escape_them(shared_daemon: Daemon, sent: str, name: str) -> None:
+    """A quote and line breaks are decoded, as the encoding of forms escapes them, and nothing else."""
+    content = form((f'name="image"; filename="{sent}"', GOOD))
+    answer = httpx.post(f"{shared_daemon.url}/v1/score", content=content, headers=HEADERS)
+    assert answer.json()["path"] == name
+    bad = form((f'name="image"; filename="{sent}"', b"GIF89a"))
+    refused = httpx.post(f"{shared_daemon.url}/v1/score", content=bad, headers=HEADERS).json()
+    assert refused["detail"].startswith(f"{printable(name)} is a GIF")
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from inspector.bundle.store import Store
 from inspector.imaging.encode import encode_png
 from tests.inspector.conftest import Command
 from tests.inspector.daemon.conftest import ADMIN, GOOD, KEY, Start
 from tests.inspector.tiny_bundle import good_picture, tiny_fill
+from tests.serving import Daemon
+
+
+@pytest.fixture(scope="module")
+def locked(shared_store: Store) -> Iterator[Daemon]:
+    """A daemon with a key."""
+    with Daemon(INSPECTOR_STORE=str(shared_store.root), INSPECTOR_API_KEYS=f"score:{KEY}") as running:
+        yield running
 
 
 def test_every_route_needs_a_key(store: Store, start: Start, tmp_path: Path) -> None:
@@ -29,6 +39,30 @@ def test_every_route_needs_a_key(store: Store, start: Start, tmp_path: Path) -> 
     assert wrong.headers["www-authenticate"] == "Bearer"
     assert httpx.get(f"{daemon.url}/livez").status_code == 200
     assert KEY not in json.dumps(daemon.lines)
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail", "hint"),
+    [
+        ({}, "is missing", ""),
+        ({"X-API-Key": KEY}, "is missing", "; X-API-Key is not read"),
+        ({"x-api-key": KEY}, "is missing", "; X-API-Key is not read"),
+        ({"X-Auth-Token": KEY}, "is missing", "; X-Auth-Token is not read"),
+        ({"Authorization": KEY}, "is not 'Bearer', a space and a key", ""),
+        ({"Authorization": f"Basic {KEY}"}, "is not 'Bearer', a space and a key", ""),
+        ({"Authorization": f"Bearer {KEY}x"}, "holds no known key", ""),
+        ({"Authorization": f"Bearer {KEY}x", "X-API-Key": KEY}, "holds no known key", ""),
+    ],
+)
+def test_a_missing_key_is_no_unknown_key(
+    locked: Daemon, headers: dict[str, str], detail: str, hint: str
+) -> None:
+    """401 says whether the header is missing, malformed or unknown, and which header is not read."""
+    answer = httpx.get(f"{locked.url}/v1/models", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.json()["detail"] == f"the header Authorization {detail}"
+    assert answer.json()["hint"] == f"send 'Authorization: Bearer KEY'{hint}"
+    assert KEY not in answer.text
 
 
 def test_a_key_file_without_a_key_is_refused(command: Command, store: Store, tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 
 import httpx
 import numpy as np
+import pytest
 
 from inspector.bundle.store import Store
 from inspector.daemon.middleware import RequestMiddleware
@@ -117,6 +120,36 @@ def test_the_api_description(shared_daemon: Daemon) -> None:
     assert "/v1/score/batch" in page
     assert "<script" not in page
     assert "src=" not in page
+
+
+def test_the_description_is_true(shared_daemon: Daemon) -> None:
+    """Errors are problems only, and 422 is listed only where it occurs; headers are described."""
+    description = httpx.get(f"{shared_daemon.url}/openapi.json").json()
+    unprocessable = set()
+    for path, methods in description["paths"].items():
+        for operation in methods.values():
+            for status, reply in operation["responses"].items():
+                assert reply["description"] != "Successful Response"
+                if status >= "400":
+                    assert list(reply["content"]) == ["application/problem+json"]
+            unprocessable |= {path} if "422" in operation["responses"] else set()
+    assert unprocessable == {"/v1/score", "/v1/inspections/{number}/judgement"}
+    score = description["paths"]["/v1/score"]["post"]["responses"]
+    assert "X-Inspection-Id" in score["200"]["headers"]
+    assert "Retry-After" in score["503"]["headers"]
+    assert "HTTPValidationError" not in json.dumps(description)
+    assert "8080" not in json.dumps(description)
+
+
+@pytest.mark.parametrize("host", ["line-7.example", "127.0.0.1:9123", "[::1]:80", ""])
+def test_the_docs_name_the_daemon_that_was_asked(shared_daemon: Daemon, host: str) -> None:
+    """The examples of the page have the address of the request; texts are shown without their markup."""
+    page = httpx.get(f"{shared_daemon.url}/docs", headers={"Host": host}).text
+    address = f"http://{host or f'127.0.0.1:{shared_daemon.port}'}"
+    assert set(re.findall(r"http://[^/ ]+", page)) == {address}
+    assert page.count(f"{address}/v1/score") == 3
+    assert "`" not in page
+    assert "<code>X-Inspection-Id</code>" in page
 
 
 def test_generated_requests_are_answered_as_described() -> None:

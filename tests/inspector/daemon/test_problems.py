@@ -43,6 +43,8 @@ def limited(shared_store: Store) -> Iterator[Daemon]:
         ({"content": GOOD, "params": {"map": "tiff"}}, 400, "malformed"),
         ({"content": GOOD, "params": {"modle": "tiny"}}, 400, "malformed"),
         ({"content": GOOD, "params": {"model": ["tiny", ""]}}, 400, "malformed"),
+        ({"content": GOOD, "params": {"model": ""}}, 400, "malformed"),
+        ({"content": GOOD, "params": {"map": ""}}, 400, "malformed"),
         ({"content": GOOD, "params": {"model": "other"}}, 404, "model_not_found"),
         ({"content": GOOD, "params": {"model": "tiny@9"}}, 404, "model_not_found"),
         ({"content": GOOD, "params": {"model": "../tiny"}}, 404, "model_not_found"),
@@ -68,6 +70,25 @@ def test_a_wrong_query_of_the_list(shared_daemon: Daemon, query: str) -> None:
     """The list of inspections refuses unknown and repeated parameters, and values out of range."""
     answer = httpx.get(f"{shared_daemon.url}/v1/inspections?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("query", ["model=", "model", "map=", "map", "model=&map=png"])
+def test_an_empty_parameter(shared_daemon: Daemon, query: str) -> None:
+    """An empty parameter is refused on both routes: it is not the same as none."""
+    for route in ("/v1/score", "/v1/score/batch"):
+        answer = httpx.post(f"{shared_daemon.url}{route}?{query}", files={"image": GOOD})
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+def test_too_many_pixels_have_their_own_hint(limited: Daemon) -> None:
+    """A picture over the limit, sent in any way, is to be reduced; it need not be sent in another way."""
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF"):
+        big = encoded(np.zeros((320, 320, 3), np.uint8), kind)[:200_000]
+        form = httpx.post(f"{limited.url}/v1/score", files={"image": big})
+        of_curl = {"Content-Type": "application/x-www-form-urlencoded"}
+        for answer in (form, httpx.post(f"{limited.url}/v1/score", content=big, headers=of_curl)):
+            assert answer.status_code == 413
+            assert answer.json()["hint"] == "reduce the picture, or raise the limit with INSPECTOR_MAX_PIXELS"
 
 
 def test_unknown_routes(daemon: Daemon) -> None:
