@@ -145,7 +145,10 @@ def _refusal(source: object) -> str:
 
 
 def _with_article(source: object) -> str:
-    name = type(source).__name__
+    kind = type(source)
+    name = (
+        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.lstrip('_')}.{kind.__name__}"
+    )
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 

@@ -36,7 +36,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "an empty slice": (scene()[:0], ValueError, "no pixels"),
     "nothing": (None, TypeError, "cv2.imread returns None"),
     "a number": (3, TypeError, "not an int"),
-    "an array of the standard library": (array("B", [1, 2]), TypeError, "not an array; score"),
+    "an array of the standard library": (array("B", [1, 2]), TypeError, "not an array.array; score"),
     "a list of pictures": ([scene(), scene()], TypeError, "one after the other"),
     "a list of numbers": (GREY.tolist(), TypeError, "numpy.asarray(rows, numpy.uint8)"),
     "a tuple of paths": (("part.png",), TypeError, "tuple"),
