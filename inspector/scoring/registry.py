@@ -223,6 +223,9 @@ class ModelRegistry:
         try:
             detector = Detector(Bundle.open(path), self._settings)
             detector.verify()
+            _ = (
+                detector.familiarity
+            )  # reads the bundle now: the store may be away when the first picture comes
         except InspectorError as error:
             self._listener("failed", None, error)
             raise

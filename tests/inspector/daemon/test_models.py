@@ -83,6 +83,16 @@ def test_an_empty_store(store: Store, start: Start) -> None:
     assert {line["model"] for line in daemon.events("model opened")} == {"tiny"}
 
 
+def test_a_ready_daemon_needs_the_store_no_more(daemon: Daemon, store: Store) -> None:
+    """A store that goes away before the first picture holds up no verdict."""
+    store.root.rename(store.root.with_name("away"))
+    try:
+        answer = httpx.post(f"{daemon.url}/v1/score", content=GOOD)
+    finally:
+        store.root.with_name("away").rename(store.root)
+    assert (answer.status_code, answer.json()["verdict"]) == (200, "pass")
+
+
 def test_a_broken_model_is_refused_once(daemon: Daemon, store: Store) -> None:
     """The refusal is logged and counted once, and the previous version stays in use."""
     broken = store.publish("tiny", tiny_fill(threshold=40.0))

@@ -18,7 +18,7 @@ from inspector.bundle.reference import HELDOUT_LATENTS, TRAINING_DIGESTS, write_
 from inspector.bundle.store import Store
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
-from inspector.scoring.familiarity import MOST_ROWS, REMARK, Familiarity
+from inspector.scoring.familiarity import MOST_ROWS, REMARK, Familiarity, is_one_colour
 from inspector.types import Pixels
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill, write_picture
@@ -48,6 +48,25 @@ def test_reach_and_spread(n: int, d: int, seed: int) -> None:
     np.fill_diagonal(between, np.inf)
     assert known.reach == pytest.approx(between.min(axis=1).max(), rel=1e-3, abs=1e-3)
     assert known.spread == pytest.approx(np.sqrt(rows.var(axis=0).sum()), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [(0, True), (2, True), (3, False)], ids=["even", "rounding", "a dot"]
+)
+def test_a_picture_of_one_colour(change: int, expected: bool) -> None:
+    """A blank frame shows nothing, whatever its colour; a single other pixel is something."""
+    frame = np.full((700, 40, 3), (10, 200, 30), np.uint8)
+    frame[333, 7, 2] += change
+    assert is_one_colour(frame) is expected
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_blank_frame_is_unfamiliar_to_every_model(tmp_path: Path, level: int) -> None:
+    """Its latent may lie among those of good parts; the remark comes from the picture itself."""
+    detector = Detector(write_bundle(tmp_path / "model", tiny_fill()))
+    found = detector.score(np.full((90, 120), level, np.uint8))
+    assert found.unfamiliar
+    assert found.remarks[0] == REMARK
 
 
 @pytest.mark.parametrize(
@@ -132,15 +151,17 @@ def test_a_pass_may_be_unfamiliar(tmp_path: Path) -> None:
 
 
 def test_old_bundles_go_on_working(tmp_path: Path) -> None:
-    """A bundle without latents of its pictures scores as before, and calls no picture unfamiliar."""
+    """A bundle without latents of its pictures scores as before; only blank frames are unfamiliar to it."""
 
     def fill(folder: Path) -> Manifest:
         manifest = tiny_fill()(folder)
         write_reference(folder, {TRAINING_DIGESTS: np.zeros(1, np.uint64)})
         return manifest
 
-    inspection = Detector(write_bundle(tmp_path / "old", fill)).score(FRAMES["lens cap"])
+    detector = Detector(write_bundle(tmp_path / "old", fill))
+    inspection = detector.score(FRAMES["another product"])
     assert (inspection.verdict, inspection.unfamiliar) == ("fail", False)
+    assert detector.score(FRAMES["lens cap"]).unfamiliar
     assert HELDOUT_LATENTS == "heldout_latents"  # as bundles have named them from the start
 
 
