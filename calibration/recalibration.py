@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calibration.report.fit_page import ReportContent, UnusualPicture, write_report
 from calibration.report.wording import show_number
-from calibration.suspicion import FENCE, outlyingness
+from calibration.suspicion import FENCE, AboveBefore, outlyingness
 from calibration.thresholds import changes, check_rates, set_thresholds
 from inspector.bundle.atomic import link_or_copy
 from inspector.bundle.folder import (
@@ -81,12 +81,15 @@ class Recalibration:
         Files that were left out: damaged pictures, exact copies, and pictures used in the fit.
     scale : ScaleTally
         Pictures whose brightness scale is odd for the model.
+    above_before : AboveBefore
+        Pictures that the threshold before would reject.
     """
 
     bundle: Bundle
     images: int
     skipped: tuple[tuple[str, Reason], ...]
     scale: ScaleTally
+    above_before: AboveBefore
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,10 @@ def recalibrate(
         source=f"{len(scores)} new good pictures from {printable(normal_dir.resolve().name)}",
         method=CalibrationMethod.NEW,
     )
-    fill = _filler(detector, calibration, normals, scores, normal_dir, target)
-    return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped, normals.scale)
+    names = [path.relative_to(normal_dir).as_posix() for path in normals.paths]
+    above = AboveBefore.of(scores, names, before.threshold, before.promised_false_reject_rate)
+    fill = _filler(detector, calibration, normals, scores, normal_dir, target, above)
+    return Recalibration(_write(bundle, target, fill), len(scores), normals.skipped, normals.scale, above)
 
 
 def _write(bundle: Bundle, target: Store | Path, fill: Fill) -> Bundle:
@@ -273,6 +278,7 @@ def _filler(
     scores: NDArray[np.float64],
     normal_dir: Path,
     target: Store | Path,
+    above: AboveBefore,
 ) -> Fill:
     """Return the function that fills the new version's folder: shared files, new thresholds, new report."""
     bundle = detector.bundle
@@ -291,7 +297,7 @@ def _filler(
             calibration=calibration,
             unusual=_unusual(detector.with_calibration(calibration), normals.paths, scores, normal_dir),
             reconstructions=_reconstructions(detector, normals.paths),
-            notes=_notes(bundle, calibration, normals),
+            notes=[*_notes(bundle, calibration, normals), *above.in_words()],
         )
         write_report(folder / REPORT, content)
         return manifest

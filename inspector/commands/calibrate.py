@@ -29,6 +29,7 @@ inspector calibrate new-good-parts/ --model ./tiles-bundle --output ./tiles-bund
 """
 
 NAMED_FILES = 10  # of those that were skipped; the others are counted
+NAMED_HIGHEST = 3  # of those above the threshold before
 
 
 def calibrate(
@@ -93,15 +94,19 @@ def calibrate(
             progress=progress,
         )
     _name_skipped(done.skipped)
-    said = done.scale.in_words()
+    said = done.above_before.in_words() + done.scale.in_words()
     changes = thresholds.changes(bundle.calibration, done.bundle.calibration)
     result = _result(done.bundle, done.images, len(done.skipped)) | {
         "before": _before(bundle),
+        "above_threshold_before": len(done.above_before.names),
+        "highest_above_before": [str(normal_dir / name) for name in done.above_before.names[:NAMED_HIGHEST]],
+        "more_above_than_promised": done.above_before.too_many,
         "changes": changes,
         "clipped_images": done.scale.clipped,
         "remarks": said,
     }
-    table = _table(bundle, done.bundle, thresholds.promise(done.bundle.calibration), changes)
+    above = f"{len(done.above_before.names)} of {done.images} new pictures score above it"
+    table = _table(bundle, done.bundle, thresholds.promise(done.bundle.calibration), changes, above)
     remarks = said + ([now_current(done.bundle.model.reference, before)] if output is None else [])
     print_result(result, table, format_, remarks=remarks)
 
@@ -160,7 +165,7 @@ def _before(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _table(before: Bundle, bundle: Bundle, promise: str, changes: list[str]) -> str:
+def _table(before: Bundle, bundle: Bundle, promise: str, changes: list[str], above: str) -> str:
     from inspector.commands.output import pairs
     from inspector.imaging.files import printable
 
@@ -169,7 +174,7 @@ def _table(before: Bundle, bundle: Bundle, promise: str, changes: list[str]) -> 
         {
             "model": bundle.model.reference,
             "threshold": f"{threshold:.3f}" + ("" if review is None else f", review over {review:.3f}"),
-            "before": f"{before.calibration.threshold:.3f} in {before.model.reference}",
+            "before": f"{before.calibration.threshold:.3f} in {before.model.reference}; {above}",
             "different": "; ".join(map(printable, changes)) or "nothing",
             "promise": promise,
             "report": printable(bundle.path / "report.html"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.suspicion import FENCE, outlyingness
+from calibration.suspicion import FENCE, AboveBefore, outlyingness
 
 
 @pytest.mark.parametrize("count", [8, 14, 60, 500])
@@ -35,3 +35,21 @@ def test_equal_scores(scores: list[float]) -> None:
     found = outlyingness(scores)
     assert found.shape == (len(scores),)
     assert not (found > FENCE).any()
+
+
+@pytest.mark.parametrize(
+    ("above", "too_many"), [(0, False), (1, False), (11, False), (12, True), (100, True)]
+)
+def test_more_above_the_threshold_than_the_promise_explains(above: int, *, too_many: bool) -> None:
+    """Of 100 pictures, 5 % may score above: 11 or more do so by chance in 1.1 % of all cases, 12 in 0.4 %."""
+    scores = [3.0 + i for i in range(above)] + [1.0] * (100 - above)
+    found = AboveBefore.of(scores, [f"{i}.png" for i in range(100)], 2.0, 0.05)
+    assert len(found.names) == above
+    assert found.too_many is too_many
+    assert bool(found.in_words()) is too_many
+    assert found.names[:1] == ((f"{above - 1}.png",) if above else ())
+
+
+def test_a_score_at_the_threshold_passes() -> None:
+    """As the verdict does, the count takes only scores above the threshold."""
+    assert AboveBefore.of([2.0, 2.5], ["a", "b"], 2.0, 0.05).names == ("b",)

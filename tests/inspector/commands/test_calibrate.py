@@ -10,7 +10,7 @@ import pytest
 from inspector.bundle.records import CalibrationMethod
 from inspector.bundle.store import Store
 from tests.inspector.conftest import Command
-from tests.inspector.tiny_bundle import good_picture, tiny_fill, write_picture
+from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill, write_picture
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_old_and_new_threshold(command: Command, good: Path) -> None:
     """The table has both thresholds, and the facts that differ; JSON has the old calibration as an object."""
     asked = ("calibrate", good, "--max-false-reject", "0.2")
     ended = command(*asked, "--format", "table")
-    assert "before     20.000 in tiny@1\n" in ended.out
+    assert "before     20.000 in tiny@1; 0 of 12 new pictures score above it\n" in ended.out
     assert "different  other pictures: 12 new good pictures from good instead of " in ended.out
     assert "; another rate: at most 20 % of good parts may fail instead of 5 %\n" in ended.out
 
@@ -56,3 +56,17 @@ def test_the_list_says_when_and_for_which_rate(command: Command, good: Path) -> 
     assert " 20 % " in first
     assert old["calibrated"][:16] in second
     assert " 20 % " not in second
+
+
+def test_defects_among_the_good_pictures_are_named(command: Command, good: Path) -> None:
+    """More pictures above the threshold before than it promised: the result counts them and names three."""
+    for number in range(4):
+        write_picture(good / "schlecht" / f"{number}.png", bad_picture(number))
+    ended = command("calibrate", good, "--max-false-reject", "0.2", "--format", "table")
+    assert "4 of 16 new pictures score above the threshold before (20.000), such as schlecht/" in ended.out
+    assert ": look at them before you rely on this threshold" in ended.out
+    result = json.loads(command("calibrate", good, "--model", "tiny@1", "--max-false-reject", "0.2").out)
+    assert (result["above_threshold_before"], result["more_above_than_promised"]) == (4, True)
+    assert len(result["highest_above_before"]) == 3
+    assert all(Path(name).parent.name == "schlecht" for name in result["highest_above_before"])
+    assert any("4 of 16 new pictures score above" in remark for remark in result["remarks"])
