@@ -7,7 +7,10 @@ import logging
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 logger = logging.getLogger("inspector.daemon")
 
@@ -33,10 +36,10 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
     logger.log(level, event, extra={"fields": fields})
 
 
-def configure(stream: TextIO) -> None:
+def configure(stream: SupportsWrite[str]) -> None:
     """Send all logs to a stream as JSON lines, with warnings and errors that no code handles.
 
-    On a full disk lines are lost, requests are not.
+    On a full disk, and while nobody reads, lines are lost, requests are not.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())

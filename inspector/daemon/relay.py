@@ -6,8 +6,8 @@ import logging
 import signal
 import sys
 
+from inspector.daemon.log_stream import LogStream
 from inspector.daemon.logging import JsonFormatter
-from inspector.process.streams import messages_to
 
 LONGEST_BYTES = 2000  # a longer line comes in parts, so that no JSON line is torn by another one
 
@@ -16,12 +16,16 @@ DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 def relay() -> None:
-    """Write the lines on stdin, as long as somebody can write there."""
+    """Write the lines on stdin, as long as somebody can write there.
+
+    It reads at once, even if nobody reads its own lines: the daemon must not wait for stderr.
+    """
     for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
-    formatter, out = JsonFormatter(), messages_to(sys.stdout.fileno())
+    formatter, out = JsonFormatter(), LogStream(sys.stdout.fileno())
     while line := sys.stdin.buffer.readline(LONGEST_BYTES):
         if text := line.decode("utf-8", "backslashreplace").strip():
             fields = {"name": "stderr", "level": logging.WARNING, "levelname": "WARNING"}
             record = logging.makeLogRecord({**fields, "msg": "stderr", "fields": {"text": text}})
             out.write(formatter.format(record) + "\n")
+    out.close()

@@ -7,7 +7,6 @@ import socket
 from logging import WARNING
 from queue import SimpleQueue
 from types import FrameType
-from typing import TextIO
 
 import uvicorn
 
@@ -16,6 +15,7 @@ from inspector.daemon.address import find_address, url_of
 from inspector.daemon.app import create_app
 from inspector.daemon.auth import read_keys
 from inspector.daemon.connections import Connection, raise_file_limit
+from inspector.daemon.log_stream import LogStream
 from inspector.daemon.reload import Read, reload_when_asked
 from inspector.daemon.service import Service
 from inspector.errors import UsageError
@@ -25,14 +25,14 @@ DRAIN_SECONDS = 9
 BACKLOG = 512
 
 
-def serve(read: Read, log: TextIO, reloads: SimpleQueue[None]) -> None:
+def serve(read: Read, log: LogStream, reloads: SimpleQueue[None]) -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests are answered before the process ends.
 
     Parameters
     ----------
     read : callable
         Returns the settings; called at the start, and for each reload.
-    log : text stream
+    log : LogStream
         Takes the JSON lines of the log.
     reloads : SimpleQueue
         Gets an item for each reload.

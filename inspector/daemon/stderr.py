@@ -3,6 +3,8 @@
 Libraries in C write to descriptor 2 themselves.  So descriptor 2 becomes a pipe to a second process, which
 writes each line as a JSON object.  A thread would not do: a library that fills the pipe while it holds
 Python's lock would wait for ever, and the last words of a crash would be lost.
+
+Neither process waits for the reader of stderr: `LogStream` drops lines instead.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
+from inspector.daemon.log_stream import LogStream
 from inspector.errors import InspectorError
-from inspector.process.streams import messages_to
 
 STDERR = 2
 PACKAGES = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ RELAY = "import sys; sys.path.insert(0, sys.argv[1]); from inspector.daemon.rela
 
 
 @contextmanager
-def json_lines() -> Iterator[TextIO]:
+def json_lines() -> Iterator[LogStream]:
     """Turn lines on descriptor 2 to JSON, and give the stream for the process's own JSON lines.
 
     If the block raises an `InspectorError`, the daemon could not start: descriptor 2 is put back, so that the
@@ -41,11 +42,13 @@ def json_lines() -> Iterator[TextIO]:
     os.close(reader)
     os.close(writer)
     faulthandler.enable(STDERR)
+    stream = LogStream(log)
     try:
-        yield messages_to(log)
+        yield stream
     except InspectorError:
         faulthandler.disable()
         os.dup2(log, STDERR)  # closes the pipe, so that the other process ends
         relay.wait()
-        os.close(log)
         raise
+    finally:
+        stream.close()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 
 from inspector.bundle.store import Store
-from tests.inspector.daemon.conftest import Start
+from tests.inspector.daemon.conftest import GOOD, Start
 from tests.inspector.tiny_bundle import tiny_fill
+from tests.serving import until
 
 BEGIN = """
 import ctypes, os, sys, threading, warnings
@@ -103,3 +108,59 @@ def test_a_mistyped_variable_is_logged(store: Store, start: Start) -> None:
     (line,) = daemon.events("unknown variable")
     assert "did you mean INSPECTOR_STORE?" in line["reason"]
     assert (line["level"], daemon.lines[0]["event"]) == ("warning", "listening")
+
+
+STALL = {
+    "the daemon's own lines": "from inspector.daemon.logging import log_event\n"
+    "    for number in range(60_000): log_event('one of many', number=number, text='w' * 100)",
+    "lines of a library": 'ctypes.PyDLL(None).write(2, (b"w" * 99 + b"\\n") * 200_000, 20_000_000)',
+}
+
+
+@pytest.mark.parametrize("name", STALL)
+def test_nobody_reads(name: str) -> None:
+    """A program ends although nobody reads stderr; who reads later learns how many lines are lost."""
+    words = [
+        sys.executable,
+        "-c",
+        f"{BEGIN}    {STALL[name]}\n    print('done', flush=True)\n    sys.stdin.read()",
+    ]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "done\n"
+        lost, total = 0, 0
+        while total < (60_000 if "own" in name else 200_000):
+            line = json.loads(process.stderr.readline())
+            lost += line["count"] if line["event"] == "log lines lost" else 0
+            total += line.get("count", 1)
+        assert lost > 0
+        process.stdin.close()
+        assert process.stderr.read() == ""
+
+
+def test_nobody_reads_the_log_of_a_daemon(store: Store) -> None:
+    """Parts are inspected, and SIGTERM ends the daemon and its second process, while stderr stalls."""
+    store.publish("tiny", tiny_fill())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    words = [sys.executable, "-m", "inspector", "serve", "--port", str(port)]
+    with subprocess.Popen(words, stderr=writer) as process:
+        os.close(writer)
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        (relay,) = psutil.Process(process.pid).children()
+        for data, status in ((b"no picture", 415), (GOOD, 200)) * 30:
+            assert httpx.post(f"{url}/v1/score", content=data).status_code == status
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        until(lambda: not relay.is_running())
+    with os.fdopen(reader, encoding="utf-8") as log:
+        lines = log.read().splitlines()
+    assert json.loads(lines[0])["event"] == "listening"
