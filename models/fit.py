@@ -23,6 +23,7 @@ from models.export.bundle_writer import Fitted, Pictures, calibrate, write_files
 from models.fit_options import FitOptions
 from models.inspection import train as inspection
 from models.inspection.variation import check_variation
+from models.one_colour import one_colour_in_words
 from models.options import choose
 from models.split import duplicate_groups, split
 from models.training.course import Plan
@@ -96,17 +97,24 @@ def fit(
         if not isinstance(chosen, ArticleOptions):  # an auto-encoder alone can learn one picture
             check_variation(folder, known.pixels)
         pictures = _split(known, chosen)
+        for remark in one_colour_in_words(known.names, pictures.of_one_colour):
+            note(remark)
         chosen = chosen.for_pictures(len(known))
+        resumes = workspace.may_resume(chosen, known.digest, asked=resume)
+        if resume and not resumes:
+            note(f"nothing to resume for {model_name}: the fit starts anew")
         trained = _training_of(chosen)(
             chosen,
             pictures,
             partial(_plan, chosen, started),
             workspace.checkpoint,
             threads=settings.threads,
-            resume=workspace.may_resume(chosen, known.digest, asked=resume),
+            resume=resumes,
             progress=progress,
             board=board,
         )
+        if resumes:
+            note(f"resumed at step {trained.course.resumed_at} of {trained.course.planned}")
         progress("exporting", 0, 5)
         model = trained.build()
         fitted = Fitted(folder, model_name, chosen, settings, pictures, trained.course, model, progress)

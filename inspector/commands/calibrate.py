@@ -72,9 +72,11 @@ def calibrate(
     from inspector.commands.current import current_name, now_current
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
+    from inspector.imaging.subfolders import count_folders, folders_in_words
 
     reject, review = read_rates(max_false_reject, max_review)
-    good_images(normal_dir, anyway=recursive_anyway, half="test")
+    files = good_images(normal_dir, anyway=recursive_anyway, half="test")
+    folders = count_folders(path.relative_to(normal_dir).as_posix() for path in files)
     recalibration = extras.recalibration()
     thresholds = extras.thresholds()
     settings = settings_for(threads)
@@ -94,9 +96,10 @@ def calibrate(
             progress=progress,
         )
     _name_skipped(done.skipped)
-    said = done.above_before.in_words() + done.scale.in_words()
+    said = [*folders_in_words(folders), *done.above_before.in_words(), *done.scale.in_words()]
     changes = thresholds.changes(bundle.calibration, done.bundle.calibration)
     result = _result(done.bundle, done.images, len(done.skipped)) | {
+        "folders": folders,
         "before": _before(bundle),
         "above_threshold_before": len(done.above_before.names),
         "highest_above_before": [str(normal_dir / name) for name in done.above_before.names[:NAMED_HIGHEST]],

@@ -174,11 +174,13 @@ def fit(
     from inspector.commands.current import current_name, now_current
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_progress
+    from inspector.imaging.subfolders import count_folders, folders_in_words
 
     budget = None if time_budget is None else seconds(time_budget)
     behind = colour(background, "--background")
     reject, review = read_rates(max_false_reject, max_review)
-    good_images(normal_dir, anyway=recursive_anyway)  # before torch is loaded
+    files = good_images(normal_dir, anyway=recursive_anyway)  # before torch is loaded
+    folders = count_folders(path.relative_to(normal_dir).as_posix() for path in files)
     models = extras.models()
     before = current_name() if output is None else None
     notes: list[str] = []
@@ -219,8 +221,9 @@ def fit(
     bundle = Bundle.open(path, verify=False)
     promise = extras.thresholds().promise(bundle.calibration)
     remarks = [now_current(bundle.model.reference, before)] if output is None else []
-    remarks += suspicion_lines(bundle, normal_dir)
-    print_result(_result(bundle, normal_dir), _table(bundle, promise), format_, remarks=remarks)
+    remarks += [*folders_in_words(folders), *suspicion_lines(bundle, normal_dir)]
+    result = _result(bundle, normal_dir) | {"folders": folders}
+    print_result(result, _table(bundle, promise), format_, remarks=remarks)
     if sys.stdout.isatty() and sys.stderr.isatty():
         typer.echo("next: inspector score PICTURE", err=True)
 
@@ -266,11 +269,12 @@ def _table(bundle: Bundle, promise: str) -> str:
     from inspector.imaging.files import printable
 
     training = bundle.manifest.training
+    steps = "1 step" if training.steps == 1 else f"{training.steps} steps"
     skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
     return pairs(
         {
             "model": bundle.model.reference,
-            "learned": f"{training.pictures_in_words()}{skipped}; {training.steps} steps",
+            "learned": f"{training.pictures_in_words()}{skipped}; {steps}",
             **_picture_lines(bundle),
             **figure_lines(training.figures),
             "threshold": f"{bundle.calibration.threshold:.3f}",
@@ -297,7 +301,7 @@ def suspicion_lines(bundle: Bundle, folder: Path) -> list[str]:
     if not training.most_unusual:
         return []
     number, pictures = training.suspicious_images, training.images + training.heldout_images
-    looks = "looks" if number == 1 else "look"
+    looks = "look" if number and number > 1 else "looks"
     said = f"{number or 'none'} of {pictures} pictures {looks} suspicious"
     lines = [f"{said}; the most unusual ones, to be checked by eye (see the report):"]
     for one in training.most_unusual:

@@ -269,6 +269,12 @@ def _shown(bundle: Bundle, facts: dict[str, Any]) -> dict[str, Any]:
             "promised",
             f"at most {show_rate(calibration.promised_false_reject_rate)} of good parts rejected, on average",
         ),
+        "created": ("fitted", facts["created"]),
+        "threshold": ("threshold", f"{calibration.threshold:.3f}"),
+        "review_threshold": (
+            "review threshold",
+            None if calibration.review_threshold is None else f"{calibration.review_threshold:.3f}",
+        ),
         "calibration_source": ("calibrated on", printable(calibration.source)),
         "most_unusual": ("most unusual", ", ".join(facts["most_unusual"]) or None),
     }

@@ -23,9 +23,14 @@ Half: TypeAlias = Literal["train", "test"]
 # word of a name counts as well: `ok_front` holds good pictures.
 _GOOD = {"good", "ok", "normal", "nominal", "pass", "passed"}
 _GOOD |= {"defect_free", "defectfree", "anomaly_free", "no_defect", "no_defects", "non_defective"}
+# In German, French, Spanish and Italian; as a first word, `io` would also be the name of a board.
+_GOOD |= {"gut", "gutteil", "gutteile", "conforme", "conformes"}
+_GOOD_ALONE = {"io", "i_o"}
 _DEFECTS = {"defect", "defects", "defective", "bad", "ng", "nok", "ko", "not_ok", "not_good", "no_good"}
 _DEFECTS |= {"anomaly", "anomalies", "anomalous", "abnormal", "faulty"}
 _DEFECTS |= {"reject", "rejects", "rejected", "fail", "failed"}
+_DEFECTS |= {"schlecht", "schlechtteil", "schlechtteile", "ausschuss", "defekt", "defekte", "nio", "n_i_o"}
+_DEFECTS |= {"non_conforme", "non_conformes", "no_conforme", "no_conformes"}
 _MASKS = {"ground_truth", "groundtruth"}
 _MASKS_BESIDE_PICTURES = {"mask", "masks", "gt", "annotation", "annotations"}
 _HALVES = {"train": {"train", "training"}, "test": {"test", "testing", "val", "valid", "validation"}}
@@ -227,7 +232,7 @@ def _plain(name: str) -> str:
 
 def _is_good(name: str) -> bool:
     plain = _plain(name)
-    return plain in _GOOD or (plain not in _DEFECTS and _plain(plain.split("_")[0]) in _GOOD)
+    return plain in _GOOD | _GOOD_ALONE or (plain not in _DEFECTS and _plain(plain.split("_")[0]) in _GOOD)
 
 
 def _is_defective(name: str) -> bool:

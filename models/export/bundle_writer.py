@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from inspector.bundle.reference import (
     write_reference,
 )
 from inspector.imaging.files import printable
+from inspector.imaging.subfolders import count_folders, folders_in_words
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from inspector.types import RawScores
@@ -41,6 +42,7 @@ from models.defects import corrupt
 from models.export import int8, onnx_graphs, unusual
 from models.export.scoring_model import ScoringModel
 from models.fit_options import FitOptions
+from models.one_colour import of_one_colour, one_colour_in_words
 from models.training.course import Course
 from models.types import Progress
 
@@ -90,6 +92,11 @@ class Pictures:
     def pixels(self) -> NDArray[np.uint8]:
         """uint8 (N, H, W, 3)."""
         return self.known.pixels
+
+    @cached_property
+    def of_one_colour(self) -> NDArray[np.bool_]:
+        """True for pictures that show nothing, (N,); they count as suspicious."""
+        return of_one_colour(self.pixels)
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,7 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
         schema_version=SCHEMA_VERSION,
         name=fitted.name,
         version=1,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=calibration.created,
         inspector_version=version("wae-inspector"),
         image=ImageContract(
             height=options.image_size,
@@ -274,7 +281,7 @@ def _scores(
     fitted: Fitted, heldout: RawScores, calibration: Calibration
 ) -> tuple[unusual.Scores, unusual.Scores]:
     """Return the scores of held-out and of training pictures; the graph with 8 bits returns no whole maps."""
-    model = fitted.model
+    model, flat = fitted.model, fitted.pictures.of_one_colour
     return (
         unusual.Scores.of(
             heldout,
@@ -282,9 +289,17 @@ def _scores(
             model.columns,
             calibration,
             held_out=True,
+            of_one_colour=flat[fitted.pictures.heldout],
             maps=model.heldout.anomaly_map,
         ),
-        unusual.Scores.of(model.training, model.training_rows, model.columns, calibration, held_out=False),
+        unusual.Scores.of(
+            model.training,
+            model.training_rows,
+            model.columns,
+            calibration,
+            held_out=False,
+            of_one_colour=flat[model.training_rows],
+        ),
     )
 
 
@@ -315,6 +330,8 @@ def _write_report(
         loss_meanings=LOSS_MEANINGS,
         notes=[
             *pictures.remarks,
+            *one_colour_in_words(pictures.names, fitted.pictures.of_one_colour),
+            *folders_in_words(count_folders(pictures.names)),
             *(f"{printable(file.name)}: left out, {file.reason}" for file in pictures.skipped),
         ],
     )

@@ -38,6 +38,8 @@ class Scores:
     components : dict of str to (n,)
     total, outlyingness : float64 (n,)
         The scores, and how far each lies above the others.
+    of_one_colour : bool (n,)
+        True for pictures that show nothing.
     """
 
     held_out: bool
@@ -46,6 +48,7 @@ class Scores:
     components: dict[str, NDArray[np.float64]]
     total: NDArray[np.float64]
     outlyingness: NDArray[np.float64]
+    of_one_colour: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -56,13 +59,14 @@ class Scores:
         calibration: Calibration,
         *,
         held_out: bool,
+        of_one_colour: NDArray[np.bool_],
         maps: NDArray[np.float32] | None = None,
     ) -> Scores:
         """Compute the scores of pictures; `maps` replaces the maps of `raw`."""
         components = decision.component_scores(raw.statistics, columns, calibration)
         total = decision.fuse(components, calibration)
         found = raw.anomaly_map if maps is None else maps
-        return cls(held_out, rows, found, components, total, outlyingness(total))
+        return cls(held_out, rows, found, components, total, outlyingness(total), of_one_colour)
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -71,8 +75,8 @@ class Scores:
 
     @property
     def suspicious(self) -> NDArray[np.bool_]:
-        """True for each picture whose score lies beyond the fence, (n,)."""
-        return self.outlyingness > FENCE
+        """True for each picture of one colour, or whose score lies beyond the fence, (n,)."""
+        return (self.outlyingness > FENCE) | self.of_one_colour
 
 
 def count_suspicious(sides: Sequence[Scores]) -> int:
@@ -81,7 +85,7 @@ def count_suspicious(sides: Sequence[Scores]) -> int:
 
 
 def most_unusual(sides: Sequence[Scores], names: Sequence[str]) -> tuple[UnusualImage, ...]:
-    """Return the three pictures that lie farthest above the others of their kind, the farthest first."""
+    """Return the three pictures that lie farthest above the others of their kind, the highest score first."""
     found = [
         UnusualImage(
             name=printable(names[side.rows[i]]),
@@ -93,7 +97,8 @@ def most_unusual(sides: Sequence[Scores], names: Sequence[str]) -> tuple[Unusual
         for side in sides
         for i in side.order[:NAMED]
     ]
-    return tuple(sorted(found, key=lambda one: -one.outlyingness)[:NAMED])
+    farthest = sorted(found, key=lambda one: -one.outlyingness)[:NAMED]
+    return tuple(sorted(farthest, key=lambda one: -one.score))
 
 
 def draw(

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from inspector.errors import DatasetError
 from inspector.imaging.files import printable
+from models.one_colour import of_one_colour
 
 CLEAR_CHANGE = 8  # of 255 levels; more than a camera's noise
 LEAST_AREA = 4 / 256  # of the picture that changes clearly: four patches of the coarsest grid
 # Standard deviation in levels, of a pixel from picture to picture.  Measured on scenes that stand still: with
 # 0.5 the graph differs from torch by 0.004 of a statistic's spread, with 0.75 by less than the allowed 0.001.
 LEAST_DEVIATION = 0.6
-LEAST_CONTRAST = 0.3  # standard deviation in levels: rounding alone makes 1/√12
 
 
 def check_variation(folder: Path, pixels: NDArray[np.uint8]) -> None:
@@ -36,7 +36,7 @@ def check_variation(folder: Path, pixels: NDArray[np.uint8]) -> None:
         Most pictures are of one colour, or they hardly differ: neither does a part of the picture change
         clearly, nor do all pixels change a little, as a camera's noise makes them.
     """
-    flat = sum(float(picture.std((0, 1)).max()) < LEAST_CONTRAST for picture in pixels)
+    flat = int(of_one_colour(pixels).sum())
     if 2 * flat > len(pixels):
         raise DatasetError(
             f"{flat} of {len(pixels)} pictures in '{printable(folder)}' show nothing: each is of one colour",

@@ -45,7 +45,7 @@ def load_checkpoint(path: Path, learner: Learner, course: Course) -> None:
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         learner.restore(content["learner"])
-        course.step = content["step"]
+        course.step = course.resumed_at = content["step"]
         course.planned = content["planned"]
         course.seconds = content["seconds"]
         course.curves = {

@@ -39,6 +39,8 @@ class Course:
         Each loss at each step.
     threads : int
         Number of threads that the training computes with.
+    resumed_at : int
+        Steps that the checkpoint held from which the training went on; 0 if it started anew.
     one_thread_from : int, optional
         The step at which the training went on with one thread, because other programs took the cores.
     """
@@ -48,6 +50,7 @@ class Course:
     seconds: float = 0.0
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     threads: int = 1
+    resumed_at: int = 0
     one_thread_from: int | None = None
 
     def record(self, losses: dict[str, float]) -> None:

@@ -190,5 +190,33 @@ def test_a_resumed_fit_equals_one_that_was_never_stopped(fitted: Fitted, store: 
     assert Store(store).names() == []
     ended = run(*command, "--resume", store=store)
     assert json.loads(ended.stdout)["steps"] == 30
+    assert re.search(r"^resumed at step \d+ of 30$", ended.stderr, re.MULTILINE)
     assert scores(store / "flange" / "versions" / "1", fitted) == scores(fitted.bundle, fitted)
     assert "flange/work" not in listing(store)
+
+
+def test_what_a_person_should_know_about_the_pictures(fitted: Fitted, store: Path, tmp_path: Path) -> None:
+    """The fit names folders and pictures of one colour, counts them as suspicious, and resumes nothing."""
+    good = tmp_path / "good"
+    for path in sorted((fitted.data / "train/good").iterdir())[:12]:
+        (good / "monday").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, good / "monday")
+    for name, level in (("98_black.png", 0), ("99_white.png", 255)):
+        write_picture(good / "tuesday" / name, np.full((64, 64, 3), level, np.uint8))
+    command = ("fit", good, "--steps", "1", "--image-size", "64", "--resume")
+    ended = run(*command, "--format", "table", store=store)
+    assert "nothing to resume for good: the fit starts anew\n" in ended.stderr
+    assert (
+        "2 pictures are of one colour, such as tuesday/98_black.png, tuesday/99_white.png: " in ended.stderr
+    )
+    assert "pictures of 2 folders: monday 12, tuesday 2\n" in ended.stdout
+    assert "; 1 step\n" in ended.stdout
+    bundle = Bundle.open(store / "good" / "versions" / "1")
+    assert (bundle.manifest.training.suspicious_images or 0) >= 2
+    assert bundle.manifest.created == bundle.calibration.created
+    report = (bundle.path / "report.html").read_text(encoding="utf-8")
+    assert "2 pictures are of one colour" in report
+    assert "pictures of 2 folders: monday 12, tuesday 2" in report
+    shown = run("models", "show", "good", "--format", "table", store=store).stdout
+    assert re.search(rf"^threshold +{bundle.calibration.threshold:.3f}$", shown, re.MULTILINE)
+    assert re.search(rf"^fitted +{re.escape(bundle.calibration.created)}$", shown, re.MULTILINE)

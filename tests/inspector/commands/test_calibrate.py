@@ -61,12 +61,14 @@ def test_the_list_says_when_and_for_which_rate(command: Command, good: Path) -> 
 def test_defects_among_the_good_pictures_are_named(command: Command, good: Path) -> None:
     """More pictures above the threshold before than it promised: the result counts them and names three."""
     for number in range(4):
-        write_picture(good / "schlecht" / f"{number}.png", bad_picture(number))
+        write_picture(good / "shelf 2" / f"{number}.png", bad_picture(number))
     ended = command("calibrate", good, "--max-false-reject", "0.2", "--format", "table")
-    assert "4 of 16 new pictures score above the threshold before (20.000), such as schlecht/" in ended.out
+    assert "4 of 16 new pictures score above the threshold before (20.000), such as shelf 2/" in ended.out
+    assert "pictures of 2 folders: the top folder 12, shelf 2 4\n" in ended.out
     assert ": look at them before you rely on this threshold" in ended.out
     result = json.loads(command("calibrate", good, "--model", "tiny@1", "--max-false-reject", "0.2").out)
     assert (result["above_threshold_before"], result["more_above_than_promised"]) == (4, True)
+    assert result["folders"] == {".": 12, "shelf 2": 4}
     assert len(result["highest_above_before"]) == 3
-    assert all(Path(name).parent.name == "schlecht" for name in result["highest_above_before"])
+    assert all(Path(name).parent.name == "shelf 2" for name in result["highest_above_before"])
     assert any("4 of 16 new pictures score above" in remark for remark in result["remarks"])

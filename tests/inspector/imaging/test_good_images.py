@@ -133,3 +133,27 @@ def test_no_picture(tmp_path: Path) -> None:
     with pytest.raises(NoImagesError, match="holds no picture") as refused:
         list_good_images(tmp_path / "test")
     assert ".png" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("gut", "schlecht"),
+        ("Gutteile", "Ausschuss"),
+        ("iO", "niO"),
+        ("i.O.", "n.i.O."),
+        ("conforme", "non conforme"),
+        ("batch1", "Defekte"),
+    ],
+)
+def test_words_of_other_languages(good: str, bad: str, tmp_path: Path) -> None:
+    """Folders of good and bad parts are known by their usual names in German, French, Spanish and Italian."""
+    folder = made(tmp_path, f"{good}/0.png", f"{bad}/0.png")
+    with pytest.raises(DatasetError, match="holds more than good pictures"):
+        list_good_images(folder)
+    assert len(list_good_images(folder, anyway=True)) == 2
+
+
+def test_boards_side_by_side_are_good_pictures(tmp_path: Path) -> None:
+    """`io` means good alone, but not as the first word of the name of a board."""
+    assert len(list_good_images(made(tmp_path, "io_board/0.png", "power_board/0.png"))) == 2

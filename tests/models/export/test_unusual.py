@@ -35,14 +35,15 @@ def test_a_report_shows_what_is_left_of_a_picture(tmp_path: Path) -> None:
 COLUMNS = (Column(component="head", share=1.0),)
 
 
-def scores_of(values: Sequence[float], *, held_out: bool) -> Scores:
+def scores_of(values: Sequence[float], *, held_out: bool, flat: Sequence[int] = ()) -> Scores:
     """Scores of pictures that lie one after the other in the set."""
     statistics = np.array(values, np.float32)[:, np.newaxis]
     raw = RawScores(
         statistics, np.ones((len(values), 4, 4), np.float32), np.zeros((len(values), 2), np.float32)
     )
     rows = np.arange(len(values)) + (0 if held_out else 100)
-    return Scores.of(raw, rows, COLUMNS, CALIBRATION, held_out=held_out)
+    of_one_colour = np.isin(np.arange(len(values)), flat)
+    return Scores.of(raw, rows, COLUMNS, CALIBRATION, held_out=held_out, of_one_colour=of_one_colour)
 
 
 CALIBRATION = Calibration(
@@ -84,3 +85,19 @@ def test_names_that_json_cannot_hold() -> None:
     """They are written as they are printed."""
     (named, *_) = most_unusual([scores_of([0.0] * 10, held_out=True)], ["bolt\udcff.png"] * 10)
     assert named.model_dump_json().startswith('{"name":"bolt')
+
+
+def test_a_picture_of_one_colour_is_suspicious_whatever_its_score() -> None:
+    """A black frame that was learned scores like the others."""
+    ordinary = np.linspace(0, 1, 20).tolist()
+    assert count_suspicious([scores_of(ordinary, held_out=False, flat=[3])]) == 1
+
+
+def test_the_three_come_in_the_order_of_their_scores() -> None:
+    """Each kind has its own spread, so the farthest of one kind may score lower than that of the other."""
+    near = scores_of([*np.linspace(0, 0.1, 20), 2.0], held_out=False)
+    wide = scores_of([*np.linspace(0, 4, 20), 9.0], held_out=True)
+    named = most_unusual((wide, near), [f"{number}.png" for number in range(200)])
+    assert [one.name for one in named] == ["20.png", "19.png", "120.png"]
+    assert named[0].outlyingness < named[2].outlyingness
+    assert [one.score for one in named] == sorted((one.score for one in named), reverse=True)
