@@ -16,6 +16,7 @@ from calibration.labelled import GOOD, LabelledFolder, LabelledPicture, labelled
 from calibration.mask_report import MaskReport
 from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
+from inspector.bundle.reference import count_used, used_in_words
 from inspector.errors import InvalidReason
 from inspector.imaging.unusable import LeftOut, too_few
 from inspector.scoring.detector import Detector
@@ -67,6 +68,8 @@ class Evaluation:
         Time of all inspections, decoding included.
     scale : ScaleTally, optional
         Pictures whose brightness scale is odd for the model.
+    used : int
+        Number of pictures that the fit or its calibration used.
     """
 
     model: ModelId
@@ -76,6 +79,7 @@ class Evaluation:
     masks: MaskReport = field(default_factory=MaskReport)
     seconds: float = 0.0
     scale: ScaleTally | None = None
+    used: int = 0
 
     def figures(self) -> dict[str, Any]:
         """Return the object that `inspector evaluate --format json` prints.
@@ -94,7 +98,11 @@ class Evaluation:
             "components": {name: {"auroc": self._component(name)} for name in self._component_names()},
             "milliseconds_per_image": 1e3 * self.seconds / max(1, len(self.scores)),
             "clipped_images": self.scale.clipped if self.scale else 0,
-            "remarks": self.scale.in_words() if self.scale else [],
+            "used_in_fit": self.used,
+            "remarks": [
+                *used_in_words(self.used, len(self.scores)),
+                *(self.scale.in_words() if self.scale else []),
+            ],
         }
 
     @property
@@ -205,6 +213,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
             _count_pixels(evaluation, picture, inspection, detector.settings)
         if progress:
             progress(done, len(folder.pictures))
+    evaluation.used = count_used(detector.bundle, (picture.path for picture in folder.pictures))
     left_out = invalid(evaluation.good)
     if len(left_out) == len(evaluation.good):
         raise too_few(test_dir / GOOD, 0, left_out, 1, "put good pictures there that can be read")

@@ -27,6 +27,7 @@ from inspector.bundle.folder import (
 from inspector.bundle.names import slug
 from inspector.bundle.records import Calibration, CalibrationMethod, Manifest
 from inspector.bundle.reference import (
+    CALIBRATION_DIGESTS,
     HELDOUT_LATENTS,
     content_digest,
     memory_bank_digests,
@@ -290,7 +291,9 @@ def _filler(
                 link_or_copy(bundle.path / name, folder / name)
         text = calibration.model_dump_json(indent=2) + "\n"
         (folder / CALIBRATION).write_text(text, encoding="utf-8")
-        write_reference(folder, {**read_reference(bundle), HELDOUT_LATENTS: normals.latents})
+        digests = np.array([content_digest(path) for path in normals.paths], np.uint64)
+        new: dict[str, NDArray[np.generic]] = {HELDOUT_LATENTS: normals.latents, CALIBRATION_DIGESTS: digests}
+        write_reference(folder, {**read_reference(bundle), **new})
         manifest = bundle.manifest.model_copy(update={"version": _next_version(bundle, target)})
         content = ReportContent(
             manifest=manifest,

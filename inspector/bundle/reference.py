@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ MEMORY_BANK = "memory_bank"
 
 MEMORY_BANK_DIGESTS = "memory_bank_digests"
 """uint64 (n,), digests of the held-out files whose patches are in the memory bank."""
+
+CALIBRATION_DIGESTS = "calibration_digests"
+"""uint64 (n,), digests of the good pictures that set the thresholds."""
 
 _FORMER_NAMES = {"landmarks": MEMORY_BANK, "landmark_digests": MEMORY_BANK_DIGESTS}
 
@@ -85,6 +89,37 @@ def memory_bank_digests(bundle: Bundle) -> frozenset[int]:
     """Return the digests of the held-out files whose patches are in the memory bank."""
     found = read_reference(bundle, {MEMORY_BANK_DIGESTS})
     return frozenset(found[MEMORY_BANK_DIGESTS].tolist()) if found else frozenset()
+
+
+def used_digests(bundle: Bundle) -> frozenset[int]:
+    """Return the digests of all pictures that the fit or the calibration used, as far as recorded."""
+    found = read_reference(bundle, {TRAINING_DIGESTS, MEMORY_BANK_DIGESTS, CALIBRATION_DIGESTS})
+    return frozenset(digest for digests in found.values() for digest in digests.tolist())
+
+
+def count_used(bundle: Bundle, paths: Iterable[Path]) -> int:
+    """Count the files that the fit or the calibration of a model used; a file that is gone does not count."""
+    known, used = used_digests(bundle), 0
+    for path in paths if known else ():
+        with contextlib.suppress(OSError):
+            used += content_digest(path) in known
+    return used
+
+
+def used_in_words(used: int, images: int) -> list[str]:
+    """Return one sentence that warns of pictures that the fit or the calibration used, if there are any.
+
+    Examples
+    --------
+    >>> used_in_words(30, 40)[0].split(":")[0]
+    '30 of 40 pictures were used in the fit or its calibration'
+    """
+    if not used:
+        return []
+    return [
+        f"{used} of {images} pictures {'was' if used == 1 else 'were'} used in the fit or its calibration: "
+        "the model knows them, so take other pictures for figures that hold for new parts"
+    ]
 
 
 def content_digest(path: Path) -> int:

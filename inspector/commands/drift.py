@@ -45,6 +45,7 @@ def drift(
     """
     import inspector
     from inspector import drift as test
+    from inspector.bundle.reference import count_used
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
     from inspector.scoring.preparation import ScaleTally
@@ -55,11 +56,16 @@ def drift(
         scale = ScaleTally(detector.manifest.image)
         rows, unreadable = test.latents(detector, pictures, progress, scale)
     outcome = test.compare(detector.bundle, rows, unreadable)
-    figures = _figures(detector, outcome, len(unreadable), scale)
+    used = count_used(detector.bundle, pictures)
+    figures = _figures(detector, outcome, len(unreadable), scale, used)
     print_result(figures, _table(figures), format_, remarks=figures["remarks"])
 
 
-def _figures(detector: Detector, outcome: MmdTest, invalid: int, scale: ScaleTally) -> dict[str, Any]:
+def _figures(
+    detector: Detector, outcome: MmdTest, invalid: int, scale: ScaleTally, used: int
+) -> dict[str, Any]:
+    from inspector.bundle.reference import used_in_words
+
     return {
         "model": detector.model.model_dump(),
         "images": outcome.rows,
@@ -69,7 +75,8 @@ def _figures(detector: Detector, outcome: MmdTest, invalid: int, scale: ScaleTal
         "p_value": outcome.p_value,
         "drifted": outcome.drifted,
         "clipped_images": scale.clipped,
-        "remarks": scale.in_words(),
+        "used_in_fit": used,
+        "remarks": [*used_in_words(used, outcome.rows + invalid), *scale.in_words()],
     }
 
 

@@ -25,6 +25,7 @@ from inspector.bundle.records import (
     TrainingSummary,
 )
 from inspector.bundle.reference import (
+    CALIBRATION_DIGESTS,
     HELDOUT_LATENTS,
     MEMORY_BANK,
     MEMORY_BANK_DIGESTS,
@@ -271,6 +272,7 @@ def _write_reference(target: Path, fitted: Fitted, heldout: RawScores) -> None:
         HELDOUT_LATENTS: heldout.latent,
         MEMORY_BANK: fitted.model.memory_bank,
         TRAINING_DIGESTS: digests(pictures.training),
+        CALIBRATION_DIGESTS: digests(pictures.heldout),
     }
     if fitted.model.memory_bank_has_heldout:
         arrays[MEMORY_BANK_DIGESTS] = digests(pictures.heldout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from sklearn.metrics import roc_auc_score
 from calibration.evaluation import Evaluation, LabelledScore, measure
 from calibration.labelled import labelled_folder
 from calibration.masks import read_masks
+from calibration.recalibration import recalibrate
+from calibration.report.evaluation_page import render_evaluation
+from inspector.bundle.folder import write_bundle
+from inspector.bundle.reference import content_digest
 from inspector.errors import DatasetError, TooFewImagesError
 from inspector.scoring.detector import Detector
 from inspector.types import ModelId, Verdict
 from tests.calibration.test_labelled import write_labelled
-from tests.inspector.tiny_bundle import tiny_bundle, write_picture
+from tests.inspector.tiny_bundle import good_picture, tiny_bundle, tiny_fill, write_picture
 
 Floats = NDArray[np.float64]
 MODEL = ModelId(name="tiny", version=1, digest="sha256:0")
@@ -204,6 +209,7 @@ def test_shape_of_the_contract(detector: Detector, folder: Path) -> None:
         "components",
         "milliseconds_per_image",
         "clipped_images",
+        "used_in_fit",
         "remarks",
     ]
     assert set(figures["image"]) == {
@@ -227,3 +233,28 @@ def test_good_pictures_that_cannot_be_read(detector: Detector, tmp_path: Path) -
         (tmp_path / "test" / name).write_bytes(b"no picture")
     with pytest.raises(TooFewImagesError, match=r"none usable: 2 of unknown format, such as 0\.png"):
         measure(detector, tmp_path / "test")
+
+
+def test_pictures_that_the_model_knows_are_counted(folder: Path, tmp_path: Path) -> None:
+    """A remark, the object and the page say how many pictures the fit or its calibration used."""
+    learned, bank = (content_digest(folder / "good" / f"{number}.png") for number in range(2))
+    fill = tiny_fill(training_digests=[learned], memory_bank_digests=[bank])
+    detector = Detector(write_bundle(tmp_path / "knowing", fill))
+    measured = measure(detector, folder)
+    figures = measured.figures()
+    assert figures["used_in_fit"] == 2
+    assert figures["remarks"][0].startswith(f"2 of {figures['images']} pictures were used in the fit")
+    assert figures["remarks"][0] in render_evaluation(measured, detector)
+
+
+def test_pictures_of_the_calibration_are_known(folder: Path, tmp_path: Path) -> None:
+    """New thresholds are too good for the pictures that set them."""
+    before = write_bundle(tmp_path / "before", tiny_fill(training_digests=[]))
+    for seed in range(9):
+        write_picture(tmp_path / "new" / f"{seed}.png", good_picture(50 + seed))
+    assert measure(Detector(before), folder).figures()["used_in_fit"] == 0
+    shutil.copy(folder / "good" / "0.png", tmp_path / "new" / "known.png")
+    after = recalibrate(before, tmp_path / "new", tmp_path / "after").bundle
+    assert measure(Detector(after), folder).figures()["used_in_fit"] == 1
+    again = recalibrate(after, tmp_path / "new", tmp_path / "again")
+    assert (again.images, again.skipped) == (10, ())

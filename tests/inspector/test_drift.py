@@ -214,3 +214,12 @@ def test_command_without_pictures(command: Command, store: Store, tmp_path: Path
     ended = command("drift", one.parent, "--model", "tiny")
     assert ended.code == 4
     assert "1 readable pictures against 19 held-out normals cannot show drift" in ended.err
+
+
+def test_pictures_that_the_model_knows_are_counted(command: Command, store: Store, days: Path) -> None:
+    """The fit used one of them, so a test that finds no drift says less."""
+    known = next(path for path in sorted((days / "monday").glob("*.png")) if path.stat().st_size > 100)
+    store.publish("knowing", tiny_fill(training_digests=[content_digest(known)]))
+    ended = command("drift", days / "monday", "--model", "knowing")
+    assert json.loads(ended.out)["used_in_fit"] == 1
+    assert "1 of 31 pictures was used in the fit or its calibration: " in ended.err
