@@ -44,16 +44,18 @@ class Metrics:
     ----------
     queue_depth : callable
         Returns the number of waiting requests.
+    ready : callable
+        Returns whether the daemon is ready.
     """
 
-    def __init__(self, queue_depth: Callable[[], float]) -> None:
+    def __init__(self, queue_depth: Callable[[], float], ready: Callable[[], bool]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, never queried
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._create_counters()
         self._create_histograms()
-        self._create_gauges(queue_depth)
+        self._create_gauges(queue_depth, ready)
         self._shown: dict[str, str] = {}  # name -> digest of the model that its gauges describe
         self._components: dict[str, set[str]] = {}  # name -> components that have a series
 
@@ -99,7 +101,7 @@ class Metrics:
         for stage in STAGES:
             self.stage.labels(stage)
 
-    def _create_gauges(self, queue_depth: Callable[[], float]) -> None:
+    def _create_gauges(self, queue_depth: Callable[[], float], ready: Callable[[], bool]) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"inspector_{name}", text, labels, registry=self.registry)
 
@@ -120,6 +122,7 @@ class Metrics:
         )
         self.info = gauge("model_info", "1 for each opened model.", "model", "version", "digest")
         gauge("queue_depth", "Requests that wait for a worker.").set_function(queue_depth)
+        gauge("ready", "1 while GET /readyz answers 200, else 0.").set_function(ready)
 
     def start_at_zero(self, routes: Iterable[str], codes: Iterable[str]) -> None:
         """Create the series of these routes and problem codes, at 0."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 from logging import WARNING
+from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
 import uvicorn
 
+from inspector.bundle.names import split_reference
 from inspector.daemon import logging
 from inspector.daemon.address import find_address, url_of
 from inspector.daemon.app import create_app
@@ -40,9 +42,11 @@ def serve(read: Read, log: LogStream, reloads: SimpleQueue[None]) -> None:
     Raises
     ------
     UsageError
-        The address cannot be used, or other computers can reach it and no keys are set.
+        The address cannot be used, or other computers can reach it and no keys are set, or no model can have
+        the given name.
     """
     settings = read()
+    _refuse_impossible(settings.model)
     keys = read_keys(settings.api_keys, settings.api_keys_file)
     address = find_address(settings.host, settings.port)
     if not keys and not settings.allow_anonymous and not address.is_loopback:
@@ -88,6 +92,25 @@ def serve(read: Read, log: LogStream, reloads: SimpleQueue[None]) -> None:
             _Server(config, service).run([listening])
     finally:
         logging.log_event("ended")
+
+
+def _refuse_impossible(reference: str | None) -> None:
+    """Raise a `UsageError` for a model that cannot come: neither a name nor a path to wait for.
+
+    A name may be published later, and an absolute path may lie on a disk that is not mounted yet.
+    """
+    if reference is None or split_reference(reference)[0] is not None:
+        return
+    try:
+        path = Path(reference).expanduser()
+        can_come = path.is_absolute() or path.exists()
+    except (OSError, RuntimeError):  # too long, or the home of nobody
+        can_come = False
+    if not can_come:
+        raise UsageError(
+            f"--model {reference!r} is not NAME or NAME@VERSION, and no bundle has this path",
+            hint="'inspector models list' shows the names",
+        )
 
 
 class _Server(uvicorn.Server):

@@ -37,7 +37,7 @@ class Service:
     def __init__(self, settings: ServeSettings, keys: Keys) -> None:
         self.settings, self.keys = settings, keys
         self.workers = Workers(settings.workers, settings.queue_size)
-        self.metrics = Metrics(queue_depth=lambda: self.workers.waiting)
+        self.metrics = Metrics(queue_depth=lambda: self.workers.waiting, ready=lambda: self.is_ready)
         self.registry = ModelRegistry(
             settings, settings.model, max_bytes=settings.max_model_bytes, listener=self._model_changed
         )
@@ -46,8 +46,14 @@ class Service:
         self.scorer = Scorer(settings, self.registry, self.workers, self.recent, self.drift, self.metrics)
         self.rendering = asyncio.Semaphore(self.workers.threads)  # the console's views come after scoring
         self.draining = False
+        self._without_model: str | None = None  # the reason that was logged last, while there is no model
         self._stop, self._updating = Event(), Lock()
         self._follower = Thread(target=self._follow_store, name="store", daemon=True)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests that name no model are answered now."""
+        return not self.draining and self.registry.default is not None
 
     def start(self) -> None:
         """Start the threads that follow the store and test for drift."""
@@ -84,10 +90,24 @@ class Service:
             try:
                 self.registry.refresh()
                 self._update_metrics()
+                self._tell_without_model()
             except Exception:  # the thread must survive any failure of the disk
                 logger.exception("the store could not be read")
             if self._stop.wait(STORE_INTERVAL_SECONDS):
                 return
+
+    def _tell_without_model(self) -> None:
+        """Log when there begins to be no model, another reason for it, and its end."""
+        problem = self.registry.problem if self.registry.default is None else None
+        reason = problem.message if problem else None
+        if reason == self._without_model:
+            return
+        self._without_model = reason
+        if problem is None:
+            log_event("model available")
+        else:
+            code = code_of(type(problem))
+            log_event("no model", logging.WARNING, code=code, reason=reason, hint=problem.hint)
 
     def _model_changed(
         self, outcome: Outcome, detector: Detector | None, error: InspectorError | None

@@ -19,7 +19,7 @@ from inspector.settings import Settings
 
 Outcome = Literal["ok", "failed", "removed"]
 Listener = Callable[[Outcome, Detector | None, InspectorError | None], None]
-_Fingerprint = tuple[tuple[str, int, int, int, int], ...]  # of each file of a bundle, see _files
+_Fingerprint = tuple[tuple[str, int, int, int], ...]  # of each file of a bundle, see _files
 
 
 class ModelRegistry:
@@ -67,6 +67,8 @@ class ModelRegistry:
         self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
         self._fingerprints: dict[Path, _Fingerprint] = {}  # of each opened bundle, at the time of opening
         self._refused: dict[str, tuple[Path, _Fingerprint]] = {}  # reference -> the bundle that failed
+        self._missing: dict[str, str] = {}  # reference -> why it points to nothing, as the listener was told
+        self._changing: dict[str, tuple[Path, _Fingerprint]] = {}  # reference -> the bundle seen last
         self._default: str | None = None
         self.problem: InspectorError | None = None
 
@@ -137,7 +139,8 @@ class ModelRegistry:
     def refresh(self) -> None:
         """Read the store again: open promoted models, drop removed ones.
 
-        A model that cannot be used is refused once, and the previous one stays in use.  If the default name
+        A model that cannot be used is refused once, and the previous one stays in use.  So is a version that
+        is promoted before it is there, as while a newer store is copied over this one.  If the default name
         is removed, it is awaited: no other name takes its place.
         """
         try:
@@ -146,7 +149,8 @@ class ModelRegistry:
             self._default, self.problem = self._wanted, None
         except (ModelNotFoundError, NoCurrentModelError) as error:
             self.problem = error if self._wanted is None else _awaited(self._wanted, error)
-            if self._default is not None and self._store.root.is_dir():  # unreachable: nothing is removed
+            reachable = self._store.root.is_dir()  # otherwise nothing is removed
+            if self._default is not None and reachable and not self._keeps(self._default, error):
                 self._drop(self._default)
                 self._default = None
         except InspectorError as error:
@@ -156,8 +160,9 @@ class ModelRegistry:
         for key in others:
             try:
                 self._follow(key)
-            except ModelNotFoundError:
-                self._drop(key)
+            except ModelNotFoundError as error:
+                if not self._keeps(key, error):
+                    self._drop(key)
             except InspectorError:
                 continue  # `_open` told the listener; the previous model stays in use
 
@@ -173,6 +178,7 @@ class ModelRegistry:
     def _follow(self, key: str) -> None:
         """Open the bundle that a reference points to now, unless it is open or was refused before."""
         path = self._store.resolve(key)
+        self._missing.pop(key, None)
         with self._lock:
             before = self._models.get(key)
         found = path, _fingerprint(path)
@@ -180,6 +186,9 @@ class ModelRegistry:
             return
         if before is None and self._refused.get(key) == found and self.problem is not None:
             raise self.problem
+        if before is not None and self._changing.get(key) != found:
+            self._changing[key] = found  # it may be half copied: open it once it stays as it is
+            return
         try:
             self._open(key)
         except StoreError:
@@ -244,6 +253,17 @@ class ModelRegistry:
                 return
             del self._models[oldest]
 
+    def _keeps(self, key: str, error: InspectorError) -> bool:
+        """Return whether the opened bundle is still there; then refuse once what its reference points to."""
+        with self._lock:
+            detector = self._models.get(key)
+        if detector is None or not _fingerprint(detector.bundle.path):
+            return False
+        if self._missing.get(key) != error.message:
+            self._missing[key] = error.message
+            self._listener("failed", None, error)
+        return True
+
     def _drop(self, key: str) -> None:
         """Forget a model that was removed from the store; requests that use it can still finish."""
         with self._lock:
@@ -271,15 +291,15 @@ def _fingerprint(path: Path) -> _Fingerprint:
     return tuple(sorted(found))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int, int, int, int]]:
-    """List path, inode, size, and times of modification and change; programs can set the first time.
+def _files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
+    """List path, inode, size and time of modification; a hard link changes none of them.
 
     `os.scandir`, because this runs four times a second, and `Path.iterdir` is much slower.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
             status = entry.stat()
-            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _resident_bytes() -> int:

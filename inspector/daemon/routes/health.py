@@ -24,7 +24,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @app.get("/readyz", summary="Ready", responses=READY_REPLIES, response_description="It is ready.")
     async def readyz() -> dict[str, str]:
         """Answer 200 once the model has reproduced the scores of its golden images."""
-        if service.draining or service.registry.default is None:
+        if not service.is_ready:
             error = service.registry.problem
             detail = (
                 "the daemon is shutting down"

@@ -53,7 +53,7 @@ def renamed(detector: Detector, old: str, new: str) -> Detector:
 
 def test_every_component_of_a_model_has_its_series(tmp_path: Path) -> None:
     """The manifest names the components: at 0 from the start, each counted, gone with the model."""
-    metrics = Metrics(queue_depth=lambda: 0)
+    metrics = Metrics(queue_depth=lambda: 0, ready=lambda: True)
     detector = Detector(tiny_bundle(tmp_path / "tiny"))
     assert values(metrics, "inspector_component_score_count") == {}
     metrics.set_models([detector], {"tiny": detector}, has=lambda _name: True)
@@ -81,7 +81,7 @@ def test_every_component_of_a_model_has_its_series(tmp_path: Path) -> None:
 
 def test_clipped_pictures_are_counted(tmp_path: Path) -> None:
     """The counter starts at 0, and counts pictures with samples beyond the model's full scale."""
-    metrics = Metrics(queue_depth=lambda: 0)
+    metrics = Metrics(queue_depth=lambda: 0, ready=lambda: True)
     detector = Detector(write_bundle(tmp_path / "tiny", tiny_fill(contract=TWELVE_BITS)))
     metrics.set_models([detector], {"tiny": detector}, has=lambda _name: True)
     assert values(metrics, "inspector_clipped_images_total") == {("tiny",): 0}
@@ -93,7 +93,7 @@ def test_clipped_pictures_are_counted(tmp_path: Path) -> None:
 
 def test_a_new_version_with_other_components(tmp_path: Path) -> None:
     """A component that the promoted version no longer has loses its series, a new one starts at 0."""
-    metrics = Metrics(queue_depth=lambda: 0)
+    metrics = Metrics(queue_depth=lambda: 0, ready=lambda: True)
     first = Detector(tiny_bundle(tmp_path / "tiny"))
     for detector in (first, renamed(first, "head", "novelty")):
         metrics.set_models([detector], {"tiny": detector}, has=lambda _name: True)
