@@ -181,7 +181,7 @@ def _read(file: Path | None, known: Mapping[str, object]) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        found = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise UsageError(
             f"--config {file} cannot be read: {exc}", hint="it is TOML, such as port = 9000"

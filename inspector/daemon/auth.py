@@ -112,7 +112,7 @@ def read_keys(listed: str | None, file: Path | None) -> Keys:
 def _lines(file: Path) -> list[str]:
     """Return the entries of a key file."""
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as exc:
         raise UsageError(
             f"--api-keys-file {printable(file)} cannot be read: {exc}",

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 from collections import OrderedDict
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -134,6 +135,8 @@ class Connection(HttpToolsProtocol):
     """
 
     max_connections: ClassVar[int] = MAX_CONNECTIONS
+    answered: ClassVar[Callable[[Problem], None]] = lambda _problem: None
+    """Called with each problem that is answered here, outside of the application."""
     _idle: ClassVar[OrderedDict[Connection, None]] = OrderedDict()  # idle longest first
     _refused: ClassVar[int] = 0  # connections over the limit since the last log line
     _deadline: asyncio.TimerHandle | None = None
@@ -274,6 +277,7 @@ class Connection(HttpToolsProtocol):
 
     def _answer(self, problem: Problem) -> None:
         """Answer a problem outside of the application."""
+        type(self).answered(problem)
         answer = problem.response()
         lines = [b"HTTP/1.1 %d %s" % (problem.status, HTTPStatus(problem.status).phrase.encode())]
         lines += [b"%s: %s" % header for header in answer.raw_headers]

@@ -18,12 +18,14 @@ from prometheus_client import (
     generate_latest,
 )
 
+from inspector.daemon.middleware import UNKNOWN_ROUTE
 from inspector.errors import InvalidReason
 from inspector.types import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from inspector.daemon.errors import Problem
     from inspector.scoring.detector import Detector
     from inspector.scoring.inspection import Inspection
     from inspector.types import ModelId
@@ -210,6 +212,11 @@ class Metrics:
             self.component_score.labels(name, component).observe(score)
             if component in self.deprecated:
                 self.deprecated[component].labels(name).observe(score)
+
+    def count_refusal(self, problem: Problem) -> None:
+        """Count a problem that the connection answered, because no request reached a route."""
+        self.errors.labels(problem.code).inc()
+        self.requests.labels(UNKNOWN_ROUTE, str(problem.status)).inc()
 
     def note_drift(self, model: ModelId, statistic: float, p_value: float) -> None:
         """Show the latest drift test, unless the gauges describe another version of the model."""

@@ -58,6 +58,7 @@ def serve(read: Read, log: LogStream, reloads: SimpleQueue[None]) -> None:
     logging.configure(log)
     Connection.max_connections = raise_file_limit()
     service = Service(settings, keys)
+    Connection.answered = service.metrics.count_refusal
     config = uvicorn.Config(
         create_app(service),
         http=Connection,

@@ -95,3 +95,10 @@ def test_colour_can_be_refused() -> None:
     assert wants_colour({"TERM": "xterm"})
     assert not wants_colour({"NO_COLOR": "1"})
     assert not wants_colour({"TERM": "dumb"})
+
+
+def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """The mark that Windows editors put at the beginning is no part of the TOML."""
+    file = tmp_path / "inspector.toml"
+    file.write_text("port = 9000\n", encoding="utf-8-sig")
+    assert ServeSettings.from_environment({}, file=file).port == 9000

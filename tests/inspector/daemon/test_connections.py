@@ -165,7 +165,9 @@ def test_nonsense_does_no_harm(store: Store, start: Start, keys: dict[str, str])
     ],
 )
 def test_what_is_no_request_is_a_problem(shared_daemon: Daemon, sent: bytes, status: int) -> None:
-    """Bytes that are no HTTP request, and headers that are too long, are answered as problems."""
+    """What is no HTTP request, and headers that are too long, are answered as problems, and counted."""
+    errors = 'inspector_errors_total{code="malformed"}'
+    before = shared_daemon.metric(errors)
     with shared_daemon.socket() as raw:
         with suppress(OSError):  # it need not read all of it
             raw.sendall(sent)
@@ -174,6 +176,9 @@ def test_what_is_no_request_is_a_problem(shared_daemon: Daemon, sent: bytes, sta
         assert answer.status == status
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert json.loads(answer.read())["hint"]
+    assert shared_daemon.metric(errors) == before + 1
+    answers = f'inspector_http_requests_total{{route="unknown",status="{status}"}}'
+    assert shared_daemon.metric(answers) >= 1
 
 
 def _head(total_bytes: int, *, in_address: bool) -> bytes:

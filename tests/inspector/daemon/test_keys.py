@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from inspector.bundle.store import Store
+from inspector.daemon.auth import read_keys
 from inspector.imaging.encode import encode_png
 from tests.inspector.conftest import Command
 from tests.inspector.daemon.conftest import ADMIN, GOOD, KEY, Start
@@ -104,3 +105,10 @@ def test_open_metrics(store: Store, start: Start) -> None:
     daemon = start("--metrics-open", INSPECTOR_API_KEYS=f"score:{KEY}")
     assert httpx.get(f"{daemon.url}/metrics").status_code == 200
     assert httpx.get(f"{daemon.url}/v1/models").status_code == 401
+
+
+def test_a_key_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """The mark that Windows editors put before the first line is no part of its scope."""
+    file = tmp_path / "keys"
+    file.write_text(f"score:{KEY}\n", encoding="utf-8-sig")
+    assert read_keys(None, file) == read_keys(f"score:{KEY}", None)
