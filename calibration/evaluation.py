@@ -17,7 +17,7 @@ from calibration.mask_report import MaskReport
 from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
 from inspector.bundle.reference import count_used, used_in_words
-from inspector.errors import InvalidReason
+from inspector.errors import DatasetError, InvalidReason
 from inspector.imaging.unusable import LeftOut, too_few
 from inspector.scoring.detector import Detector
 from inspector.scoring.inspection import Inspection
@@ -194,7 +194,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
     Raises
     ------
     DatasetError
-        The folder or a mask cannot be used, or no good picture can be read.
+        The folder cannot be used, or no good picture can be read.
     """
     folder = labelled_folder(test_dir)
     counts_pixels = any(picture.masks for picture in folder.pictures)
@@ -249,7 +249,11 @@ def _count_pixels(
     if not picture.masks:
         evaluation.pixels.add(anomaly_map)
         return
-    mask = read_masks(picture.masks, anomaly_map.shape, settings)
+    try:
+        mask = read_masks(picture.masks, anomaly_map.shape, settings)
+    except DatasetError as error:
+        report.unusable[name] = error.message
+        return
     evaluation.pixels.add(anomaly_map, mask.defect)
     report.counted += 1
     report.empty += [] if mask.defect.any() else [name]

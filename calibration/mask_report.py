@@ -29,6 +29,8 @@ class MaskReport:
         Pictures of defects that have a mask, and could not be judged.
     unused : list of str
         Masks that belong to no picture of a defect.
+    unusable : dict of str to str
+        Pictures of defects with a mask that has another size or cannot be read, and what is wrong.
     empty, lossy, mostly_defect : list of str
         Pictures whose masks mark nothing; were stored lossily; mark more than half of the picture.
     """
@@ -39,6 +41,7 @@ class MaskReport:
     ambiguous: list[str] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    unusable: dict[str, str] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     lossy: list[str] = field(default_factory=list)
     mostly_defect: list[str] = field(default_factory=list)
@@ -75,6 +78,12 @@ class MaskReport:
                 "The pixel figures leave out pictures that have a mask, but could not be judged: "
                 f"{_named(self.invalid)}."
             )
+        if self.unusable:
+            pictures = "its picture" if len(self.unusable) == 1 else "their pictures"
+            yield (
+                f"{_masks(list(self.unusable), 'cannot', 'cannot')} be used, and the pixel figures leave "
+                f"{pictures} out: {_named(list(self.unusable.values()), '; ')}."
+            )
         if self.empty:
             yield (
                 f"{_masks(self.empty, 'marks', 'mark')} nothing, so the whole picture counts as good: "
@@ -97,6 +106,6 @@ def _masks(names: Sequence[str], one: str, several: str) -> str:
     return f"1 mask {one}" if len(names) == 1 else f"{len(names)} masks {several}"
 
 
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(map(printable, names[:NAMED]))
+def _named(names: Sequence[str], between: str = ", ") -> str:
+    shown = between.join(map(printable, names[:NAMED]))
     return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown

@@ -59,9 +59,10 @@ def rate_error(option: str, value: float, allowed: str, most: float) -> UsageErr
     Examples
     --------
     >>> rate_error("--max-review", 5, "0.0001 to 0.5", 0.5).hint
-    'a rate is a share: 5 % is written --max-review 0.05'
+    'a rate is a share: 5 is 500 %, and 5 % is written --max-review 0.05'
     """
     hint = f"a rate is a share: 0.05 is 5 of 100, for example {option} 0.05"
     if 1 <= value <= 100 * most:  # a percentage without its sign
-        hint = f"a rate is a share: {value:g} % is written {option} {value / 100:g}"
+        as_share = f"{value:g} is {100 * value:g} %"
+        hint = f"a rate is a share: {as_share}, and {value:g} % is written {option} {value / 100:g}"
     return UsageError(f"{option} is {value:g}; allowed: {allowed}", hint=hint)

@@ -15,6 +15,7 @@ from inspector.bundle.folder import refuse_existing, write_bundle
 from inspector.bundle.names import slug
 from inspector.bundle.store import Store
 from inspector.imaging.files import printable
+from inspector.imaging.one_colour import one_colour_in_words
 from inspector.settings import Settings
 from models import dataset
 from models.article import train as article
@@ -23,7 +24,6 @@ from models.export.bundle_writer import Fitted, Pictures, calibrate, write_files
 from models.fit_options import FitOptions
 from models.inspection import train as inspection
 from models.inspection.variation import check_variation
-from models.one_colour import one_colour_in_words
 from models.options import choose
 from models.split import duplicate_groups, split
 from models.training.course import Plan

@@ -54,7 +54,7 @@ class FitOptions:
             raise out_of_range("max_review", self.max_review, f"below {1 - self.max_false_reject:g}")
         budget = self.time_budget_seconds
         if budget is not None and not 1 <= budget <= MAX_BUDGET_SECONDS:
-            raise out_of_range("time_budget", f"{budget:g}s", "1s to 168h")
+            raise out_of_range("time_budget", f"{budget:.15g}s", "1s to 168h")
 
     @property
     def budget_seconds(self) -> float:
@@ -93,7 +93,7 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def check_range(name: str, value: float | None, low: float, high: float) -> None:
     """Raise `UsageError` if the option was given and lies outside of `low` to `high`."""
     if value is not None and not low <= value <= high:
-        raise out_of_range(name, value, f"{low:g} to {high:g}")
+        raise out_of_range(name, value, f"{low:.15g} to {high:.15g}")  # :g writes 1e+07
 
 
 def out_of_range(name: str, value: object, allowed: str) -> UsageError:

@@ -119,6 +119,10 @@ class TrainingSummary(Record):
         total = self.images + self.heldout_images
         return f"{total} good pictures: {self.images} for training + {self.heldout_images} held out"
 
+    def steps_in_words(self) -> str:
+        """Count the steps of the training in words."""
+        return "1 step" if self.steps == 1 else f"{self.steps} steps"
+
     smallest_picture: tuple[int, int] | None = None
     largest_picture: tuple[int, int] | None = None
     suspicious_images: int | None = None

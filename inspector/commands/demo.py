@@ -128,7 +128,7 @@ def _render(pictures: Path, parts: int, size: int, seed: int) -> None:
 def _fit(models: Any, pictures: Path, store: Path, *, budget: float, steps: int | None, seed: int) -> Path:
     from inspector.commands.progress import shown_progress
 
-    limit = f"in {budget:g} s at most" if steps is None else f"in {steps} steps"
+    limit = f"in {budget:g} s at most" if steps is None else f"in {steps} step{'' if steps == 1 else 's'}"
     typer.echo(f"learning the look of good parts {limit}", err=True)
     with shown_progress() as progress:
         bundle: Path = models.fit(
@@ -163,7 +163,7 @@ def _learned(detector: Detector, promise: str) -> list[str]:
     training, limit = detector.manifest.training, detector.calibration.threshold
     return [
         f"model       {detector.model.reference}",
-        f"learned     {training.pictures_in_words()}; {training.steps} steps",
+        f"learned     {training.pictures_in_words()}; {training.steps_in_words()}",
         f"threshold   {limit:.2f}: a part with a higher score is rejected",
         f"promise     {promise}",
     ]

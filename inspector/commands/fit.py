@@ -269,12 +269,11 @@ def _table(bundle: Bundle, promise: str) -> str:
     from inspector.imaging.files import printable
 
     training = bundle.manifest.training
-    steps = "1 step" if training.steps == 1 else f"{training.steps} steps"
     skipped = f", {training.skipped_images} left out (see the report)" if training.skipped_images else ""
     return pairs(
         {
             "model": bundle.model.reference,
-            "learned": f"{training.pictures_in_words()}{skipped}; {steps}",
+            "learned": f"{training.pictures_in_words()}{skipped}; {training.steps_in_words()}",
             **_picture_lines(bundle),
             **figure_lines(training.figures),
             "threshold": f"{bundle.calibration.threshold:.3f}",

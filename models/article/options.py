@@ -63,7 +63,7 @@ class ArticleOptions(FitOptions):
     def _check_regularizer(self) -> None:
         weight = self.regularizer_weight
         if weight is not None and not 0 <= weight <= MAX_REGULARIZER_WEIGHT:
-            raise out_of_range("lambda", f"{weight:g}", f"0 to {MAX_REGULARIZER_WEIGHT:g}")
+            raise out_of_range("lambda", f"{weight:.15g}", f"0 to {MAX_REGULARIZER_WEIGHT:.15g}")
         if weight and self.regularizer == "none":
             raise UsageError(
                 f"--lambda is {weight:g}, but --regularizer none has nothing to weigh",

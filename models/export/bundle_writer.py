@@ -34,6 +34,7 @@ from inspector.bundle.reference import (
     write_reference,
 )
 from inspector.imaging.files import printable
+from inspector.imaging.one_colour import of_one_colour, one_colour_in_words
 from inspector.imaging.subfolders import count_folders, folders_in_words
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
@@ -43,7 +44,6 @@ from models.defects import corrupt
 from models.export import int8, onnx_graphs, unusual
 from models.export.scoring_model import ScoringModel
 from models.fit_options import FitOptions
-from models.one_colour import of_one_colour, one_colour_in_words
 from models.training.course import Course
 from models.types import Progress
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import DatasetError
 from inspector.imaging.files import printable
-from models.one_colour import of_one_colour
+from inspector.imaging.one_colour import of_one_colour
 
 CLEAR_CHANGE = 8  # of 255 levels; more than a camera's noise
 LEAST_AREA = 4 / 256  # of the picture that changes clearly: four patches of the coarsest grid

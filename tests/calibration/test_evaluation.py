@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -20,7 +21,7 @@ from calibration.recalibration import recalibrate
 from calibration.report.evaluation_page import render_evaluation
 from inspector.bundle.folder import write_bundle
 from inspector.bundle.reference import content_digest
-from inspector.errors import DatasetError, TooFewImagesError
+from inspector.errors import TooFewImagesError
 from inspector.scoring.detector import Detector
 from inspector.types import ModelId, Verdict
 from tests.calibration.test_labelled import write_labelled
@@ -155,6 +156,7 @@ def test_the_masks_are_reported(detector: Detector, folder: Path) -> None:
         "ambiguous": [],
         "invalid": [],
         "unused": ["ground_truth/dent/9_mask.png"],
+        "unusable": {},
         "empty": ["dent/5.png"],
         "lossy": ["dent/2.png"],
         "mostly_defect": ["dent/1.png"],
@@ -189,11 +191,18 @@ def test_an_invalid_picture_spoils_no_pixel_figure(detector: Detector, folder: P
     assert [score.flagged for score in measured.scores if score.path.name == "0.png"][-1]
 
 
-def test_a_mask_of_another_size_stops_the_evaluation(detector: Detector, folder: Path) -> None:
-    """A mask of another size than its picture raises an error that names the mask."""
+def test_masks_that_cannot_be_used_are_left_out(detector: Detector, folder: Path) -> None:
+    """A mask of another size and a damaged one are named; the other masks give the pixel figures."""
+    (folder.parent / "ground_truth" / "dent" / "1_mask.png").write_bytes(b"no picture")
     write_picture(folder.parent / "ground_truth" / "dent" / "2_mask.png", np.zeros((64, 64), np.uint8))
-    with pytest.raises(DatasetError, match=r"2_mask.png has 64 x 64 pixels, its picture 96 x 64"):
-        measure(detector, folder)
+    measured = measure(detector, folder)
+    assert list(measured.masks.unusable) == ["dent/1.png", "dent/2.png"]
+    assert measured.masks.counted == 4
+    assert measured.figures()["pixel"]["masks"] == 4
+    (said,) = (sentence for sentence in measured.masks.sentences() if "cannot be used" in sentence)
+    assert said.startswith("2 masks cannot be used, and the pixel figures leave their pictures out: mask ")
+    assert "2_mask.png has 64 x 64 pixels, its picture 96 x 64" in said
+    assert said in html.unescape(render_evaluation(measured, detector))
 
 
 def test_shape_of_the_contract(detector: Detector, folder: Path) -> None:

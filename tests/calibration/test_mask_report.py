@@ -23,6 +23,7 @@ def test_each_oddity_has_a_sentence() -> None:
         ambiguous=NAMES[:1],
         invalid=NAMES[1:2],
         unused=["ground_truth/dent/9_mask.png"],
+        unusable={"dent/3.png": "mask 3_mask.png has 64 x 64 pixels, its picture 96 x 64"},
         empty=NAMES[:2],
         lossy=NAMES[2:3],
         mostly_defect=NAMES[:4],
@@ -33,6 +34,8 @@ def test_each_oddity_has_a_sentence() -> None:
         "Several masks could belong to dent/0.png: call the mask of NAME.png NAME_mask.png.",
         "1 mask belongs to no picture of a defect: ground_truth/dent/9_mask.png.",
         "The pixel figures leave out pictures that have a mask, but could not be judged: dent/1.png.",
+        "1 mask cannot be used, and the pixel figures leave its picture out: mask 3_mask.png has 64 x 64 "
+        "pixels, its picture 96 x 64.",
         "2 masks mark nothing, so the whole picture counts as good: dent/0.png, dent/1.png.",
         "1 mask was stored with loss, as JPEG does, so only values above half of the largest count as "
         "defect: dent/2.png.",

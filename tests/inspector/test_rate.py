@@ -41,8 +41,8 @@ def test_other_text_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
+        (1, "1 is 100 %, and 1 % is written --max-false-reject 0.01"),  # as 1, or as 100%
         (5, "5 % is written --max-false-reject 0.05"),
-        (1, "1 % is written --max-false-reject 0.01"),
         (2.5, "2.5 % is written --max-false-reject 0.025"),
         (50, "50 % is written --max-false-reject 0.5"),
         (60, "for example --max-false-reject 0.05"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.one_colour import of_one_colour, one_colour_in_words
+from inspector.imaging.one_colour import of_one_colour, one_colour_in_words
 
 
 def test_black_white_and_coloured_frames_are_found() -> None:
