@@ -19,10 +19,11 @@ from inspector.bundle.records import Calibration, ImageContract, Manifest
 from inspector.errors import BundleError, GoldenMismatchError, ImageError
 from inspector.imaging.coverage import covered
 from inspector.imaging.decode import Picture
+from inspector.imaging.one_colour import is_of_one_colour
 from inspector.imaging.source import Source, check_file
 from inspector.scoring import decision, heatmap
 from inspector.scoring.autoencoder import AutoEncoder
-from inspector.scoring.familiarity import REMARK, Familiarity, is_one_colour
+from inspector.scoring.familiarity import REMARK, Familiarity
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.preparation import prepare, remarks
 from inspector.scoring.records import ImageSize, Milliseconds, PixelSize
@@ -234,7 +235,7 @@ class Detector:
         score = float(decision.fuse(components, calibration)[0])
         verdict = decision.verdict(score, calibration.threshold, calibration.review_threshold)
         coarse_map, latent = raw.anomaly_map[0], raw.latent[0]
-        unfamiliar = is_one_colour(picture.pixels) or self.familiarity.is_unfamiliar(
+        unfamiliar = is_of_one_colour(picture.pixels) or self.familiarity.is_unfamiliar(
             latent, coarse_map, calibration.map_limit, failed=verdict == "fail"
         )
         return Inspection(

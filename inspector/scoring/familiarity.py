@@ -18,7 +18,6 @@ BEYOND = 1.2  # times the reach of the good pictures
 FAR_BEYOND = 2.0  # for a picture that passed: then no defect is the reason
 MOVED = 0.4  # of the spread of single patches: a latent moves so far only with a large part of the picture
 RAISED = 0.3  # of the map's limit, which more than half of a map exceeds that is raised everywhere
-ONE_COLOUR = 2  # levels between the least and the greatest sample of a picture that shows nothing
 MOST_ROWS = 1000  # held-out pictures, evenly chosen, that a picture is compared with
 
 REMARK = "unlike every good picture that the model knows: check product, camera and light"
@@ -86,20 +85,6 @@ class Familiarity:
         if distance > MOVED * self.spread or (distance > FAR_BEYOND * self.reach and not failed):
             return True
         return bool(2 * np.count_nonzero(anomaly_map > RAISED * map_limit) > anomaly_map.size)
-
-
-def is_one_colour(pixels: NDArray[np.uint8]) -> bool:
-    """Return whether a picture (H, W, 3) shows nothing: a blank frame, a lens cap; rounding does not count.
-
-    A fit refuses good pictures of this kind.
-    """
-    few_rows = pixels[:: max(1, len(pixels) // 64)]  # decide nearly always, in no time
-    return _is_even(few_rows) and _is_even(pixels)
-
-
-def _is_even(pixels: NDArray[np.uint8]) -> bool:
-    least, greatest = pixels.min(0).min(0), pixels.max(0).max(0)  # one axis at a time is 70 times as fast
-    return bool((greatest - least <= ONE_COLOUR).all())
 
 
 def _reach(rows: Floats) -> float:

@@ -18,7 +18,7 @@ from inspector.bundle.reference import HELDOUT_LATENTS, TRAINING_DIGESTS, write_
 from inspector.bundle.store import Store
 from inspector.imaging.encode import encode_png
 from inspector.scoring.detector import Detector
-from inspector.scoring.familiarity import MOST_ROWS, REMARK, Familiarity, is_one_colour
+from inspector.scoring.familiarity import MOST_ROWS, REMARK, Familiarity
 from inspector.types import Pixels
 from tests.inspector.conftest import Command
 from tests.inspector.tiny_bundle import bad_picture, good_picture, tiny_fill, write_picture
@@ -48,16 +48,6 @@ def test_reach_and_spread(n: int, d: int, seed: int) -> None:
     np.fill_diagonal(between, np.inf)
     assert known.reach == pytest.approx(between.min(axis=1).max(), rel=1e-3, abs=1e-3)
     assert known.spread == pytest.approx(np.sqrt(rows.var(axis=0).sum()), rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"), [(0, True), (2, True), (3, False)], ids=["even", "rounding", "a dot"]
-)
-def test_a_picture_of_one_colour(change: int, expected: bool) -> None:
-    """A blank frame shows nothing, whatever its colour; a single other pixel is something."""
-    frame = np.full((700, 40, 3), (10, 200, 30), np.uint8)
-    frame[333, 7, 2] += change
-    assert is_one_colour(frame) is expected
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
