@@ -7,59 +7,29 @@ costs no memory.  A picture at fault raises a leaf of `ImageError`.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from inspector.errors import (
-    ImageError,
-    ImageTooLargeError,
-    TransparentImageError,
-    TruncatedImageError,
-    UnknownFormatError,
-)
 from inspector.imaging import header
 from inspector.imaging.colour import WHITE, Colour, InvisibleError, array_to_rgb, straight, to_rgb
 from inspector.imaging.completeness import check_complete, check_rows
 from inspector.imaging.depth import DEEP, Depth
+from inspector.imaging.faults import at_fault, faults
 from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS, check_size
 from inspector.imaging.jpeg import decode_jpeg
 from inspector.imaging.metadata import without_metadata
 from inspector.imaging.plugin import open_picture, quiet
-from inspector.imaging.source import Source, take
+from inspector.imaging.source import Source, file_behind, is_closed, take
+from inspector.imaging.upright import orientation, upright
 from inspector.types import Pixels
-
-AnyPixels = TypeVar("AnyPixels", bound=npt.NDArray[Any])
-
-# Errors of decoders on damaged bytes; Pillow also fails in its own assertions.
-_DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    cv2.error,
-    struct.error,
-    zlib.error,
-)
-_PILLOW_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
-_UNSUPPORTED = re.compile(r"cannot handle (?!0-)|support|unknown (pixel|data)|not available")
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,20 +145,6 @@ def straight_rgba(data: bytes) -> Pixels | None:
     return _frozen(upright(rgba, orientation(image, kind)))
 
 
-@contextmanager
-def faults(kind: str, name: str) -> Iterator[None]:
-    """Turn every exception of a decoder into the `ImageError` that says what is wrong with the picture."""
-    try:
-        yield
-    except (MemoryError, Image.DecompressionBombError) as exc:
-        raise ImageTooLargeError(
-            f"{name} needs more memory to decode than there is ({printable(str(exc))})",
-            hint="reduce the picture before handing it in",
-        ) from exc
-    except _DAMAGE as exc:
-        raise _at_fault(kind, name, exc) from exc
-
-
 def _decode(
     data: bytes,
     kind: str,
@@ -278,7 +234,7 @@ def _from_pillow(
     """
     name = "the Pillow image"
     check_size(*image.size, name, max_pixels)
-    data = _file_behind(image)
+    data = file_behind(image)
     if data:
         kind = header.sniff(data, name)
         with faults(kind, name):
@@ -286,11 +242,11 @@ def _from_pillow(
     try:
         image.load()
     except (AssertionError, OSError, SyntaxError, ValueError, struct.error, zlib.error) as exc:
-        if _is_closed(image):
+        if is_closed(image):
             raise ValueError(
                 "the Pillow image was closed before its pixels were loaded; score it inside its `with` block"
             ) from exc
-        raise _at_fault(image.format or "file", name, exc) from exc
+        raise at_fault(image.format or "file", name, exc) from exc
     if image.mode == "F":
         raise TypeError(
             "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
@@ -299,70 +255,9 @@ def _from_pillow(
     try:
         rgb, depth = to_rgb(image, "", b"", background, full_scale)
     except InvisibleError as exc:
-        raise _at_fault("", name, exc) from exc
+        raise at_fault("", name, exc) from exc
     pixels = upright(rgb, turn)
     return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0], depth)
-
-
-def _file_behind(image: Image.Image) -> bytes:
-    """Return the file of an image that `PIL.Image.open` made; empty once its pixels are loaded or changed."""
-    if not isinstance(image, ImageFile) or image.format not in _PILLOW_FORMATS:
-        return b""
-    file: Any = image.fp
-    is_loaded, is_draft = image._im is not None, bool(image.decoderconfig)
-    if file is None or file.closed or is_loaded or is_draft or image.tell() != 0:
-        return b""
-    position = file.tell()
-    file.seek(0)
-    data = bytes(file.read())
-    file.seek(position)  # so that Pillow can go on
-    return data
-
-
-def _is_closed(image: Image.Image) -> bool:
-    file: Any = getattr(image, "fp", None)
-    return file is None or bool(file.closed)
-
-
-def _at_fault(kind: str, name: str, exc: Exception) -> ImageError:
-    """Return the error for a decoder's exception: a wholly transparent, an unsupported or a damaged file."""
-    if isinstance(exc, InvisibleError):
-        return TransparentImageError(
-            f"{name} is wholly transparent: the alpha of every pixel is 0",
-            hint="save it without an alpha channel",
-        )
-    detail = printable(str(exc)) or type(exc).__name__
-    if _UNSUPPORTED.search(detail):
-        return UnknownFormatError(
-            f"{name} is a {kind} of a variant that is not read: {detail}",
-            hint="save it again as an 8 or 16 bit grey or RGB PNG",
-        )
-    return TruncatedImageError(
-        f"{name} ends too early or is damaged ({kind}: {detail})",
-        hint="copy it again from where it was taken; it may have been cut while it was written",
-    )
-
-
-def orientation(image: ImageFile, kind: str) -> int:
-    """Return how a loaded picture lies, 1 to 8 as in EXIF; 1 is upright."""
-    return (
-        1 if kind == "TIFF" else header.orientation(image.info.get("exif", b""))
-    )  # Pillow turns TIFFs itself
-
-
-def upright(pixels: AnyPixels, turn: int) -> AnyPixels:
-    """Turn pixels upright according to an EXIF orientation."""
-    if turn in (5, 7):  # mirrored along a diagonal
-        pixels = cast(AnyPixels, cv2.transpose(pixels))
-    if turn in (3, 7):
-        return cast(AnyPixels, cv2.rotate(pixels, cv2.ROTATE_180))
-    if turn in (6, 8):
-        clockwise = turn == 6
-        rotation = cv2.ROTATE_90_CLOCKWISE if clockwise else cv2.ROTATE_90_COUNTERCLOCKWISE
-        return cast(AnyPixels, cv2.rotate(pixels, rotation))
-    if turn in (2, 4):
-        return cast(AnyPixels, cv2.flip(pixels, 1 if turn == 2 else 0))
-    return pixels
 
 
 def _frozen(pixels: Pixels) -> Pixels:

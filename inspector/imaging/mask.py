@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from inspector.imaging import header
 from inspector.imaging.colour import deep_channels, whole_numbers
-from inspector.imaging.decode import faults, load, orientation, upright
+from inspector.imaging.decode import load
+from inspector.imaging.faults import faults
 from inspector.imaging.files import MAX_BYTES, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS
+from inspector.imaging.upright import orientation, upright
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

@@ -16,12 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from inspector.imaging.files import printable
 
 Array = npt.NDArray[Any]
 
 CHANNELS = (1, 3, 4)
+_PILLOW_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
 _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 _LONGEST_NAME, _LONGEST_PATH = 80, 255  # characters, in messages and of paths that people type
 
@@ -76,6 +78,27 @@ def take(source: Source, max_bytes: int) -> Path | bytes | Array | Image.Image:
     if hasattr(source, "__array__") and not isinstance(source, type):
         return _checked(np.asarray(source))
     raise TypeError(_refusal(source))
+
+
+def file_behind(image: Image.Image) -> bytes:
+    """Return the file of an image that `PIL.Image.open` made; empty once its pixels are loaded or changed."""
+    if not isinstance(image, ImageFile) or image.format not in _PILLOW_FORMATS:
+        return b""
+    file: Any = image.fp
+    is_loaded, is_draft = image._im is not None, bool(image.decoderconfig)
+    if file is None or file.closed or is_loaded or is_draft or image.tell() != 0:
+        return b""
+    position = file.tell()
+    file.seek(0)
+    data = bytes(file.read())
+    file.seek(position)  # so that Pillow can go on
+    return data
+
+
+def is_closed(image: Image.Image) -> bool:
+    """Return whether an image has no open file, so that pixels that are not loaded yet are lost."""
+    file: Any = getattr(image, "fp", None)
+    return file is None or bool(file.closed)
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
