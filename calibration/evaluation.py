@@ -63,7 +63,7 @@ class Evaluation:
     pixels : PixelScores
         Pixels of good pictures, and of defective pictures with a mask.
     masks : MaskReport
-        How many pictures of defects have a mask, and what is odd about the masks.
+        How many pictures of defects have a mask, and which masks are odd.
     seconds : float
         Time of all inspections, decoding included.
     scale : ScaleTally, optional
@@ -221,7 +221,7 @@ def measure(detector: Detector, test_dir: Path, *, progress: Progress | None = N
 
 
 def _mask_report(folder: LabelledFolder) -> MaskReport:
-    """Return which pictures have masks; what the masks look like is not known yet."""
+    """Report which pictures have masks; no mask has been read yet."""
     defective = [picture for picture in folder.pictures if picture.kind != GOOD]
     return MaskReport(
         defective_images=len(defective),

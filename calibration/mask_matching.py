@@ -98,13 +98,11 @@ def match(pictures: Sequence[Place], masks: Sequence[Place]) -> Matches:
 def _play_round(
     pictures: Sequence[Place], masks: Sequence[Place], simplify: Simplify, matches: Matches
 ) -> set[Path]:
-    """Enter into `matches` what one way to compare names decides, and return the masks that it settles."""
+    """Give pictures their masks by one way to compare names; return the masks that need no further round."""
     named: dict[tuple[str | None, str], set[Path]] = defaultdict(set)
     for picture in pictures:
-        for name in (
-            picture.below.with_suffix(""),
-            picture.below,
-        ):  # masks of `0.jpg` may be `0.jpg_mask.png`
+        # The mask of `0.jpg` may be called `0_mask.png` or `0.jpg_mask.png`.
+        for name in (picture.below.with_suffix(""), picture.below):
             named[picture.kind, simplify(name)].add(picture.path)
             named[None, simplify(name)].add(picture.path)
     claims: dict[Path, list[tuple[Path, str]]] = defaultdict(list)
@@ -126,7 +124,10 @@ def _play_round(
 
 
 def _names(below: PurePosixPath) -> Iterator[tuple[PurePosixPath, str]]:
-    """Yield what a mask may be called after, and which part of the picture's mask it then is, or ""."""
+    """Yield the names that the picture of a mask may have, the likeliest first, each with a part.
+
+    The part tells several masks of one picture apart; it is empty if the mask is the only one.
+    """
     if below.parent.name:
         yield below.parent, below.name
     stem = below.with_suffix("")

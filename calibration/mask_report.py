@@ -1,4 +1,4 @@
-"""What an evaluation noticed about masks, as facts and in sentences."""
+"""Reports oddities of the masks of an evaluation, as facts and in sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMED = 3  # files that a sentence names; it counts the others
 
 @dataclass
 class MaskReport:
-    """How far the pixel figures of an evaluation can be trusted.
+    """The masks of an evaluation: how many were counted, and which ones are odd.
 
     Pictures are named by their path from the test folder, masks from the folder above the folder of masks.
 
@@ -30,7 +30,7 @@ class MaskReport:
     unused : list of str
         Masks that belong to no picture of a defect.
     unusable : dict of str to str
-        Pictures of defects with a mask that has another size or cannot be read, and what is wrong.
+        Pictures of defects with a mask that has another size or cannot be read, each with the error.
     empty, lossy, mostly_defect : list of str
         Pictures whose masks mark nothing; were stored lossily; mark more than half of the picture.
     """
@@ -56,7 +56,7 @@ class MaskReport:
         return asdict(self) if self.has_masks else None
 
     def sentences(self) -> list[str]:
-        """Return what a reader of the pixel figures must know, one sentence each; none if all is well."""
+        """Return one sentence for each oddity that the pixel figures suffer from; none if all is well."""
         return list(self._sentences()) if self.has_masks else []
 
     def _sentences(self) -> Iterator[str]:

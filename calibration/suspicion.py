@@ -18,13 +18,14 @@ NAMED = 3  # pictures in a sentence
 
 
 def outlyingness(scores: ArrayLike) -> NDArray[np.float64]:
-    r"""Say how far each score lies above the upper quartile of all, in interquartile ranges.
+    r"""Return the distance of each score above the upper quartile of all, in interquartile ranges.
 
     .. math:: o_i = \frac{s_i - Q_3}{\max(Q_3 - Q_1,\ 0.1)}
 
     A picture with :math:`o_i > 1.5` is suspicious: it lies beyond Tukey's fence, the whiskers of a box
     plot [1]_.  Bad pictures do not move the fence unless they are a quarter of all.  Scores of good pictures
-    are skewed, and a few in a hundred lie beyond it: to look at these is cheap, to miss a bad one is not.
+    are skewed, so a few in a hundred lie beyond it.  Looking at those costs little; missing a bad one costs
+    much.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ def _count(trials: Sequence[Trial]) -> str:
 
 
 def doubts(trials: Sequence[Trial], seed: int) -> list[str]:
-    """Say how far chance decides the recommendation, and how to find out.
+    """Return sentences on the part that chance has in the recommendation.
 
     Two fits are told apart if the 95 % interval of their difference excludes 0.  The difference is paired,
     because both were measured on the same pictures.  It covers the chance in the choice of pictures, and not

@@ -159,10 +159,10 @@ def check_rates(max_false_reject: float, max_review: float | None) -> None:
 
 
 def promise(calibration: Calibration) -> str:
-    """Say in two sentences how many good parts the threshold may reject, and how this is known.
+    """Say in two sentences how many good parts the threshold may reject, and by which pictures it was set.
 
-    The second sentence says how many of the pictures that set the threshold lie over it.  Where their number
-    is the reason that the rate is not lower, it says so.
+    The second sentence counts the pictures that set the threshold and lie over it.  It also says if more
+    pictures are needed to promise less.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def promise(calibration: Calibration) -> str:
 
 
 def changes(before: Calibration, after: Calibration) -> list[str]:
-    """Say what a new calibration of a model does differently, so that the threshold may differ.
+    """List the differences between two calibrations of a model: the reasons why its threshold changed.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def changes(before: Calibration, after: Calibration) -> list[str]:
     Returns
     -------
     list of str
-        Facts alone, one for each difference; empty without any.
+        One fact for each difference; empty without any.
     """
     found = []
     if before.heldout_scores != after.heldout_scores:

@@ -72,7 +72,7 @@ class PictureSet:
     smallest, largest : (width, height)
         Of the pictures with the fewest and with the most pixels, as they were read.
     remarks : tuple of str
-        What a person should know about the brightness scale of the pictures.
+        Sentences about an odd brightness scale, for people.
     """
 
     pixels: NDArray[np.uint8]
@@ -158,15 +158,15 @@ def read_folder(
     full_scale = depth.learn(list(found.depths.values()))
     changed = [row for row, known in found.depths.items() if not known.stated] if full_scale != DEEP else []
     for done, row in enumerate(changed, 1):
-        found.put(row, as_asked(folder / found.name(row), full_scale=full_scale))
+        found.put(row, as_asked(folder / found.files[row], full_scale=full_scale))
         if progress is not None:
             progress("reading 16-bit pictures again", done, len(changed))
     pixels.flush()
     return PictureSet(
-        np.load(target, mmap_mode="r", allow_pickle=False)[: len(found.names)],
-        tuple(found.names.values()),
-        tuple(found.names),
-        np.stack([found.thumbnails[row] for row in range(len(found.names))]),
+        np.load(target, mmap_mode="r", allow_pickle=False)[: len(found.files)],
+        tuple(found.files),
+        tuple(found.digests),
+        np.stack([found.thumbnails[row] for row in range(len(found.files))]),
         tuple(found.skipped),
         bits=tuple(sorted(found.bits)),
         full_scale=full_scale,
@@ -181,7 +181,8 @@ class _Found:
     """The pictures that were read so far; `pixels` has one row for each."""
 
     pixels: NDArray[np.uint8]
-    names: dict[str, str] = field(default_factory=dict)  # of each digest
+    files: list[str] = field(default_factory=list)  # of each row: its path relative to the folder
+    digests: dict[str, None] = field(default_factory=dict)  # of each row, in their order
     thumbnails: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # of each row, like the next one
     depths: dict[int, Depth] = field(default_factory=dict)  # only with more than 8 bits
     bits: set[Literal[8, 16]] = field(default_factory=set)
@@ -192,11 +193,12 @@ class _Found:
     def add(self, name: str, data: bytes, picture: Picture) -> None:
         """Put a picture into the next row, unless it is a copy of an earlier one."""
         digest = hashlib.sha256(data).hexdigest()
-        if digest in self.names:
+        if digest in self.digests:
             self.skipped.append(Skipped(name, None))
             return
-        row = len(self.names)
-        self.names[digest] = name
+        row = len(self.files)
+        self.files.append(name)
+        self.digests[digest] = None
         self.bits.add(picture.bits)
         self.sizes.add((picture.width, picture.height))
         if picture.depth is not None:
@@ -209,10 +211,6 @@ class _Found:
         grey = fit_to(picture.pixels, THUMBNAIL, THUMBNAIL).astype(np.float32).mean(2)
         self.thumbnails[row] = grey.ravel()
 
-    def name(self, row: int) -> str:
-        """Return the path of a row's picture, relative to the folder."""
-        return tuple(self.names.values())[row]
-
     def remarks(self, full_scale: int) -> tuple[str, ...]:
         """Say why all pictures are dark at this full scale, or all but a few; name these."""
         greatest = max((known.greatest for known in self.depths.values()), default=full_scale)
@@ -224,7 +222,7 @@ class _Found:
         few, others = depth.deciding_alone(list(self.depths.values()), full_scale)
         if not few:
             return ()
-        first = printable(self.name(tuple(self.depths)[few[0]]))
+        first = printable(self.files[tuple(self.depths)[few[0]]])
         alone = f"{first} alone sets" if len(few) == 1 else f"{first} and {len(few) - 1} more alone set"
         return (
             f"{alone} white to {full_scale}; the other {len(self.depths) - len(few)} 16-bit pictures have no "
@@ -251,7 +249,7 @@ def _check(folder: Path, found: _Found, strict: bool) -> None:
             f"{len(damaged)} pictures in '{printable(folder)}' cannot be used: {listed}{more}",
             hint="repair or remove them, or leave --strict out to skip them",
         )
-    if len(found.names) < MIN_IMAGES:
+    if len(found.files) < MIN_IMAGES:
         left_out = [(file.name, file.reason) for file in found.skipped]
         hint = "50 to 500 different pictures of good parts make a good model"
-        raise too_few(folder, len(found.names), left_out, MIN_IMAGES, hint, found.problem)
+        raise too_few(folder, len(found.files), left_out, MIN_IMAGES, hint, found.problem)

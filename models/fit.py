@@ -20,7 +20,8 @@ from inspector.settings import Settings
 from models import dataset
 from models.article import train as article
 from models.article.options import ArticleOptions
-from models.export.bundle_writer import Fitted, Pictures, calibrate, write_files
+from models.export.bundle_writer import calibrate, write_files
+from models.export.fitted import Fitted, Pictures
 from models.fit_options import FitOptions
 from models.inspection import train as inspection
 from models.inspection.variation import check_variation
@@ -138,7 +139,7 @@ def _read(
     *,
     recursive_anyway: bool,
 ) -> dataset.PictureSet:
-    """Read all pictures; tell what is odd about their brightness scale, and which files were left out."""
+    """Read all pictures; give a note for each remark on their brightness scale and each file left out."""
     known = dataset.read_folder(
         folder,
         workspace.folder,

@@ -17,7 +17,7 @@ from models.article.networks import AutoEncoder
 from models.article.options import ArticleOptions
 from models.article.panel import ArticlePanel
 from models.article.warm_start import warm_start
-from models.export.bundle_writer import Pictures
+from models.export.fitted import Pictures
 from models.export.scoring_model import ScoringModel
 from models.split import cross_fitting_groups, valid_flips
 from models.training import loop

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,18 +32,13 @@ from inspector.bundle.reference import (
     write_reference,
 )
 from inspector.imaging.files import printable
-from inspector.imaging.one_colour import of_one_colour, one_colour_in_words
+from inspector.imaging.one_colour import one_colour_in_words
 from inspector.imaging.subfolders import count_folders, folders_in_words
 from inspector.scoring.runtime import DetectorSession
-from inspector.settings import Settings
 from inspector.types import RawScores
-from models import dataset
 from models.defects import corrupt
 from models.export import int8, onnx_graphs, unusual
-from models.export.scoring_model import ScoringModel
-from models.fit_options import FitOptions
-from models.training.course import Course
-from models.types import Progress
+from models.export.fitted import Fitted
 
 UNUSUAL, SHOWN = 6, 8  # pictures in the report: unusual ones of each kind, and reconstructions
 FLOOR = -0.5  # a component far below the usual does not make up for a defect that another one sees
@@ -68,64 +61,6 @@ PACKAGES = (
     "pillow",
     "simplejpeg",
 )
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The pictures of a fit.
-
-    Attributes
-    ----------
-    known : PictureSet
-        All pictures.
-    training, heldout : int (n,)
-        Rows of the set.
-    groups : int (N,)
-        Near-duplicates have the same number.
-    """
-
-    known: dataset.PictureSet
-    training: NDArray[np.intp]
-    heldout: NDArray[np.intp]
-    groups: NDArray[np.integer]
-
-    @property
-    def pixels(self) -> NDArray[np.uint8]:
-        """uint8 (N, H, W, 3)."""
-        return self.known.pixels
-
-    @cached_property
-    def of_one_colour(self) -> NDArray[np.bool_]:
-        """True for pictures that show nothing, (N,); they count as suspicious."""
-        return of_one_colour(self.pixels)
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Everything that a bundle is written from.
-
-    Attributes
-    ----------
-    folder : Path
-        The folder of the pictures.
-    name : str
-    options : FitOptions
-    settings : Settings
-    pictures : Pictures
-    course : Course
-        Of the training.
-    model : ScoringModel
-    progress : callable
-    """
-
-    folder: Path
-    name: str
-    options: FitOptions
-    settings: Settings
-    pictures: Pictures
-    course: Course
-    model: ScoringModel
-    progress: Progress
 
 
 def calibrate(fitted: Fitted, heldout: RawScores) -> Calibration:

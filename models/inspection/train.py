@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.export.bundle_writer import Pictures
+from models.export.fitted import Pictures
 from models.export.scoring_model import LEARNED_FROM, ScoringModel
 from models.inspection.batches import CropSampler
 from models.inspection.build import build

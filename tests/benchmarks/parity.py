@@ -21,7 +21,8 @@ from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from models import dataset
 from models.export import onnx_graphs
-from models.export.bundle_writer import Fitted, Pictures, calibrate
+from models.export.bundle_writer import calibrate
+from models.export.fitted import Fitted, Pictures
 from models.export.scoring_model import batches
 from models.inspection.options import InspectionOptions
 from models.inspection.train import train
