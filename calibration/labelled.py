@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from calibration.mask_matching import Place, is_mask_folder, masks_among, match
+from calibration.mask_matching import Place, match
 from inspector.errors import DatasetError, NoImagesError
 from inspector.imaging.files import is_set_aside, list_images, printable
+from inspector.imaging.label_names import (
+    is_good_alone,
+    masks_among,
+    may_hold_masks,
+)
 
 GOOD = "good"
-GOOD_NAMES = frozenset({GOOD, "ok", "normal"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def labelled_folder(test_dir: Path) -> LabelledFolder:
     Parameters
     ----------
     test_dir : Path
-        Contains `good/`, which may also be called `ok` or `normal`; every other folder is a kind of defect.
+        Contains `good/`, or a folder of another name that means it, such as `ok`.  Every other folder is a
+        kind of defect.
         The mask of `KIND/NAME.png` is `TEST_DIR/../ground_truth/KIND/NAME_mask.png`.  The folder of masks may
         also lie in the test folder or in the folder of a kind, and masks may have other names, as far as
         `mask_matching.match` finds only one reading.
@@ -75,7 +80,7 @@ def labelled_folder(test_dir: Path) -> LabelledFolder:
         raise NoImagesError(
             f"{printable(good)} holds no picture", hint="put good pictures there that the fit did not use"
         )
-    kinds = [folder for folder in _folders(test_dir) if folder != good and not is_mask_folder(folder.name)]
+    kinds = [folder for folder in _folders(test_dir) if folder != good and not may_hold_masks(folder.name)]
     masks = [mask for folder in _mask_folders(test_dir) for mask in _masks_in(folder, kinds)]
     defects: list[Place] = []
     for kind in kinds:
@@ -94,7 +99,7 @@ def labelled_folder(test_dir: Path) -> LabelledFolder:
 
 def _good_folder(test_dir: Path) -> Path:
     """Return the folder of good pictures: `good`, whatever the case, or one of its other names."""
-    found = [folder for folder in _folders(test_dir) if folder.name.casefold() in GOOD_NAMES]
+    found = [folder for folder in _folders(test_dir) if is_good_alone(folder.name)]
     if len(found) == 1:
         return found[0]
     shown = printable(test_dir)
@@ -104,7 +109,7 @@ def _good_folder(test_dir: Path) -> Path:
             f"{shown} has the folders {names}, which both mean good pictures",
             hint=f"put all good pictures into {GOOD}/; rename the other folder if it is a kind of defect",
         )
-    if any(folder.name.casefold() in GOOD_NAMES for folder in _folders(test_dir / "test")):
+    if any(is_good_alone(folder.name) for folder in _folders(test_dir / "test")):
         hint = f"did you mean {printable(test_dir / 'test')}?"
     else:
         hint = f"put good pictures into {GOOD}/, and each kind of defect into a folder of its own beside it"
@@ -123,7 +128,7 @@ def _split(kind: Path) -> tuple[list[Place], list[Place]]:
     """Return the pictures in a kind's folder, and the masks among them."""
     files = list_images(kind)
     masks = masks_among(files)
-    masks |= {path for path in files if any(map(is_mask_folder, path.relative_to(kind).parts[:-1]))}
+    masks |= {path for path in files if any(map(may_hold_masks, path.relative_to(kind).parts[:-1]))}
     pictures = [_place(path, kind) for path in files if path not in masks]
     return pictures, [_place(path, kind) for path in files if path in masks]
 
@@ -131,7 +136,7 @@ def _split(kind: Path) -> tuple[list[Place], list[Place]]:
 def _place(path: Path, kind: Path) -> Place:
     """Return the place of a file in a kind's folder; folders of masks do not count as a part of it."""
     *folders, name = path.relative_to(kind).parts
-    below = PurePosixPath(*(folder for folder in folders if not is_mask_folder(folder)), name)
+    below = PurePosixPath(*(folder for folder in folders if not may_hold_masks(folder)), name)
     return Place(path, path.relative_to(kind.parent).as_posix(), kind.name, below)
 
 
@@ -140,7 +145,7 @@ def _mask_folders(test_dir: Path) -> list[Path]:
     beside = test_dir.resolve().parent
     usual = beside / "ground_truth"
     found = [*_folders(beside), *_folders(test_dir)]
-    found = [folder for folder in found if is_mask_folder(folder.name) and folder != usual]
+    found = [folder for folder in found if may_hold_masks(folder.name) and folder != usual]
     return [usual, *found] if usual.is_dir() else found
 
 
@@ -150,7 +155,7 @@ def _masks_in(mask_folder: Path, kinds: list[Path]) -> Iterator[Place]:
     for path in list_images(mask_folder):
         first, *rest = path.relative_to(mask_folder).parts
         kind = (by_name.get(first) or by_name.get(first.casefold())) if rest else None
-        if kind is None and first.casefold() in GOOD_NAMES:
+        if kind is None and is_good_alone(first):
             continue
         below = PurePosixPath(*rest) if kind else PurePosixPath(first, *rest)
         yield Place(path, path.relative_to(mask_folder.parent).as_posix(), kind, below)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -155,39 +155,3 @@ _ROUNDS: tuple[Simplify, ...] = (
     lambda name: _in_any_case(name.name),
     lambda name: _without_zeros(name.name),
 )
-
-
-# --- folders and files that are masks ------------------------------------------------------------
-
-_TRUTH = frozenset({"groundtruth", "gt", "masks", "labels"})
-_BESIDE_PICTURE = re.compile(r"[-_. ](?:mask|gt|ground[-_ ]?truth)$", re.IGNORECASE)
-
-
-def is_mask_folder(name: str) -> bool:
-    """Return whether a folder of this name holds masks, and no pictures to inspect.
-
-    Examples
-    --------
-    >>> [is_mask_folder(name) for name in ("ground_truth", "GroundTruth", "masks", "scratch")]
-    [True, True, True, False]
-    """
-    return re.sub(r"[-_. ]", "", name).casefold() in _TRUTH
-
-
-def masks_among(files: Iterable[Path]) -> set[Path]:
-    """Return those files that are masks of others in the same folder: `0_mask.png` beside `0.png`.
-
-    Examples
-    --------
-    >>> files = [Path("0.jpg"), Path("0_mask.png"), Path("1_mask.png")]
-    >>> [path.name for path in masks_among(files)]
-    ['0_mask.png']
-    """
-    files = list(files)
-    pictures = {(path.parent, path.stem) for path in files}
-    return {
-        path
-        for path in files
-        if (found := _BESIDE_PICTURE.search(path.stem))
-        and (path.parent, path.stem[: found.start()]) in pictures
-    }

@@ -7,7 +7,6 @@ Data sets come in a few layouts: `train/good` beside `test/KIND` and `ground_tru
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,26 +14,19 @@ from typing import Literal, TypeAlias
 
 from inspector.errors import DatasetError, NoImagesError
 from inspector.imaging.files import IMAGE_SUFFIXES, list_images, printable
+from inspector.imaging.label_names import (
+    holds_masks_beside_pictures,
+    is_defective,
+    is_good,
+    is_ground_truth,
+    masks_among,
+    plain,
+)
 
 ANYWAY = "--recursive-anyway"
 Half: TypeAlias = Literal["train", "test"]
 
-# Names of folders, in lower case, with _ for spaces and dashes, and without numbers at the end.  The first
-# word of a name counts as well: `ok_front` holds good pictures.
-_GOOD = {"good", "ok", "normal", "nominal", "pass", "passed"}
-_GOOD |= {"defect_free", "defectfree", "anomaly_free", "no_defect", "no_defects", "non_defective"}
-# In German, French, Spanish and Italian; as a first word, `io` would also be the name of a board.
-_GOOD |= {"gut", "gutteil", "gutteile", "conforme", "conformes"}
-_GOOD_ALONE = {"io", "i_o"}
-_DEFECTS = {"defect", "defects", "defective", "bad", "ng", "nok", "ko", "not_ok", "not_good", "no_good"}
-_DEFECTS |= {"anomaly", "anomalies", "anomalous", "abnormal", "faulty"}
-_DEFECTS |= {"reject", "rejects", "rejected", "fail", "failed"}
-_DEFECTS |= {"schlecht", "schlechtteil", "schlechtteile", "ausschuss", "defekt", "defekte", "nio", "n_i_o"}
-_DEFECTS |= {"non_conforme", "non_conformes", "no_conforme", "no_conformes"}
-_MASKS = {"ground_truth", "groundtruth"}
-_MASKS_BESIDE_PICTURES = {"mask", "masks", "gt", "annotation", "annotations"}
 _HALVES = {"train": {"train", "training"}, "test": {"test", "testing", "val", "valid", "validation"}}
-_MASK_FILE = re.compile(r"(.+?)[_-](mask|gt|ground_?truth|label)", re.IGNORECASE)
 _VERDICTS = {"pass", "review", "fail", "invalid"}  # folders of `inspector watch --move`
 _NAMED = 4  # folders in a message
 
@@ -114,25 +106,25 @@ class _Tree:
                 shown = ", ".join(map(printable, below))
                 return f"holds more than good pictures: {shown}{more}"
         for files in self.files.values():
-            if mask := _mask_beside(files):
-                return f"holds more than good pictures: {printable(mask)} looks like a mask"
+            for mask in sorted(masks_among(files))[:1]:
+                return f"holds more than good pictures: {printable(mask.name)} looks like a mask"
         return ""
 
     def _suspects(self, folder: Path) -> Iterator[list[str]]:
         """Return sets of folders that do not belong together among good pictures."""
         if self.folders[folder] <= self._belong:
             return
-        names = sorted(self.folders[folder], key=lambda name: (not _is_good(name), name))
+        names = sorted(self.folders[folder], key=lambda name: (not is_good(name), name))
         if all(any(map(_in_half(half), names)) for half in _HALVES):
             yield names
-        if any(_plain(name) in _MASKS for name in names):
+        if any(map(is_ground_truth, names)):
             yield names
         beside = len(names) > 1 or folder in self.files
-        if beside and any(_plain(name) in _MASKS_BESIDE_PICTURES for name in names):
+        if beside and any(map(holds_masks_beside_pictures, names)):
             yield names
-        if any(map(_is_defective, names)):
+        if any(map(is_defective, names)):
             yield names
-        if any(map(_is_good, names)) and not all(map(_is_good, names)):
+        if any(map(is_good, names)) and not all(map(is_good, names)):
             yield names
 
     def good_folders(self, half: Half) -> list[Path]:
@@ -141,24 +133,24 @@ class _Tree:
         def rank(path: Path) -> tuple[bool, int, Path]:
             return not any(map(_in_half(half), path.parts)), len(path.parts), path
 
-        return sorted((path for path in self.folders if _is_good(path.name)), key=rank)
+        return sorted((path for path in self.folders if is_good(path.name)), key=rank)
 
 
 def _outside(folder: Path, inside: _Tree) -> str:
     """Say what the names of the folder itself, and of its neighbours, show; empty if nothing."""
     here = _absolute(folder)
-    if _plain(here.name) in _MASKS or _plain(here.parent.name) in _MASKS:
+    if is_ground_truth(here.name) or is_ground_truth(here.parent.name):
         return "holds the masks of a labelled set, not pictures"
-    if _is_defective(here.name):
+    if is_defective(here.name):
         return "is the folder of defects, by its name"
-    if _is_good(here.name):
+    if is_good(here.name):
         return ""
-    if _in_half("test")(here.parent.name) and any(map(_is_good, _below(here.parent))):
+    if _in_half("test")(here.parent.name) and any(map(is_good, _below(here.parent))):
         return "is a kind of defect in a labelled set"
     names = inside.folders[folder]
-    if _in_half("test")(here.name) and names and not all(map(_is_good, names)):
+    if _in_half("test")(here.name) and names and not all(map(is_good, names)):
         for name in filter(_in_half("train"), _below(here.parent)):
-            if any(map(_is_good, _below(here.parent / name))):
+            if any(map(is_good, _below(here.parent / name))):
                 return "is the test half of a labelled set"
     return ""
 
@@ -167,7 +159,7 @@ def _meant(folder: Path, inside: _Tree, half: Half, *, climb: bool) -> Path | No
     """Return the folder of good pictures that was probably meant; with `climb` it lies beside this one."""
     place = _absolute(folder)
     places = [place]
-    while climb or _of_a_half(place.name) or _plain(place.name) in _MASKS:
+    while climb or _of_a_half(place.name) or is_ground_truth(place.name):
         place, climb = place.parent, False
         places.append(place)
     for whole in reversed(places):
@@ -184,9 +176,9 @@ def _good_in(place: Path, half: Half) -> Path | None:
     halves: list[Half] = [half, "test" if half == "train" else "train"]
     for each in halves:
         for name in filter(_in_half(each), _below(place)):
-            for good in filter(_is_good, _below(place / name)):
+            for good in filter(is_good, _below(place / name)):
                 return place / name / good
-    return next((place / name for name in filter(_is_good, _below(place))), None)
+    return next((place / name for name in filter(is_good, _below(place))), None)
 
 
 def _below(folder: Path) -> list[str]:
@@ -207,41 +199,17 @@ def _again(command: Sequence[str], folder: Path, meant: Path) -> str:
         words = [*command[:2], str(meant)]
     named = any(word.partition("=")[0] in ("--name", "--output") for word in words)
     if words[1:2] == ["fit"] and not named:  # else the model would be called `good`
-        of_set = [name for name in _absolute(meant).parts if not _is_good(name) and not _of_a_half(name)]
+        of_set = [name for name in _absolute(meant).parts if not is_good(name) and not _of_a_half(name)]
         words += ["--name", of_set[-1]] if of_set else []
     return printable(shlex.join(words))
-
-
-def _mask_beside(files: Sequence[Path]) -> str:
-    """Return the name of a file that is named as the mask of another one; empty if there is none."""
-    stems = {path.stem.lower() for path in files}
-    for path in files:
-        match = _MASK_FILE.fullmatch(path.stem)
-        if match and match[1].lower() in stems:
-            return path.name
-    return ""
 
 
 def _absolute(folder: Path) -> Path:
     return Path(os.path.abspath(folder))  # noqa: PTH100 - the name of a link stays
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s.-]+", "_", name.lower()).rstrip("_0123456789")
-
-
-def _is_good(name: str) -> bool:
-    plain = _plain(name)
-    return plain in _GOOD | _GOOD_ALONE or (plain not in _DEFECTS and _plain(plain.split("_")[0]) in _GOOD)
-
-
-def _is_defective(name: str) -> bool:
-    plain = _plain(name)
-    return not _is_good(name) and (plain in _DEFECTS or _plain(plain.split("_")[0]) in _DEFECTS)
-
-
 def _in_half(half: str) -> Callable[[str], bool]:
-    return lambda name: _plain(name) in _HALVES[half]
+    return lambda name: plain(name) in _HALVES[half]
 
 
 def _of_a_half(name: str) -> bool:

@@ -89,6 +89,9 @@ def test_the_folder_may_be_named_relatively(folder: Path, monkeypatch: pytest.Mo
         "test/dent/masks/0_mask.png",
         "test/dent/0_mask.png",
         "test/dent/0_GT.bmp",
+        "test/dent/0_label.png",
+        "test/annotations/dent/0.png",
+        "mask/dent/0.png",
     ],
 )
 def test_masks_beside_and_inside(tmp_path: Path, mask: str) -> None:
@@ -167,3 +170,10 @@ def test_two_folders_of_good_pictures_are_refused(tmp_path: Path) -> None:
     test = make(tmp_path, "test/good/0.png", "test/OK/0.png", "test/dent/0.png")
     with pytest.raises(DatasetError, match=r"OK/ and good/, which both mean good pictures"):
         labelled_folder(test)
+
+
+@pytest.mark.parametrize("name", ["good", "OK", "iO", "Gutteile", "defect-free"])
+def test_good_pictures_in_a_folder_of_another_name(tmp_path: Path, name: str) -> None:
+    """An evaluation knows the names of good folders that a fit knows."""
+    test = make(tmp_path, f"test/{name}/0.png", "test/dent/0.jpg")
+    assert [one.kind for one in labelled_folder(test).pictures] == ["good", "dent"]
