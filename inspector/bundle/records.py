@@ -113,6 +113,10 @@ class TrainingSummary(Record):
     heldout_errors: tuple[float, ...] = ()
     packages: dict[str, str]
     folder: str | None = None
+    smallest_picture: tuple[int, int] | None = None
+    largest_picture: tuple[int, int] | None = None
+    suspicious_images: int | None = None
+    most_unusual: tuple[UnusualImage, ...] = ()
 
     def pictures_in_words(self) -> str:
         """Count the good pictures of the fit in words: those it trained on, and those it held out."""
@@ -122,11 +126,6 @@ class TrainingSummary(Record):
     def steps_in_words(self) -> str:
         """Count the steps of the training in words."""
         return "1 step" if self.steps == 1 else f"{self.steps} steps"
-
-    smallest_picture: tuple[int, int] | None = None
-    largest_picture: tuple[int, int] | None = None
-    suspicious_images: int | None = None
-    most_unusual: tuple[UnusualImage, ...] = ()
 
 
 class ParitySummary(Record):
