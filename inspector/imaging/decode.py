@@ -26,7 +26,7 @@ from inspector.imaging.files import MAX_BYTES, check_bytes, printable, read_pict
 from inspector.imaging.header import MAX_PIXELS, check_size
 from inspector.imaging.jpeg import decode_jpeg
 from inspector.imaging.metadata import without_metadata
-from inspector.imaging.plugin import open_picture, quiet
+from inspector.imaging.plugin import open_picture, open_stripped, quiet
 from inspector.imaging.source import Source, file_behind, is_closed, take
 from inspector.imaging.upright import orientation, upright
 from inspector.types import Pixels
@@ -184,13 +184,14 @@ def load(data: bytes, kind: str, name: str, max_pixels: int) -> tuple[ImageFile,
 def _decode_jpeg(
     data: bytes, name: str, max_pixels: int, reduce_to: tuple[int, int] | None, background: Colour
 ) -> Picture:
-    image = open_picture("JPEG", data)
+    data = without_metadata("JPEG", data)
+    image = open_stripped("JPEG", data)
     width, height = image.size
     check_size(width, height, name, max_pixels)
     turn = orientation(image, "JPEG")
     if turn >= 5:
         width, height = height, width
-    rgb = decode_jpeg(without_metadata("JPEG", data), image.mode, _reduced(image.size, turn, reduce_to))
+    rgb = decode_jpeg(data, image.mode, _reduced(image.size, turn, reduce_to))
     if rgb is None:
         image.load()
         rgb, _ = to_rgb(image, "JPEG", data, background, None)

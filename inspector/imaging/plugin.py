@@ -21,10 +21,15 @@ _warnings_lock = threading.Lock()
 
 def open_picture(kind: str, data: bytes) -> ImageFile:
     """Open a file with Pillow, without metadata that its picture does not need; decode nothing yet."""
-    image = _plugin(kind)(BytesIO(without_metadata(kind, data)))
+    image = open_stripped(kind, without_metadata(kind, data))
     if kind == "PNG":
         image.info["exif"] = png_exif(data)
     return image
+
+
+def open_stripped(kind: str, data: bytes) -> ImageFile:
+    """Open a file that `without_metadata` returned; decode nothing yet."""
+    return _plugin(kind)(BytesIO(data))
 
 
 def _plugin(kind: str) -> Callable[[BytesIO], ImageFile]:
