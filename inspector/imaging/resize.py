@@ -1,36 +1,38 @@
-"""Resizing: one function for every picture."""
+"""Resizing: one function for every picture and every anomaly map."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from inspector.process.concurrency import cores
-from inspector.types import Pixels
+
+Samples = TypeVar("Samples", bound=npt.NDArray[Any])
 
 cv2.setNumThreads(min(cv2.getNumThreads(), cores()))  # OpenCV's own number ignores the quota of a container
 
 
-def fit_to(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Stretch a picture to a size; a side that shrinks is averaged by area, one that grows is interpolated.
+def fit_to(pixels: Samples, height: int, width: int) -> Samples:
+    """Stretch a picture or a map to a size: averaged where a side shrinks, interpolated where it grows.
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (h, w, C)
-        The picture.
+    pixels : ndarray of uint8 or float32, shape (h, w) or (h, w, C)
+        The picture or the map.
     height, width : int
         The new size, in pixels.
 
     Returns
     -------
-    ndarray of uint8, shape (height, width, C)
+    ndarray of the same type, shape (height, width) or (height, width, C)
         Contiguous; the same array if it has this size already.
     """
     smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
     if smaller != pixels.shape[1::-1]:
-        pixels = cast(Pixels, cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA))
+        pixels = cast(Samples, cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA))
     if smaller != (width, height):
-        pixels = cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
-    return np.ascontiguousarray(pixels)
+        pixels = cast(Samples, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
+    return cast(Samples, np.ascontiguousarray(pixels))

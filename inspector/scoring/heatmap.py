@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from inspector.imaging.resize import fit_to
 from inspector.scoring.records import Region
-from inspector.types import Verdict
+from inspector.types import Pixels, Verdict
 
-Pixels = npt.NDArray[np.uint8]
 AnomalyMap = npt.NDArray[np.float32]
 
 MAX_REGIONS = 20
@@ -45,7 +45,7 @@ _OUTLINE, _RIM = (255, 255, 255), (20, 20, 28)
 
 
 def upsample(anomaly_map: AnomalyMap, height: int, width: int) -> AnomalyMap:
-    """Resize a map to the picture's size: linearly where a side grows, by area where it shrinks.
+    """Resize a map to the picture's size; see `fit_to`.
 
     Parameters
     ----------
@@ -59,13 +59,7 @@ def upsample(anomaly_map: AnomalyMap, height: int, width: int) -> AnomalyMap:
     ndarray of float32, shape (height, width)
         On the same scale.
     """
-    smaller = (min(width, anomaly_map.shape[1]), min(height, anomaly_map.shape[0]))
-    resized = np.asarray(anomaly_map, np.float32)
-    if smaller != resized.shape[::-1]:
-        resized = cast(AnomalyMap, cv2.resize(resized, smaller, interpolation=cv2.INTER_AREA))
-    if smaller != (width, height):
-        resized = cast(AnomalyMap, cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR))
-    return resized
+    return fit_to(np.asarray(anomaly_map, np.float32), height, width)
 
 
 def listed_regions(

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from inspector.scoring import heatmap
 from inspector.scoring.records import Region
-from inspector.types import Verdict
+from inspector.types import Pixels, Verdict
 
 LIMIT, CEILING = 3.0, 10.0
 AnomalyMap = npt.NDArray[np.float32]
@@ -32,12 +32,12 @@ def with_blob(peak: float, background: float = 0.5) -> AnomalyMap:
     return anomaly_map
 
 
-def grey(value: int, height: int = 80, width: int = 120) -> heatmap.Pixels:
+def grey(value: int, height: int = 80, width: int = 120) -> Pixels:
     """Return a picture of one grey."""
     return np.full((height, width, 3), value, np.uint8)
 
 
-def draw(pixels: heatmap.Pixels, anomaly_map: AnomalyMap, *, outlined: bool = False) -> heatmap.Pixels:
+def draw(pixels: Pixels, anomaly_map: AnomalyMap, *, outlined: bool = False) -> Pixels:
     """Draw with the scale of this test."""
     regions = heatmap.find_regions(anomaly_map, LIMIT) if outlined else ()
     return heatmap.overlay(pixels, anomaly_map, limit=LIMIT, ceiling=CEILING, regions=regions)
