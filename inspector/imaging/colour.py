@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,9 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inspector.imaging import depth, header
+from inspector.imaging import depth, header, tiff_tags
 from inspector.imaging.depth import Depth
 from inspector.imaging.metadata import without_metadata
+from inspector.imaging.tiff_tags import tags_of
 from inspector.types import Pixels
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ _ALPHA_IS_WRITTEN = ("PNG", "WEBP")
 # OpenCV writes lines about odd files to stderr; here every fault of a file is raised as an error instead.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_RGB, _TIFF_EXTRA_SAMPLES, _TIFF_PREMULTIPLIED = 258, 262, 2, 338, (1,)
-_TIFF_SAMPLE_FORMAT = 339
+_PREMULTIPLIED = (1,)  # extra samples of a TIFF
 
 
 class InvisibleError(ValueError):
@@ -76,7 +75,7 @@ def to_rgb(
         return _deep(_visible(samples, image), background, found), found
     if kind == "TIFF" and full_scale is not None and _is_deep_rgb(image):
         samples = _deep_tiff(image, data)
-        found = depth.measure(samples[..., :3], full_scale, tags=_tags(image))
+        found = depth.measure(samples[..., :3], full_scale, tags=tags_of(image))
         return _deep(_visible(samples, image), background, found), found
     if image.has_transparency_data:
         rgba = _visible(straight(image), image)
@@ -114,10 +113,10 @@ def _deep_grey(
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > depth.DEEP):
         raise ValueError(f"samples of {values.min()} to {values.max()} are not supported, 0 to 65535 are")
     values = values.astype(np.uint16)
-    tags = _tags(image)
+    tags = tags_of(image)
     found = depth.measure(values, full_scale, png=data if kind == "PNG" else b"", tags=tags)
     grey = depth.to_eight_bits(values, found.full_scale)
-    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
+    if tags.get(tiff_tags.PHOTOMETRIC) == tiff_tags.WHITE_IS_ZERO:
         grey = cast(Pixels, cv2.bitwise_not(grey))
     rgb = grey_to_rgb(grey)
     if "transparency" in image.info:  # the one transparent value
@@ -131,8 +130,8 @@ def _deep_grey(
 def whole_numbers(image: Image) -> npt.NDArray[Any]:
     """Return the samples of one channel of whole numbers; Pillow reads unsigned ones of 32 bits as signed."""
     values = np.asarray(image)
-    tags = _tags(image)
-    is_unsigned = tags.get(_TIFF_SAMPLE_FORMAT, (1,)) == (1,) and tags.get(_TIFF_BITS) == (32,)
+    tags = tags_of(image)
+    is_unsigned = tags.get(tiff_tags.SAMPLE_FORMAT, (1,)) == (1,) and tags.get(tiff_tags.BITS) == (32,)
     return values.view(np.uint32) if is_unsigned and values.dtype == np.int32 else values
 
 
@@ -176,20 +175,15 @@ def _visible(samples: npt.NDArray[Any], image: Image | None = None) -> npt.NDArr
 
 
 def _is_premultiplied(image: Image) -> bool:
-    return _tags(image).get(_TIFF_EXTRA_SAMPLES) == _TIFF_PREMULTIPLIED
-
-
-def _tags(image: Image) -> Mapping[int, Any]:
-    """Return the tags of a TIFF; none for other formats."""
-    return cast(Mapping[int, Any], getattr(image, "tag_v2", {}))
+    return tags_of(image).get(tiff_tags.EXTRA_SAMPLES) == _PREMULTIPLIED
 
 
 def _is_deep_rgb(image: Image) -> bool:
     """Return whether a TIFF has red, green and blue channels of 16 bits."""
-    tags = _tags(image)
+    tags = tags_of(image)
     return (
-        tags.get(_TIFF_PHOTOMETRIC) == _TIFF_RGB
-        and min(tags.get(_TIFF_BITS, (8,))) == 16
+        tags.get(tiff_tags.PHOTOMETRIC) == tiff_tags.RGB
+        and min(tags.get(tiff_tags.BITS, (8,))) == 16
         and image.mode in ("RGB", "RGBA")
     )
 

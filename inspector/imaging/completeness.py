@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inspector.imaging import tiff_tags
 from inspector.imaging.header import png_chunks, tiff_directory
 from inspector.imaging.jpeg import decode_jpeg
 from inspector.imaging.metadata import without_metadata
+from inspector.imaging.tiff_tags import tags_of
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -21,10 +23,7 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _INFLATED_BYTES = 1 << 20
 _BMP_RUN_LENGTHS = (1, 2)
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIPS, _BANDS, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
-_TILE_WIDTH, _TILE_ROWS, _TILES, _TILE_BYTES, _JPEG_TABLES = 322, 323, 324, 325, 347
-_CMYK, _YCBCR, _JPEG, _PACKBITS, _DEFLATE = 5, 6, 7, 32773, (8, 32946)
+_JPEG, _PACKBITS, _DEFLATE = 7, 32773, (8, 32946)  # compressions of a TIFF
 _TIFF_HEADER_BYTES = 8
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
 _FIRST_PRIVATE_TAG = 32768
@@ -56,7 +55,7 @@ def check_complete(kind: str, image: ImageFile, data: bytes) -> None:
     elif kind == "BMP":
         _check_bmp(data)
     elif kind == "TIFF":
-        _check_tiff(cast(Any, image).tag_v2, data)
+        _check_tiff(tags_of(image), data)
 
 
 def check_rows(image: ImageFile, data: bytes) -> None:
@@ -149,13 +148,17 @@ def _check_bmp(data: bytes) -> None:
         raise EOFError(f"it reaches to byte {start + size_bytes:,} of {len(data):,}")
 
 
-def _check_tiff(tags: Any, data: bytes) -> None:
-    """Check that directory, tags, strips and tiles of a TIFF lie in the file, and what they hold."""
-    if tags.get(_PLANAR) == 2 and tags.get(_BANDS, 1) > 1 and max(tags.get(_BITS, (8,))) > 8:
+def _check_tiff(tags: Mapping[int, Any], data: bytes) -> None:
+    """Check that directory, tags, strips and tiles of a TIFF lie in the file, and check their contents."""
+    if (
+        tags.get(tiff_tags.PLANAR) == 2
+        and tags.get(tiff_tags.CHANNELS, 1) > 1
+        and max(tags.get(tiff_tags.BITS, (8,))) > 8
+    ):
         raise ValueError("colour planes of 16 bits are not supported")
     extents = [
-        *zip(tags.get(_STRIPS, ()), tags.get(_STRIP_BYTES, ()), strict=False),
-        *zip(tags.get(_TILES, ()), tags.get(_TILE_BYTES, ()), strict=False),
+        *zip(tags.get(tiff_tags.STRIPS, ()), tags.get(tiff_tags.STRIP_BYTES, ()), strict=False),
+        *zip(tags.get(tiff_tags.TILES, ()), tags.get(tiff_tags.TILE_BYTES, ()), strict=False),
     ]
     for end in chain(_tiff_ends(data), map(sum, extents)):
         if end > len(data):
@@ -165,45 +168,47 @@ def _check_tiff(tags: Any, data: bytes) -> None:
         _check_piece(tags, data[start : start + size], place)
 
 
-def _check_pieces(tags: Any) -> None:
+def _check_pieces(tags: Mapping[int, Any]) -> None:
     """Check that no strip or tile is missing, or lies in the header."""
-    width, height, is_tiled = tags[_WIDTH], tags[_HEIGHT], _TILES in tags
-    rows = tags.get(_TILE_ROWS if is_tiled else _STRIP_ROWS, height)
-    needed = -(-height // rows) * (-(-width // tags[_TILE_WIDTH]) if is_tiled else 1)
-    needed *= tags.get(_BANDS, 1) if tags.get(_PLANAR) == 2 else 1
-    starts = tags.get(_TILES if is_tiled else _STRIPS, ())
+    width, height, is_tiled = tags[tiff_tags.WIDTH], tags[tiff_tags.HEIGHT], tiff_tags.TILES in tags
+    rows = tags.get(tiff_tags.TILE_ROWS if is_tiled else tiff_tags.STRIP_ROWS, height)
+    needed = -(-height // rows) * (-(-width // tags[tiff_tags.TILE_WIDTH]) if is_tiled else 1)
+    needed *= tags.get(tiff_tags.CHANNELS, 1) if tags.get(tiff_tags.PLANAR) == 2 else 1
+    starts = tags.get(tiff_tags.TILES if is_tiled else tiff_tags.STRIPS, ())
     if len(starts) < needed:
         raise EOFError(f"{needed - len(starts):,} of {needed:,} strips or tiles are missing")
     if min(starts) < _TIFF_HEADER_BYTES:
         raise ValueError(f"a strip or tile begins at byte {min(starts)}, in the header")
 
 
-def _check_piece(tags: Any, piece: bytes, place: int) -> None:
+def _check_piece(tags: Mapping[int, Any], piece: bytes, place: int) -> None:
     """Check a strip or tile where its compression tells of damage, which libtiff does not ask for."""
-    compression = tags.get(_COMPRESSION)
+    compression = tags.get(tiff_tags.COMPRESSION)
     if compression in _DEFLATE:
         inflater = zlib.decompressobj()
         while piece and not inflater.eof:
             inflater.decompress(piece, _INFLATED_BYTES)
             piece = inflater.unconsumed_tail
-    elif compression == _PACKBITS and tags.get(_PHOTOMETRIC) != _YCBCR:  # whose colours may be coarser
+    elif compression == _PACKBITS and tags.get(tiff_tags.PHOTOMETRIC) != tiff_tags.YCBCR:  # it may be coarser
         _check_runs(piece, _unpacked_bytes(tags, place))
-    elif compression == _JPEG and max(tags.get(_BITS, (8,))) == 8:
-        stream = tags.get(_JPEG_TABLES, b"")[:-2] + piece[2 if _JPEG_TABLES in tags else 0 :]
-        decode_jpeg(
-            without_metadata("JPEG", stream), "CMYK" if tags.get(_PHOTOMETRIC) == _CMYK else "RGB", (1, 1)
-        )
+    elif compression == _JPEG and max(tags.get(tiff_tags.BITS, (8,))) == 8:
+        tables = tags.get(tiff_tags.JPEG_TABLES)
+        stream = (
+            piece if tables is None else tables[:-2] + piece[2:]
+        )  # without the end and the start between them
+        mode = "CMYK" if tags.get(tiff_tags.PHOTOMETRIC) == tiff_tags.CMYK else "RGB"
+        decode_jpeg(without_metadata("JPEG", stream), mode, (1, 1))
 
 
-def _unpacked_bytes(tags: Any, place: int) -> int:
+def _unpacked_bytes(tags: Mapping[int, Any], place: int) -> int:
     """Return how many bytes the rows of a strip or tile have."""
-    height, is_tiled = tags[_HEIGHT], _TILES in tags
-    width = tags[_TILE_WIDTH] if is_tiled else tags[_WIDTH]
-    rows = tags[_TILE_ROWS] if is_tiled else min(tags.get(_STRIP_ROWS, height), height)
+    height, is_tiled = tags[tiff_tags.HEIGHT], tiff_tags.TILES in tags
+    width = tags[tiff_tags.TILE_WIDTH] if is_tiled else tags[tiff_tags.WIDTH]
+    rows = tags[tiff_tags.TILE_ROWS] if is_tiled else min(tags.get(tiff_tags.STRIP_ROWS, height), height)
     if not is_tiled:
         rows = min(rows, height - place % -(-height // rows) * rows)  # the last strip
-    bands = 1 if tags.get(_PLANAR) == 2 else tags.get(_BANDS, 1)
-    return int(rows * (-(-width * bands * max(tags.get(_BITS, (1,))) // 8)))
+    bands = 1 if tags.get(tiff_tags.PLANAR) == 2 else tags.get(tiff_tags.CHANNELS, 1)
+    return int(rows * (-(-width * bands * max(tags.get(tiff_tags.BITS, (1,))) // 8)))
 
 
 def _check_runs(piece: bytes, needed: int) -> None:

@@ -20,15 +20,13 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from inspector.imaging import header
+from inspector.imaging import header, tiff_tags
 from inspector.types import Pixels
 
 DEEP = 65535
 SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 FEW = 0.2  # a smaller share of pictures than this should not set the full scale unnoticed
 FAR = 15  # a full scale of more than this many times the greatest sample leaves a picture dark
-
-_TIFF_BITS, _TIFF_MAX, _TIFF_SMAX = 258, 281, 341
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def measure(
     """
     greatest, used = int(samples.max()), int(np.bitwise_or.reduce(samples, axis=None))
     if full_scale is None:
-        white = 4095 if (tags or {}).get(_TIFF_BITS) == (12,) else DEEP
+        white = 4095 if (tags or {}).get(tiff_tags.BITS) == (12,) else DEEP
         return Depth(None, greatest, used, white, 0)
     said = _said_by_png(png, greatest, used) if png else _said_by_tiff(tags or {}, greatest)
     depth = Depth(said, greatest, used, full_scale, 0)
@@ -196,8 +194,8 @@ def _said_by_png(png: bytes, greatest: int, used: int) -> int | None:
 
 def _said_by_tiff(tags: Mapping[int, Any], greatest: int) -> int | None:
     """Return the full scale by the tags MaxSampleValue or SMaxSampleValue, or by 12 bits a sample."""
-    said = _number(tags.get(_TIFF_MAX)) or _number(tags.get(_TIFF_SMAX))
-    if said is None and tags.get(_TIFF_BITS) == (12,):
+    said = _number(tags.get(tiff_tags.MAX_SAMPLE)) or _number(tags.get(tiff_tags.SIGNED_MAX_SAMPLE))
+    if said is None and tags.get(tiff_tags.BITS) == (12,):
         said = 4095
     return said if said is not None and max(greatest, 255) <= said <= DEEP else None
 

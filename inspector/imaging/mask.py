@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from inspector.imaging import header
-from inspector.imaging.colour import deep_channels, whole_numbers
+from inspector.imaging import header, tiff_tags
+from inspector.imaging.colour import deep_channels, straight, whole_numbers
 from inspector.imaging.decode import load
 from inspector.imaging.faults import faults
 from inspector.imaging.files import MAX_BYTES, printable, read_picture
 from inspector.imaging.header import MAX_PIXELS
+from inspector.imaging.tiff_tags import tags_of
 from inspector.imaging.upright import orientation, upright
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 Numbers = npt.NDArray[Any]
-
-_TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +83,7 @@ def _levels(image: ImageFile, kind: str, data: bytes) -> Numbers:
         colours = channels[..., :3].max(axis=2)
         return _where_opaque(colours, channels[..., 3]) if channels.shape[2] == 4 else colours
     if image.has_transparency_data:
-        straight = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
-        rgba = np.asarray(straight.convert("RGBA"))
+        rgba = straight(image)
         return _where_opaque(rgba[..., :3].max(axis=2), rgba[..., 3])
     colours = np.asarray(image.convert("RGB")).max(axis=2)
     return np.asarray(image) if image.mode == "P" and not colours.any() else colours
@@ -97,16 +95,16 @@ def _one_channel(image: ImageFile) -> Numbers:
         return np.asarray(np.abs(np.nan_to_num(np.asarray(image))))
     values = whole_numbers(image)
     levels = np.abs(values.astype(np.float64))  # turning takes no 64-bit integers
-    tags: dict[int, Any] = getattr(image, "tag_v2", {})
-    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
-        levels = 2 ** max(tags[_TIFF_BITS]) - 1 - levels
+    tags = tags_of(image)
+    if tags.get(tiff_tags.PHOTOMETRIC) == tiff_tags.WHITE_IS_ZERO:
+        levels = 2 ** max(tags[tiff_tags.BITS]) - 1 - levels
     if "transparency" in image.info:  # the one transparent value
         levels[values == image.info["transparency"]] = 0
     return levels
 
 
 def _has_deep_colour(image: ImageFile) -> bool:
-    bits: tuple[int, ...] = getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))
+    bits: tuple[int, ...] = tags_of(image).get(tiff_tags.BITS, (8,))
     return len(bits) > 1 and max(bits) > 8
 
 
