@@ -7,7 +7,6 @@ import select
 import signal
 import sys
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,17 +17,15 @@ import typer
 
 from inspector.commands import exits
 from inspector.commands.options import ModelOption, ThreadsOption, settings_for
+from inspector.commands.watch_messages import name_links, naming_models, say, shown_messages
 from inspector.errors import UsageError
 
 if TYPE_CHECKING:
-    from inspector.commands.output import Writer
     from inspector.errors import InspectorError
     from inspector.scoring.detector import Detector
-    from inspector.scoring.records import ScoredImage
     from inspector.scoring.registry import ModelRegistry
-    from inspector.types import Verdict
     from inspector.watch.arrivals import Arrivals
-    from inspector.watch.journal import Journal, Printout, WatchedImage
+    from inspector.watch.journal import Journal, Printout
     from inspector.watch.sorter import Sorter
 
 EXAMPLE = """
@@ -39,7 +36,6 @@ inspector watch incoming/ --output - | jq -r 'select(.verdict == "fail").path'
 
 STDOUT = Path("-")
 RESULTS = "inspections.jsonl"
-MINUTE_SECONDS = 60.0
 
 
 def watch(
@@ -102,33 +98,33 @@ def watch(
     """
     from inspector.watch.arrival import TICK_SECONDS
 
-    settle = max(settle, TICK_SECONDS)
+    settle = max(settle, TICK_SECONDS)  # changes within it may have the same time
     with _asked_to_stop() as asked:
         if format_ == "table" and output != STDOUT:
             raise UsageError("--format table belongs to --output -", hint="a file has JSON lines")
         sorter, arrivals = _places(folder, output, move, heatmaps, settle)
         registry = _registry(model, threads)
-        _name_links(arrivals.folder)
+        name_links(arrivals.folder)
         with (
-            _talk(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as talk,
+            shown_messages(arrivals.folder, status=output != STDOUT or not sys.stdout.isatty()) as messages,
             _results(arrivals.folder, output, format_, registry) as results,
         ):
             from inspector.watch.loop import Watch
 
             stop = _or_raise_without_reader(asked) if output == STDOUT else asked
             maps = None if heatmaps is None else heatmaps.absolute()
-            watching = Watch(arrivals, results, sorter, _follow(registry, interval), talk, maps)
+            watching = Watch(arrivals, results, sorter, _follow(registry, interval), messages, maps)
             if not once:
                 watching.run(interval, stop)
             elif left := watching.once(settle, stop):
-                _say(f"{left} still being written; left for the next run")
+                say(f"{left} still being written; left for the next run")
     if once:
         raise typer.Exit(exits.verdict_code(watching.verdicts))
 
 
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Give a function that returns whether the watch shall end: after SIGTERM, Ctrl-C, or its terminal's end.
+    """Give a function that returns whether SIGTERM, Ctrl-C or a closed terminal asked the watch to end.
 
     A second SIGTERM or Ctrl-C has its usual effect.
     """
@@ -160,7 +156,7 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 
 
 def _or_raise_without_reader(stop: Callable[[], bool]) -> Callable[[], bool]:
-    """Return `stop`, which now raises BrokenPipeError once nobody reads stdout.
+    """Return a function that does as `stop` does, and raises BrokenPipeError once nobody reads stdout.
 
     Without it a watch would notice only with the next picture, which may never come.  A stdout without
     a descriptor, as in a program that calls the command line, has no reader that could end.
@@ -218,7 +214,7 @@ def _registry(model: str | None, threads: int | None) -> ModelRegistry:
     def told(_result: str, _detector: Detector | None, error: InspectorError | None) -> None:
         if error is not None and (before := registry.default) is not None:
             name = before.model.reference
-            _say(f"a new model cannot be used, {name} goes on: {error.message}")
+            say(f"a new model cannot be used, {name} goes on: {error.message}")
 
     registry = ModelRegistry(settings, model, listener=told)
     registry.refresh()
@@ -252,102 +248,9 @@ def _results(
     if output == STDOUT:
         chosen = choose_format(asked, piped="jsonl")
         with writer(chosen, (), lambda: len(registry.get().calibration.heldout_scores)) as write:
-            yield Printout(_naming_models(write) if chosen == "table" else write)
+            yield Printout(naming_models(write) if chosen == "table" else write)
         return
-    journal = Journal((output or folder / RESULTS).absolute(), _say)
+    journal = Journal((output or folder / RESULTS).absolute(), say)
     journal.open()
     with closing(journal):
         yield journal
-
-
-def _naming_models(write: Writer) -> Writer:
-    """Return `write`, which now names the model on stderr before the first row that it judged."""
-    named = ""
-
-    def write_row(row: ScoredImage) -> None:
-        nonlocal named
-        if named != row.model.reference:
-            named = row.model.reference
-            _say(f"model {named}")
-        write(row)
-
-    return write_row
-
-
-# --- messages on stderr ----------------------------------------------------------------------
-
-
-def _say(line: str) -> None:
-    from inspector.imaging.files import printable
-
-    typer.echo(printable(line), err=True)
-
-
-def _name_links(folder: Path) -> None:
-    """Say that links to folders are not followed, if the folder holds any."""
-    try:
-        links = sorted(entry.name for entry in folder.iterdir() if entry.is_symlink() and entry.is_dir())
-    except OSError:  # the watch itself tells what is wrong with the folder
-        return
-    if links:
-        number = "a link to a folder is" if len(links) == 1 else f"{len(links)} links to folders are"
-        _say(f"{number} not followed: {links[0]}; to watch such a folder, name it itself")
-
-
-@contextmanager
-def _talk(folder: Path, *, status: bool) -> Iterator[Talk]:
-    """Give the object that reports problems and, on a terminal, keeps a status line."""
-    if not status or not sys.stderr.isatty():
-        yield Talk(folder, lambda _line: None)
-        return
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn
-    from rich.table import Column
-
-    from inspector.commands.output import tally
-
-    column = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
-    with Progress(
-        column, console=Console(stderr=True), transient=True, redirect_stdout=False, refresh_per_second=4
-    ) as line:
-        task = line.add_task("", total=None)
-        talk = Talk(folder, lambda text: line.update(task, description=text))
-        talk.round_ended()
-        yield talk
-    typer.echo(tally(talk.verdicts), err=True)
-
-
-class Talk:
-    """Reports each problem in one line, and keeps a status line."""
-
-    def __init__(self, folder: Path, show: Callable[[str], None]) -> None:
-        self.verdicts: Counter[Verdict] = Counter()
-        self._folder, self._show = folder, show
-        self._last = ""
-        self._moments: deque[float] = deque()  # of the last minute
-
-    def inspected(self, row: WatchedImage) -> None:
-        """Count a scored picture."""
-        self.verdicts[row.verdict] += 1
-        self._last = f"; last {Path(row.path or '').name} {row.verdict} by {row.model.reference}"
-        self._moments.append(time.monotonic())
-        self.round_ended()
-
-    def problem(self, error: InspectorError) -> None:
-        """Report a problem that the watch tries to get over."""
-        _say(f"error: {error.message}; trying again")
-
-    def recovered(self) -> None:
-        """Report that the problem is over."""
-        _say(f"{self._folder} is watched again, and all is well")
-
-    def round_ended(self) -> None:
-        """Update the status line."""
-        from inspector.commands.output import tally
-        from inspector.imaging.files import printable
-
-        now = time.monotonic()
-        while self._moments and now - self._moments[0] > MINUTE_SECONDS:
-            self._moments.popleft()
-        rate = f"{len(self._moments)} in the last minute"
-        self._show(printable(f"{self._folder.name}: {tally(self.verdicts)}, {rate}{self._last}"))
