@@ -1,4 +1,4 @@
-"""Every line on stderr is one JSON object, whatever writes it."""
+"""Every line on stderr is one JSON object, whoever writes it."""
 
 from __future__ import annotations
 
@@ -145,15 +145,14 @@ def test_nobody_reads(name: str) -> None:
 def test_nobody_reads_the_log_of_a_daemon(store: Store) -> None:
     """Parts are inspected, and SIGTERM ends the daemon and its second process, while stderr stalls."""
     store.publish("tiny", tiny_fill())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    words = [sys.executable, "-m", "inspector", "serve", "--port", str(port)]
-    with subprocess.Popen(words, stderr=writer) as process:
+    words = [sys.executable, "-m", "inspector", "serve", "--port", "0"]
+    with os.fdopen(reader, "rb", buffering=0) as log, subprocess.Popen(words, stderr=writer) as process:
         os.close(writer)
+        first = json.loads(log.readline())  # and no further line: without a buffer it reads no more
+        assert first["event"] == "listening"
+        url = first["url"]
         until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
         (relay,) = psutil.Process(process.pid).children()
         for data, status in ((b"no picture", 415), (GOOD, 200)) * 30:
@@ -161,6 +160,3 @@ def test_nobody_reads_the_log_of_a_daemon(store: Store) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         until(lambda: not relay.is_running())
-    with os.fdopen(reader, encoding="utf-8") as log:
-        lines = log.read().splitlines()
-    assert json.loads(lines[0])["event"] == "listening"
