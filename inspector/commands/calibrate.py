@@ -29,7 +29,7 @@ inspector calibrate new-good-parts/ --model ./tiles-bundle --output ./tiles-bund
 """
 
 NAMED_FILES = 10  # of those that were skipped; the others are counted
-NAMED_HIGHEST = 3  # of those above the threshold before
+NAMED_HIGHEST = 3  # pictures above the threshold before
 
 
 def calibrate(
@@ -69,7 +69,7 @@ def calibrate(
     from inspector import extras
     from inspector.bundle.folder import Bundle
     from inspector.bundle.store import Store
-    from inspector.commands.current import current_name, now_current
+    from inspector.commands.current import now_current
     from inspector.commands.output import print_result
     from inspector.commands.progress import shown_count
     from inspector.imaging.subfolders import count_folders, folders_in_words
@@ -82,7 +82,7 @@ def calibrate(
     settings = settings_for(threads)
     store = Store(settings.store)
     bundle = Bundle.open(store.resolve(model))
-    before = current_name() if output is None else None
+    before = store.current() if output is None else None
     with shown_count("calibrating") as progress:
         done = recalibration.recalibrate(
             bundle,
