@@ -12,7 +12,7 @@
     │   └── UnreadableImageError       the file itself cannot be opened
     ├── DatasetError               a folder of pictures cannot be used
     │   ├── NoImagesError              no picture in it
-    │   ├── TooFewImagesError          not enough pictures for what was asked
+    │   ├── TooFewImagesError          not enough pictures for the task
     │   └── BadImagesError             damaged pictures, with `--strict`
     ├── BundleError                a model on disk cannot be trusted
     │   ├── MissingFileError           a file is missing
@@ -20,7 +20,7 @@
     │   ├── ForbiddenFileError         a file that does not belong to it, such as a pickle
     │   ├── SchemaVersionError         written by another generation of inspector
     │   └── GoldenMismatchError        this machine does not reproduce the golden scores
-    ├── StoreError                 the model store cannot do what was asked
+    ├── StoreError                 the model store cannot fulfil a request
     │   ├── ModelNotFoundError         no such name or version
     │   ├── NoCurrentModelError        no model was fitted or promoted yet
     │   ├── StoreBusyError             another process holds the lock
@@ -168,7 +168,7 @@ class GoldenMismatchError(BundleError):
 
 
 class StoreError(InspectorError):
-    """The model store cannot do what was asked."""
+    """The model store cannot fulfil a request."""
 
 
 class ModelNotFoundError(StoreError):

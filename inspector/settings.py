@@ -138,7 +138,7 @@ class ServeSettings(Settings):
     host, port : str, int
         The address to listen on.
     model : str or None
-        The model of requests that name none; the store's current model without it.
+        The model of requests that name none; without it, the name that is current at the start.
     workers : int
         Threads that score; 0 means one for each core.
     queue_size : int
@@ -194,7 +194,7 @@ def _read(file: Path | None, known: Mapping[str, object]) -> dict[str, Any]:
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return one warning for each variable that looks like a setting and is none, with the most similar name.
+    """Return a warning for each variable with our prefix that is no setting; it names the most similar one.
 
     Examples
     --------

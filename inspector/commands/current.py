@@ -1,4 +1,4 @@
-"""One line about the model that has just become current, and about those who go on with another one."""
+"""One line about the model that became current, and about running daemons and watches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def current_name() -> str | None:
 
 
 def now_current(reference: str, before: str | None) -> str:
-    """Say which model is current now, and what that means for daemons and watches that are running.
+    """Return a line that names the current model, and whether running daemons and watches change to it.
 
     Parameters
     ----------

@@ -284,7 +284,7 @@ def _table(bundle: Bundle, promise: str) -> str:
 
 
 def _picture_lines(bundle: Bundle) -> dict[str, str]:
-    """Say what the pictures' brightness scale is, and how much of a picture a pixel of the model covers."""
+    """Return lines about the pictures: their brightness scale, and how much one pixel of the model covers."""
     lines = {
         "depth": bundle.manifest.image.depth_in_words(),
         "detail": bundle.manifest.coverage_in_words(),

@@ -123,7 +123,7 @@ def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
     """Compare the sharpness of both.
 
     There is nothing to compare if the model does not know the pictures, or makes nearly one picture of both.
-    There is no winner if the difference varies along the way by as much as it amounts to.
+    There is no winner if the difference varies along the way by as much as its own size.
     """
     from inspector.generation.interpolation import lead, ratio
 
@@ -147,21 +147,21 @@ def _comparison(through: Transition, fade: Transition) -> dict[str, Any]:
 
 
 def _caution(autoencoder: AutoEncoder) -> str | None:
-    """Say what the model was not trained for; None if its latents were trained to describe whole parts."""
+    """Return why pictures between latents may look wrong; None if the latents describe whole parts."""
     from inspector.drift import SIGNIFICANCE
 
     training = autoencoder.bundle.manifest.training
     if len(autoencoder.latent_shape) > 1:
         return (
-            "has a latent for each patch, so what lies apart in A and B fades out and in; the preset article "
-            "learns one latent for the whole picture"
+            "has a latent for each patch, so details that lie apart in A and B fade out and in; the preset "
+            "article learns one latent for the whole picture"
         )
     if training.options.get("regularizer") == "none":
-        return "was trained without a regularizer, so nothing shapes what lies between two latents"
+        return "was trained without a regularizer, so nothing shapes the pictures between two latents"
     if training.figures.get("error_reduction", 1.0) <= 0:
         return "reproduces held-out pictures no better than their mean picture does; train it longer"
     if training.figures.get("prior_match_p_value", 1.0) < SIGNIFICANCE:
-        return "has latents that do not match the prior, so what lies between them may look like no part"
+        return "has latents that do not match the prior, so pictures between them may look like no part"
     return None
 
 

@@ -201,7 +201,7 @@ def _open(reference: str | None) -> Bundle:
 
 
 def _echo_current(done: str, bundle: Bundle, before: str | None) -> None:
-    """Say what was done, and which model is current now."""
+    """Print the message of a command that made a model current, and the line about the current model."""
     from inspector.commands.current import now_current
 
     typer.echo(done, err=True)

@@ -72,7 +72,7 @@ def settings_for(threads: int | None) -> Settings:
 
 
 def good_images(folder: Path, *, anyway: bool, half: Half = "train", sorted_too: bool = False) -> list[Path]:
-    """List the pictures of a folder of good parts; of a labelled set, the error names those."""
+    """List the pictures of a folder of good parts, or refuse a labelled set with a hint to its good ones."""
     from inspector.bundle.atomic import storage_errors
     from inspector.imaging.good_images import list_good_images
 

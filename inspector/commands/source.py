@@ -32,7 +32,7 @@ class Source:
         return "stdin" if self.name == STDIN else Path(self.name).stem
 
     def inspect(self, detector: Detector) -> Inspection:
-        """Score the picture; of stdin at most one byte more than allowed is read."""
+        """Score the picture; read at most one byte more of stdin than a picture may have."""
         if self.name == STDIN:
             return detector.score(sys.stdin.buffer.read(detector.settings.max_bytes + 1), self.name)
         return detector.score_file(Path(self.name), self.name)
@@ -99,9 +99,10 @@ def _glob(pattern: str) -> Iterator[Source]:
 
 
 def _matches(pattern: str) -> list[str]:
-    """List what a glob matches: with folders that exist taken literally, else with every [ taken literally.
+    """List the paths that a glob matches.
 
-    So `lot[3]/*.png` finds the pictures of a folder with that very name.
+    Its first folders are literal names as long as such folders exist: `lot[3]/*.png` finds the pictures of a
+    folder with that very name.  If nothing matches, every `[` is a literal character.
     """
     literal, rest = "", pattern.split("/")
     while len(rest) > 1 and Path(f"{literal}{rest[0]}/").is_dir():
@@ -113,7 +114,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _listed(top: str, names: list[str]) -> list[str]:
-    """List what a glob matches; in and below the folder at `**`, the pictures.
+    """List the paths that a glob below a literal folder matches; `**` finds pictures alone.
 
     Links to folders are followed there as `list_images` follows them: `glob` itself would never come back
     from a folder with two links to itself.

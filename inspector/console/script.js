@@ -15,7 +15,7 @@ const state = {
   reference: null, // NAME@VERSION of the shown model
   model: null, // its name
   showsDefault: true, // whether it is the one that the daemon uses for requests without a model
-  asksFor: "", // what requests for the shown model ask for
+  asksFor: "", // the model that requests name; empty for the default
   card: null,
   tried: null, // threshold being tried; null means the model's own
   rows: PAGE,
@@ -261,7 +261,7 @@ const blob = async (path) => URL.createObjectURL(await (await call(path)).blob()
 
 const isPlaceBelowLimit = ({ above_limit }) => !above_limit;
 
-/** Say what the outlines do not: that the map stays below its limit, or that no place of it stands out. */
+/** A sentence for a part at fault whose map stays below its limit, or has no place that stands out. */
 function placesInWords({ verdict, regions }) {
   if (verdict !== "fail" && verdict !== "review") return "";
   if (!regions.length) return "no place stands out: the whole picture is unusual";

@@ -26,7 +26,7 @@ class Address:
     ----------
     family : socket.AddressFamily
     name : tuple
-        What sockets are bound to: host, port, and two more numbers for IPv6.
+        The address as sockets take it: host, port, and two more numbers for IPv6.
     """
 
     family: socket.AddressFamily
@@ -43,7 +43,7 @@ class Address:
         Raises
         ------
         UsageError
-            The address is in use, or none of this computer.
+            The address is in use, or belongs to another computer.
         """
         listening = socket.socket(self.family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,7 +64,7 @@ def find_address(host: str, port: int) -> Address:
     Parameters
     ----------
     host : str
-        An IP address, one of IPv6 with brackets or without, or a name.
+        A name or an IP address; IPv6 with brackets or without.
     port : int
 
     Raises
@@ -95,7 +95,7 @@ def url_to(host: str, port: int) -> str:
 
 
 def asked_url(request: Request) -> str:
-    """Return the URL by which a client reached the daemon, without a path; the header Host has it."""
+    """Return the URL by which a client reached the daemon, from the header Host and without a path."""
     host = request.headers.get("host", "")
     if _HOST.fullmatch(host):
         return f"{request.scope['scheme']}://{host}"
@@ -103,7 +103,7 @@ def asked_url(request: Request) -> str:
 
 
 def _unknown(host: str, port: int, reason: str) -> UsageError:
-    """Return the error of a host that does not exist, or that is a URL or has a port."""
+    """Return the error of a host that does not exist; the hint takes a URL or a port apart."""
     found = _WITH_PORT.fullmatch(host)
     if found and found[1] and found[1] != host:
         hint = f"write --host {found[1]} --port {found[2] or port}, or the same in the environment"

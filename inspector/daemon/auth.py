@@ -69,7 +69,7 @@ def require(keys: Keys, scope: str) -> list[Any]:
 
 
 def _no_key(request: Request, *, is_bearer: bool) -> Problem:
-    """Return the problem of a request without a known key, which names what was sent instead."""
+    """Return the problem of a request without a known key: the header is missing, malformed or unknown."""
     hint = "send 'Authorization: Bearer KEY'"
     if is_bearer:
         detail = "the header Authorization holds no known key"

@@ -1,4 +1,4 @@
-"""Recognises what was sent instead of a picture, and says what to send."""
+"""Recognises bodies that are no picture, and advises their senders."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class BodyKind:
-    """What was sent.
+    """A kind of body that is no picture.
 
     Attributes
     ----------
     name : str
         Completes the sentence "the body is …".
     advice : str
-        What to send instead.
+        Tells the sender how to send the picture.
     """
 
     name: str
@@ -81,19 +81,19 @@ _DECLARED = (
 
 
 def body_kind(data: bytes, content_type: str = "", content_encoding: str = "") -> BodyKind | None:
-    """Recognise what was sent: the first bytes decide, and then the headers.
+    """Return the kind of a body that is no picture: its first bytes decide, and then its headers.
 
     Parameters
     ----------
     data : bytes
-        What is not of an image type that is read.
+        The body; it is of no image type that inspector reads.
     content_type, content_encoding : str
-        The headers that came with it.
+        Its headers.
 
     Returns
     -------
     BodyKind or None
-        None for bytes that say nothing.
+        None if neither bytes nor headers show a kind.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def _first(table: tuple[tuple[bytes, BodyKind], ...], data: bytes) -> BodyKind |
 
 
 def _text(seen: bytes) -> bytes:
-    """Return the text that was sent, as UTF-8 without white space around it; nothing if it is no text."""
+    """Return the beginning of a text as UTF-8, without white space around it; nothing if it is no text."""
     coding = "utf-16" if seen[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     decoder = codecs.getincrementaldecoder(coding)()
     try:
@@ -154,7 +154,7 @@ def _from_hex(word: bytes) -> bytes:
 
 
 def _is_picture(data: bytes) -> bool:
-    """Return whether data begins as a picture that is read."""
+    """Return whether data begins as a picture that inspector reads."""
     try:
         return bool(data and sniff(data, "it"))
     except ImageError:

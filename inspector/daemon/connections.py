@@ -142,12 +142,12 @@ class Connection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0  # address and headers of the message that are whole
     _waiting_bytes = 0  # since the start of the message, or since the last chunk of its body
-    _wrong = _BAD_REQUEST  # with what is no request
+    _wrong = _BAD_REQUEST  # the answer to bytes that are no request
     _is_refused = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.parser: _RequestParser = _RequestParser(self)  # type: ignore[assignment]  # what uvicorn calls
+        self.parser: _RequestParser = _RequestParser(self)  # type: ignore[assignment]  # as uvicorn calls it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Make room for the connection and start the time limit of its first headers."""
@@ -213,7 +213,7 @@ class Connection(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", b""])
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP request, and close the connection."""
+        """Answer bytes that are no HTTP request, and close the connection."""
         del msg  # always the same
         if self._wrong is _BAD_REQUEST:
             self._refuse(_BAD_REQUEST)
@@ -263,7 +263,7 @@ class Connection(HttpToolsProtocol):
         """Answer a problem, and close the connection.
 
         To close it at once would take the answer from a client that is still sending.  So the connection is
-        half closed first, and discards what arrives.
+        half closed first, and discards further bytes.
         """
         if not self._is_free():  # the application still waits for a body
             self.cycle.disconnected = True

@@ -62,5 +62,5 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
 
 
 def _prose(text: str) -> str:
-    """Return a text as HTML, with what stands between backticks as code."""
+    """Return a text as HTML; words between backticks become code."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))

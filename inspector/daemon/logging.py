@@ -39,7 +39,7 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
 def configure(stream: SupportsWrite[str]) -> None:
     """Send all logs to a stream as JSON lines, with warnings and errors that no code handles.
 
-    On a full disk, and while nobody reads, lines are lost, requests are not.
+    On a full disk, and while nobody reads, lines are lost, but no request is.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())

@@ -31,7 +31,7 @@ def reload_when_asked(service: Service, read: Read, asked: SimpleQueue[None]) ->
 
 
 def reload(service: Service, read: Read) -> None:
-    """Read settings and keys, put them into effect as far as possible, and log what happened.
+    """Read settings and keys, use all that can change in a running daemon, and log the outcome.
 
     If anything is wrong with them, all of the old ones stay.
     """
@@ -56,7 +56,7 @@ def reload(service: Service, read: Read) -> None:
 
 
 def _refuse_to_open(before: Keys, after: Keys) -> None:
-    """Raise an error if the daemon would begin or cease to ask for keys: each route has it built in."""
+    """Raise an error if the daemon would begin or cease to ask for keys: its routes are made for one."""
     if bool(before) != bool(after):
         state = "without keys" if not before else "with keys"
         raise UsageError(

@@ -43,9 +43,9 @@ class Answer:
     number : int
         The number of the inspection.
     upload : Upload
-        What was sent.
+        The body, or the part of a form, that was scored.
     kind : BodyKind or None
-        What was sent instead of a picture.
+        The kind of an upload that is no picture; None if it is a picture, or of no known kind.
     """
 
     inspection: Inspection
@@ -134,7 +134,7 @@ class Scorer:
         return Answer(inspection, content, self._recent.add(inspection, upload.data), upload, kind)
 
     def _inspect(self, upload: Upload, query: ScoreQuery) -> tuple[Inspection, bytes, BodyKind | None]:
-        """Score one picture; return its inspection, its JSON, and what was sent instead of a picture.
+        """Score one picture; return its inspection, its JSON, and the kind of an upload that is no picture.
 
         The inspection comes without pixels, so that a large batch needs little memory.
         """

@@ -46,7 +46,7 @@ class Service:
         self.scorer = Scorer(settings, self.registry, self.workers, self.recent, self.drift, self.metrics)
         self.rendering = asyncio.Semaphore(self.workers.threads)  # the console's views come after scoring
         self.draining = False
-        self._without_model: str | None = None  # the reason that was logged last, while there is no model
+        self._missing_because: str | None = None  # the reason in the log, while there is no model
         self._stop, self._updating = Event(), Lock()
         self._follower = Thread(target=self._follow_store, name="store", daemon=True)
 
@@ -61,7 +61,7 @@ class Service:
         self.drift.start()
 
     def change(self, settings: ServeSettings, keys: Keys) -> None:
-        """Put other keys, and those settings that may change while the daemon runs, into effect."""
+        """Use other keys, and the settings that may change while the daemon runs."""
         self.settings = self.scorer.settings = settings
         self.keys.digests = keys.digests
         self.workers.queue_size = settings.queue_size
@@ -90,19 +90,19 @@ class Service:
             try:
                 self.registry.refresh()
                 self._update_metrics()
-                self._tell_without_model()
+                self._log_missing_model()
             except Exception:  # the thread must survive any failure of the disk
                 logger.exception("the store could not be read")
             if self._stop.wait(STORE_INTERVAL_SECONDS):
                 return
 
-    def _tell_without_model(self) -> None:
-        """Log when there begins to be no model, another reason for it, and its end."""
+    def _log_missing_model(self) -> None:
+        """Log that the default model is missing, each other reason for it, and that there is one again."""
         problem = self.registry.problem if self.registry.default is None else None
         reason = problem.message if problem else None
-        if reason == self._without_model:
+        if reason == self._missing_because:
             return
-        self._without_model = reason
+        self._missing_because = reason
         if problem is None:
             log_event("model available")
         else:

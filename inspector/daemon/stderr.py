@@ -1,4 +1,4 @@
-"""Keeps stderr a stream of JSON lines, whatever the libraries in this process write to it.
+"""Keeps stderr a stream of JSON lines, although libraries in this process write to it as they like.
 
 Libraries in C write to descriptor 2 themselves.  So descriptor 2 becomes a pipe to a second process, which
 writes each line as a JSON object.  A thread would not do: a library that fills the pipe while it holds

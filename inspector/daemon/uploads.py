@@ -40,7 +40,7 @@ class Upload:
         The file name that the client sent; never used as a path.
     data : bytes
     content_type, content_encoding : str
-        The headers that came with it; the bytes decide what it is.
+        The headers that came with it; the bytes alone decide whether it is a picture.
     is_part : bool
         Whether it is a part of a multipart form.
     """
@@ -53,15 +53,15 @@ class Upload:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The name that messages give it."""
         return printable(self.name) if self.name else f"the part '{FIELD}'" if self.is_part else "the body"
 
 
 class _InMemoryParser(MultiPartParser):
-    """Keeps parts in memory, and takes each part for a file.
+    """Keeps parts in memory, and treats each part as a file.
 
-    Starlette would write large files to temporary files, and take a part without a file name for a short
-    text.
+    Starlette would write large files to temporary files, and treat a part without a file name as a
+    short text.
     """
 
     spool_max_size = 2**62

@@ -48,7 +48,7 @@ class Workers:
 
     @property
     def capacity(self) -> int:
-        """Number of jobs that run or wait at most."""
+        """Largest number of jobs that run or wait."""
         return self.threads + self.queue_size
 
     @property

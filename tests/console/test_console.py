@@ -251,7 +251,7 @@ def test_a_pinned_version_judges(visitor: Visitor, store: Store) -> None:
 
 
 def test_a_picture_of_twelve_bits(daemon: Daemon, visitor: Visitor, store: Store, tmp_path: Path) -> None:
-    """Clipped pixels, and what one pixel of the model covers, stand among the facts."""
+    """The facts count clipped pixels, and give the size that one pixel of the model covers."""
     page = visitor.open(daemon.url)
     store.publish("tiny", tiny_fill(contract=TWELVE_BITS))
     expect(page.locator("#model")).to_contain_text("tiny@2")

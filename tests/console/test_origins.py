@@ -25,7 +25,7 @@ SEND = """async ([url, data, headers]) => {
 
 
 def send(page: Page, daemon: Daemon, data: bytes, **headers: str) -> list[object]:
-    """What a script of the page learns from one request: status, verdict or code, number."""
+    """Send a picture from a script of the page; return the status, the verdict or code, and the number."""
     sent = [f"{daemon.url}/v1/score", base64.b64encode(data).decode(), headers]
     found: list[object] = page.evaluate(SEND, sent)
     return found

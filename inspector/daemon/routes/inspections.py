@@ -55,7 +55,9 @@ def _add_view(app: FastAPI, service: Service) -> None:
         response_class=Response,
         summary="One inspection as a picture",
     )
-    async def picture(number: Number, view: Annotated[View, Path(description="What to draw.")]) -> Response:
+    async def picture(
+        number: Number, view: Annotated[View, Path(description="The view to draw.")]
+    ) -> Response:
         """Draw the picture, its heatmap, its reconstruction or a thumbnail, as JPEG."""
         entry = _entry(service, number)
         data, inspection = entry.data, entry.inspection

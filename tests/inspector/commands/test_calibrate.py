@@ -1,4 +1,4 @@
-"""`inspector calibrate` says which threshold it replaces, and what is different now."""
+"""`inspector calibrate` names the threshold that it replaces, and the reasons for a difference."""
 
 from __future__ import annotations
 

@@ -280,7 +280,7 @@ def test_help_imports_one_module_for_each_verb() -> None:
 def test_reading_the_store_loads_no_numpy(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is read from the store's JSON alone is printed before numpy could be imported."""
+    """Facts from the JSON files of the store are printed without importing numpy."""
     monkeypatch.setenv("INSPECTOR_STORE", str(tmp_path))
     program = "import sys; from inspector.commands.main import main; main(); print(*sys.modules)"
     ended = subprocess.run(

@@ -209,7 +209,7 @@ def test_transparency_is_laid_over_the_model_s_ground(tiny: Bundle) -> None:
     assert (Detector(bundle).prepare(file.getvalue())[1] == ground).all()
 
 
-# --- what is printed ------------------------------------------------------------------------
+# --- printed results -----------------------------------------------------------------------
 
 
 def test_a_model_that_makes_parts_stays_sharper(
@@ -296,10 +296,10 @@ CAUTIONS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", CAUTIONS)
-def test_what_the_model_was_not_trained_for(
+def test_a_model_that_is_weak_between_its_latents(
     command: Command, parts: Pixels, ends: tuple[Path, Path], tmp_path: Path, case: str
 ) -> None:
-    """A remark names what the manifest says against the model."""
+    """A remark names the weakness that the manifest shows."""
     changed, expected = CAUTIONS[case]
 
     def fill(folder: Path) -> Manifest:
@@ -315,7 +315,7 @@ def test_what_the_model_was_not_trained_for(
 def test_models_with_and_without_a_latent_for_each_patch(
     command: Command, models: Store, ends: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """A model of patches says so; one that nothing speaks against has no remark."""
+    """A model of patches has a remark about them; a model without a weakness has none."""
     cautions = [
         figures(command("interpolate", "--model", name, *ends, "--output", tmp_path / "way.png"))["caution"]
         for name in (SPATIAL, VECTOR)

@@ -39,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_a_path_names(path: str, found: list[str], here: Path) -> None:
-    """What exists is taken literally, then as a glob; the same with an absolute path."""
+    """A path that exists is taken literally, any other as a glob; the same with an absolute path."""
     assert [source.name for source in find_sources([path])] == found
     assert [source.name for source in find_sources([str(here / path)])] == [
         str(here / name) for name in found

@@ -61,7 +61,7 @@ def test_hosts_are_found(host: str, found: str, is_loopback: bool) -> None:
     ],
 )
 def test_nonsense_is_refused(host: str, hint: str) -> None:
-    """What is no host, or more than a host, is refused on one line, with what to write."""
+    """A word that is no host, or more than a host, is refused on one line, and the hint corrects it."""
     with pytest.raises(UsageError) as caught:
         find_address(host, 80)
     assert repr(host) in caught.value.message

@@ -1,4 +1,4 @@
-"""Bodies that are no picture: the answer names what was sent, and says what to send."""
+"""Bodies that are no picture: the answer names their kind, and tells how to send a picture."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _array() -> bytes:
 FORM = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n' + GOOD + b"\r\n--b--\r\n"
 STRIPPED = GOOD.replace(b"\r", b"").replace(b"\n", b"")
 
-# what was sent, and the words that name it
+# bodies, and the words that name their kind
 BODIES: dict[str, tuple[bytes, str]] = {
     "base64": (BASE64, "base64 text"),
     "base64 in lines": (base64.encodebytes(GOOD), "base64 text"),
@@ -98,8 +98,8 @@ def client(shared_daemon: Daemon) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(("data", "name"), BODIES.values(), ids=BODIES)
-def test_the_bytes_say_what_was_sent(client: httpx.Client, data: bytes, name: str) -> None:
-    """Where the content type says nothing, the bytes do: alone, as a part, and in a batch."""
+def test_the_bytes_show_the_kind(client: httpx.Client, data: bytes, name: str) -> None:
+    """Whatever the content type is, the bytes show the kind: alone, as a part, and in a batch."""
     for media_type in (None, "application/octet-stream", "image/png"):
         headers = {"Content-Type": media_type} if media_type else {}
         for route in ("/v1/score", "/v1/score/batch"):
@@ -130,8 +130,8 @@ def test_the_bytes_say_what_was_sent(client: httpx.Client, data: bytes, name: st
         ({"Content-Encoding": "GZIP"}, "compressed (Content-Encoding: gzip)"),
     ],
 )
-def test_the_headers_say_what_was_sent(client: httpx.Client, headers: dict[str, str], name: str) -> None:
-    """Where the bytes say nothing, the headers do."""
+def test_the_headers_show_the_kind(client: httpx.Client, headers: dict[str, str], name: str) -> None:
+    """If the bytes show no kind, the headers do."""
     answer = client.post("/v1/score", content=b"\x9e\x01noise\0" * 9, headers=headers)
     assert answer.status_code == 415
     assert answer.json()["detail"].startswith(f"the body is {name}")
@@ -153,8 +153,8 @@ def test_the_bytes_decide(client: httpx.Client, headers: dict[str, str]) -> None
     assert answer.json()["verdict"] == "pass"
 
 
-def test_noise_says_nothing(client: httpx.Client) -> None:
-    """Of noise the answer shows the first bytes, and the hint lists what is read."""
+def test_noise_has_no_kind(client: httpx.Client) -> None:
+    """For noise, the answer shows its first bytes, and the hint lists the image types."""
     answer = client.post("/v1/score", content=bytes(range(128, 256))).json()
     assert "begins with b'" in answer["detail"]
     assert "PNG, JPEG, WebP, BMP and TIFF" in answer["hint"]
@@ -221,7 +221,7 @@ def test_a_strange_host_does_no_harm(shared_daemon: Daemon, host: str) -> None:
 
 
 def test_pictures_have_no_kind() -> None:
-    """Of noise of any length nothing is said; no prefix of a picture is taken for text."""
+    """Noise of any length has no kind, and neither has a picture without its first byte."""
     assert body_kind(b"") is None
     assert decode(GOOD).pixels.shape == (64, 64, 3)
     noise = np.random.default_rng(0)

@@ -164,8 +164,8 @@ def test_nonsense_does_no_harm(store: Store, start: Start, keys: dict[str, str])
         (b"GET /livez?" + b"x" * 500_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     ],
 )
-def test_what_is_no_request_is_a_problem(shared_daemon: Daemon, sent: bytes, status: int) -> None:
-    """What is no HTTP request, and headers that are too long, are answered as problems, and counted."""
+def test_noise_and_long_headers_get_a_problem(shared_daemon: Daemon, sent: bytes, status: int) -> None:
+    """The answer to noise and to headers that are too long is a problem, and it is counted."""
     errors = 'inspector_errors_total{code="malformed"}'
     before = shared_daemon.metric(errors)
     with shared_daemon.socket() as raw:

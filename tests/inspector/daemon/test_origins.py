@@ -41,7 +41,7 @@ def daemon(shared_store: Store) -> Iterator[Daemon]:
 
 
 def preflight(url: str, origin: str, method: str = "POST", headers: str = "authorization") -> httpx.Response:
-    """What a browser asks before it sends a request."""
+    """Ask as a browser does before it sends a request."""
     asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
     return httpx.options(url, headers={"Origin": origin, **asked})
 
@@ -194,7 +194,7 @@ def test_origins_are_read(given: str, origins: tuple[str, ...], tmp_path: Path) 
 @pytest.mark.parametrize(
     "given", ["mes.example", f"{MES}/app", "https://", "https://*.example", "https://a@b", f"{MES};x", "null"]
 )
-def test_what_is_no_origin_is_refused(given: str) -> None:
+def test_other_words_than_origins_are_refused(given: str) -> None:
     """A value that no browser sends as an origin is refused, and the message shows one."""
     with pytest.raises(UsageError) as caught:
         ServeSettings.from_environment({"INSPECTOR_ALLOWED_ORIGINS": given})
