@@ -1,4 +1,4 @@
-"""Connections: limits on headers and on their number, and no other protocol than HTTP/1."""
+"""Connections: limits on their number and on the headers of their requests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inspector.daemon.errors import Problem
 from inspector.daemon.logging import log_event
+from inspector.daemon.upgrade import RequestParser
 
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 65_536  # of address and headers together, and of the trailers after a body
@@ -72,61 +72,6 @@ class _TooLongError(Exception):
     """The address or the headers exceed the limit."""
 
 
-class _RequestParser:
-    """Parses requests, and ignores offers to continue in another protocol.
-
-    Some HTTP libraries offer HTTP/2 with each request (`Upgrade: h2c`).  A server may ignore such an offer
-    (RFC 9110, section 7.8).  But httptools ends the request at its headers, so its body would be lost.
-    Therefore a new parser gets the headers once more, without the offer, and then the body.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._parser = self._new_parser()
-
-    @property
-    def has_offer(self) -> bool:
-        """Whether the current headers offer another protocol; CONNECT is no offer but a demand."""
-        return self.should_upgrade() and self.get_method() != b"CONNECT"
-
-    def feed_data(self, data: bytes) -> None:
-        """Parse data; the methods of the connection are called on the way."""
-        rest = memoryview(data)
-        while True:
-            try:
-                self._parser.feed_data(rest)
-            except HttpParserUpgrade as offer:
-                if not self.has_offer:
-                    raise
-                head = self._connection.head_without_offer()
-                self._parser = self._new_parser()
-                self._parser.feed_data(head)
-                rest = rest[offer.args[0] :]
-            else:
-                return
-
-    def should_upgrade(self) -> bool:
-        """Return whether the current headers ask for another protocol."""
-        return self._parser.should_upgrade()
-
-    def should_keep_alive(self) -> bool:
-        """Return whether the current headers leave the connection open."""
-        return self._parser.should_keep_alive()
-
-    def get_method(self) -> bytes:
-        """Return the method of the current request."""
-        return self._parser.get_method()
-
-    def get_http_version(self) -> str:
-        """Return the version of the current request, such as `1.1`."""
-        return self._parser.get_http_version()
-
-    def _new_parser(self) -> HttpRequestParser:
-        parser = HttpRequestParser(self._connection)
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
-        return parser
-
-
 class Connection(HttpToolsProtocol):
     """A connection with limits on its headers; closed while idle if a new connection needs its place.
 
@@ -147,7 +92,8 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.parser: _RequestParser = _RequestParser(self)  # type: ignore[assignment]  # as uvicorn calls it
+        parser = RequestParser(self, self.head_without_offer)
+        self.parser: RequestParser = parser  # type: ignore[assignment]  # it has the methods that uvicorn calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Make room for the connection and start the time limit of its first headers."""
