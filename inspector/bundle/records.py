@@ -44,7 +44,7 @@ class ImageContract(Record):
     bits: tuple[Literal[8, 16], ...] = ()
 
     def depth_in_words(self) -> str | None:
-        """Say how many bits the pictures of the fit had, and what white is; None if it is not recorded.
+        """Describe the bits of the pictures of the fit, and their white; None if they are not recorded.
 
         Examples
         --------
@@ -225,7 +225,7 @@ class Fusion(Record):
 
 
 class CalibrationMethod(StrEnum):
-    """How the thresholds of a model were set; older models have the first value.
+    """The way in which the thresholds of a model were set; older models have the first value.
 
     `CROSS_FITTED` held-out pictures were scored by memory banks and context models that did not learn from
     them; all later pictures are compared with everything.

@@ -50,7 +50,7 @@ class Outcome:
     reason : str
         One line that says why the picture was skipped, else empty.
     fault : str
-        The same in a word or two, by which skipped pictures are counted.
+        The reason in a word or two; the command counts skipped pictures by it.
     """
 
     job: Job
@@ -160,7 +160,7 @@ def claimed(output: Path, jobs: Sequence[Job]) -> Iterator[None]:
 
 
 def learn_full_scale(jobs: Sequence[Job], settings: Settings) -> int:
-    """Return what is white in pictures with more than 8 bits, learned from all of them; see `depth.learn`.
+    """Return the full scale of pictures with more than 8 bits, learned from all of them; see `depth.learn`.
 
     Pictures at fault do not count.
     """

@@ -45,7 +45,7 @@ class Transition:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Sharpness of each step between the ends, as a share of theirs, weighted by how near each end is.
+        """Sharpness of each picture between the ends, as a share of theirs, interpolated to its place.
 
         Empty if both ends are flat.
         """
@@ -66,7 +66,7 @@ class Transition:
 
 
 def lead(one: Transition, other: Transition) -> tuple[float, float | None] | None:
-    """Return how much more sharpness `one` keeps than `other`, and how much this varies along the way.
+    """Return the lead in sharpness that `one` keeps over `other`, and its variation along the way.
 
     Parameters
     ----------

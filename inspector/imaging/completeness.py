@@ -89,7 +89,7 @@ def check_rows(image: ImageFile, data: bytes) -> None:
 
 
 def _png_bytes(width: int, height: int, data: bytes) -> int:
-    """Return how many bytes the rows of a PNG have, each with the number of its filter."""
+    """Return the number of bytes of the rows of a PNG, each with the number of its filter."""
     pixel_bits, total = data[24] * _PNG_CHANNELS[data[25]], 0
     for top, left, row_step, column_step in _ADAM7 if data[28] else ((0, 0, 1, 1),):
         rows, columns = -((top - height) // row_step), -((left - width) // column_step)
@@ -141,7 +141,7 @@ def _check_webp(data: bytes, width: int, height: int) -> None:
 
 
 def _check_bmp(data: bytes) -> None:
-    """Check that the runs of a compressed BMP lie in the file; Pillow fills what is missing."""
+    """Check that the runs of a compressed BMP lie in the file; Pillow fills missing pixels."""
     (start,) = struct.unpack_from("<I", data, 10)
     compression, size_bytes = struct.unpack_from("<I", data, 30)[0], struct.unpack_from("<I", data, 34)[0]
     if compression in _BMP_RUN_LENGTHS and start + size_bytes > len(data):
@@ -182,7 +182,7 @@ def _check_pieces(tags: Mapping[int, Any]) -> None:
 
 
 def _check_piece(tags: Mapping[int, Any], piece: bytes, place: int) -> None:
-    """Check a strip or tile where its compression tells of damage, which libtiff does not ask for."""
+    """Check a strip or tile by its compression, where libtiff ignores damage."""
     compression = tags.get(tiff_tags.COMPRESSION)
     if compression in _DEFLATE:
         inflater = zlib.decompressobj()
@@ -201,7 +201,7 @@ def _check_piece(tags: Mapping[int, Any], piece: bytes, place: int) -> None:
 
 
 def _unpacked_bytes(tags: Mapping[int, Any], place: int) -> int:
-    """Return how many bytes the rows of a strip or tile have."""
+    """Return the number of bytes of the rows of a strip or tile."""
     height, is_tiled = tags[tiff_tags.HEIGHT], tiff_tags.TILES in tags
     width = tags[tiff_tags.TILE_WIDTH] if is_tiled else tags[tiff_tags.WIDTH]
     rows = tags[tiff_tags.TILE_ROWS] if is_tiled else min(tags.get(tiff_tags.STRIP_ROWS, height), height)
@@ -221,7 +221,7 @@ def _check_runs(piece: bytes, needed: int) -> None:
     found = position = 0
     while position < len(piece) and found < needed:
         code = piece[position]
-        if code < 128:  # that many bytes, and one more, as they are
+        if code < 128:  # code + 1 bytes follow as they are
             found += code + 1
             position += code + 2
         else:  # one byte, 257 - code times; 128 is nothing

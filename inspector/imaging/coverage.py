@@ -1,4 +1,4 @@
-"""How many pixels of a picture one pixel of the model covers, in numbers and in words."""
+"""Tells how many pixels of a picture one pixel of the model covers, in numbers and in words."""
 
 from __future__ import annotations
 

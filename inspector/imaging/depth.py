@@ -31,7 +31,7 @@ FAR = 15  # a full scale of more than this many times the greatest sample leaves
 
 @dataclass(frozen=True)
 class Depth:
-    """How the samples of a picture with more than 8 bits use their range; alpha does not count.
+    """The range that the samples of a picture with more than 8 bits use; alpha does not count.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Depth:
     greatest : int
         The greatest sample.
     used : int
-        Has every bit set that is set in any sample.
+        The bits that are set in any sample.
     full_scale : int
         The sample that became white, 255.
     clipped_pixels : int
@@ -70,7 +70,7 @@ def measure(
     png: bytes = b"",
     tags: Mapping[int, Any] | None = None,
 ) -> Depth:
-    """Find the full scale of a picture, and count what lies beyond it.
+    """Find the full scale of a picture, and count the pixels beyond it.
 
     Parameters
     ----------

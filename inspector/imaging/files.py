@@ -29,7 +29,7 @@ SYSTEM_NAMES = frozenset(
         *("lost+found", "~snapshot"),  # Linux, NetApp
     }
 )
-"""Names, in lower case, of what storage and operating systems keep in a folder beside the user's files."""
+"""Names, in lower case, of files and folders that storage and operating systems put beside the user's own."""
 
 _LONGEST_STEM_BYTES = 200
 

@@ -98,7 +98,7 @@ class _Tree:
                 below = below.parent
 
     def evidence(self) -> str:
-        """Say what shows that there are other than good pictures; empty if nothing does."""
+        """Name the folders or the mask by which not all pictures are good; empty if there are none."""
         for folder in sorted(self.folders, key=lambda path: (len(path.parts), path)):
             for names in self._suspects(folder):
                 more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -111,7 +111,7 @@ class _Tree:
         return ""
 
     def _suspects(self, folder: Path) -> Iterator[list[str]]:
-        """Return sets of folders that do not belong together among good pictures."""
+        """Yield sets of folders that do not belong together among good pictures."""
         if self.folders[folder] <= self._belong:
             return
         names = sorted(self.folders[folder], key=lambda name: (not is_good(name), name))
@@ -137,7 +137,7 @@ class _Tree:
 
 
 def _outside(folder: Path, inside: _Tree) -> str:
-    """Say what the names of the folder itself, and of its neighbours, show; empty if nothing."""
+    """Say why this is no folder of good pictures, by its name and its neighbours; empty if it may be one."""
     here = _absolute(folder)
     if is_ground_truth(here.name) or is_ground_truth(here.parent.name):
         return "holds the masks of a labelled set, not pictures"

@@ -30,14 +30,14 @@ _HOLE_FOUND = "a scan has a hole of zeros"
 
 @dataclass
 class Scans:
-    """What the segments of a JPEG say about its scans.
+    """The facts about the scans of a JPEG that its segments state.
 
     Attributes
     ----------
     end : int
-        Where the end marker begins.
+        Offset of the end marker.
     trailing_zeros : int
-        How many zeros stand in front of it.
+        Number of zeros in front of it.
     zeros_are_codes : bool
         Many zeros in a row can be codes of the last scan.
     lowest_bits : dict of int to list of int or None
@@ -45,7 +45,7 @@ class Scans:
     flat_tables : set of (class, number)
         The Huffman tables, of class 0 for DC and 1 for AC, with which flat blocks are coded as zeros.
     is_progressive, is_arithmetic : bool
-        How the scans send the coefficients.
+        True if scans refine coefficients bit by bit, and if their codes are arithmetic.
     """
 
     end: int = 0
@@ -132,10 +132,10 @@ def _read_frame(scans: Scans, marker: int, body: bytes) -> None:
 
 
 def _read_huffman_tables(scans: Scans, body: bytes) -> None:
-    """Note with which tables flat blocks are coded as zeros: the first code consists of zeros.
+    """Note the tables that code flat blocks as zeros, by their first code, which consists of zeros.
 
-    It has to mean that brightness stays or changes by one step, or that one block ends.  Where the ends of
-    several blocks have a common code, ends of single blocks do not follow each other.
+    In a table for DC this code must mean that the brightness stays or changes by one step, and in one for AC
+    that a block ends.  If the latter has a code for the ends of several blocks, single ends are not repeated.
     """
     while len(body) > 17:
         kind, number = divmod(body[0], 16)
@@ -157,10 +157,10 @@ def _check_quantisation_tables(body: bytes) -> None:
 
 
 def _read_scan(scans: Scans, body: bytes) -> None:
-    """Note what a scan sends, and whether many zeros in a row can be its codes.
+    """Note the bits that a scan sends, and whether many zeros in a row can be its codes.
 
-    They can in flat parts of a picture, where bits of coefficients are sent as they are, and in arithmetic
-    coding.
+    They can be codes in flat parts of a picture, in scans that send bits of coefficients as they are, and in
+    arithmetic coding.
     """
     count = body[0]
     components, tables = body[1 : 1 + 2 * count : 2], body[2 : 2 + 2 * count : 2]

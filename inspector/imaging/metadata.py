@@ -27,14 +27,14 @@ _TIFF_SAMPLES = frozenset(
 
 
 def without_metadata(kind: str, data: bytes) -> bytes:
-    """Return a PNG, a JPEG or a TIFF with only what its first picture needs; other data as they are.
+    """Return the parts of a PNG, a JPEG or a TIFF that its first picture needs; other data as they are.
 
     Parameters
     ----------
     kind : str
         The format, as `header.sniff` names it.
     data : bytes
-        The file.  What is missing or damaged in it stays so.
+        The file.  Missing and damaged parts stay so.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def _jpeg(data: bytes) -> bytes:
     channels = next((data[start + 5] for marker, start, _ in found if marker in FRAMES), 0)
     parts, position = [data[:2]], 2
     for marker, start, end in found:
-        parts.append(data[position : start - 4])  # what lies between segments
+        parts.append(data[position : start - 4])  # bytes between segments
         parts.append(_needed(marker, data[start - 4 : end], channels))
         position = end
     return b"".join(parts) + data[position:]

@@ -15,7 +15,7 @@ NAMED = 3  # pictures in a sentence
 
 def is_of_one_colour(pixels: NDArray[np.uint8]) -> bool:
     """Return whether a picture (H, W, 3) shows nothing but one colour."""
-    few_rows = pixels[:: max(1, len(pixels) // 64)]  # decide nearly always, in no time
+    few_rows = pixels[:: max(1, len(pixels) // 64)]  # nearly always, these decide already
     return _is_even(few_rows) and _is_even(pixels)
 
 

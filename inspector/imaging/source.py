@@ -1,4 +1,4 @@
-"""What a program hands in as a picture: takes it in its many forms, and refuses programming mistakes.
+"""Takes a picture in the many forms that a program hands in, and refuses programming mistakes.
 
 A picture at fault is an `ImageError`, because the next one may be all right.  A mistake of the program is a
 `TypeError`, a `ValueError` or a `FileNotFoundError`, because the next picture would meet it again.
@@ -47,7 +47,7 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Array | Image
 
 
 def take(source: Source, max_bytes: int) -> Path | bytes | Array | Image.Image:
-    """Return a path, the bytes of a file, an array or a Pillow image for whatever was handed in.
+    """Turn a picture that was handed in into a path, the bytes of a file, an array or a Pillow image.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 
 def _file_advice(name: str) -> str:
-    """Say where a missing file was looked for, or what the text may be instead of a path."""
+    """Name the folder that should hold a missing file, or say how to hand in a text that is no path."""
     if "://" in name[:20]:
         return "inspector loads nothing from an address: hand in the bytes of the picture"
     if len(name) > _LONGEST_PATH:

@@ -1,4 +1,4 @@
-"""Says from which folders the pictures below a folder come, so that a folder of defects is noticed."""
+"""Counts pictures by their folders, in numbers and in a sentence, so that a folder of defects is noticed."""
 
 from __future__ import annotations
 

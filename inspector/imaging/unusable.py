@@ -55,7 +55,7 @@ def too_few(
     hint : str
         The next step, if the pictures themselves are whole.
     problem : ImageError, optional
-        What is wrong with the first damaged picture; if no picture is usable, it becomes the hint.
+        The fault of the first damaged picture; it becomes the hint if no picture is usable.
     """
     number = usable + len(left_out)
     said = f"{number} {'picture' if number == 1 else 'pictures'} in '{printable(folder)}'"

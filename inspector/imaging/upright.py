@@ -16,7 +16,7 @@ AnyPixels = TypeVar("AnyPixels", bound=npt.NDArray[Any])
 
 
 def orientation(image: ImageFile, kind: str) -> int:
-    """Return how a loaded picture lies, 1 to 8 as in EXIF; 1 is upright."""
+    """Return the orientation of a loaded picture, 1 to 8 as in EXIF; 1 is upright."""
     if kind == "TIFF":  # Pillow has turned it already
         return 1
     return header.orientation(image.info.get("exif", b""))

@@ -25,7 +25,7 @@ def cpu_quota(membership: Path = MEMBERSHIP, root: Path = ROOT) -> float | None:
     membership : Path
         The groups of this process, one on each line: `number:controllers:path`.
     root : Path
-        Where the control groups are mounted.
+        The folder at which the control groups are mounted.
     """
     limits = [quota for folder in _folders(membership, root) if (quota := _quota(folder)) is not None]
     return min(limits, default=None)

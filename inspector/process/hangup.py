@@ -1,4 +1,4 @@
-"""What SIGHUP means to a process that runs on: its terminal was closed, or it is asked to reload."""
+"""Handles SIGHUP in a process that runs on: its terminal was closed, or somebody asks for a reload."""
 
 from __future__ import annotations
 

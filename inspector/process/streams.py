@@ -12,7 +12,7 @@ STREAMS = {"stdin": "r", "stdout": "w", "stderr": "w"}  # in the order of their 
 
 
 class _Messages(io.FileIO):
-    """A file for messages: what cannot be written, because nobody reads or the disk is full, is dropped."""
+    """A file for messages; it drops a message if nobody reads, or if the disk is full."""
 
     def write(self, content: bytes) -> int:  # type: ignore[override] # the buffer above passes nothing else
         """Write the bytes; return how many were written or dropped."""
@@ -38,7 +38,7 @@ def repair() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number: this
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number: this one
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - stays open
     if (own := sys.__stderr__) is not None and sys.stderr is own:

@@ -79,7 +79,7 @@ def p_value(score: float, heldout_scores: Sequence[float]) -> float:
 
 
 def number_as_high(p_value: float, heldout: int) -> int:
-    """Return how many of the held-out normals score at least as high, from a p-value.
+    """Return the number of held-out normals that score at least as high, from a p-value.
 
     Examples
     --------

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 BEYOND = 1.2  # times the reach of the good pictures
 FAR_BEYOND = 2.0  # for a picture that passed: then no defect is the reason
 MOVED = 0.4  # of the spread of single patches: a latent moves so far only with a large part of the picture
-RAISED = 0.3  # of the map's limit, which more than half of a map exceeds that is raised everywhere
+RAISED = 0.3  # of the map's limit: a map is raised everywhere if more than half of it exceeds this
 MOST_ROWS = 1000  # held-out pictures, evenly chosen, that a picture is compared with
 
 REMARK = "unlike every good picture that the model knows: check product, camera and light"
@@ -36,7 +36,7 @@ class Familiarity:
     Attributes
     ----------
     reach : float
-        The largest distance of a held-out picture to the nearest other one; infinite with less than two.
+        The largest distance of a held-out picture to the nearest other one; infinite with fewer than two.
     spread : float
         Root mean square distance of patches to their mean; infinite without patches.
     """

@@ -28,7 +28,7 @@ class Inspection:
     Attributes
     ----------
     hint : str
-        What to do about a picture that is `invalid`; not in the JSON.
+        The next step for a picture that is `invalid`; not in the JSON.
     picture : uint8 (H, W, 3)
         RGB, in the picture's own size.
     anomaly_map : float32 (H, W)

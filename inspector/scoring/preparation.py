@@ -1,4 +1,4 @@
-"""Decodes a picture, brings it to the model's size, and says what is odd about its brightness scale."""
+"""Decodes a picture, brings it to the model's size, and describes an odd brightness scale."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(
 
 
 def remarks(picture: Picture, contract: ImageContract) -> tuple[str, ...]:
-    """Say what is odd about the brightness scale of a picture, for this model.
+    """Describe in sentences why the brightness scale of a picture is odd for this model; none if it is not.
 
     Examples
     --------

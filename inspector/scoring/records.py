@@ -66,8 +66,8 @@ class Milliseconds(Record):
 class ScoredImage(Record):
     """One scored image; `reason` is `CODE: MESSAGE` for the verdict `invalid`, else None.
 
-    `unfamiliar` is true if the picture looks unlike every good picture that the model knows.  `remarks` say
-    in sentences what is odd about a picture that could be scored.
+    `unfamiliar` is true if the picture looks unlike every good picture that the model knows.  `remarks`
+    are sentences about oddities of a picture that could be scored.
     """
 
     path: str | None

@@ -232,9 +232,8 @@ class ModelRegistry:
         try:
             detector = Detector(Bundle.open(path), self._settings)
             detector.verify()
-            _ = (
-                detector.familiarity
-            )  # reads the bundle now: the store may be away when the first picture comes
+            # This reads the bundle now: the store may be away when the first picture comes.
+            _ = detector.familiarity
         except InspectorError as error:
             self._listener("failed", None, error)
             raise
@@ -254,7 +253,7 @@ class ModelRegistry:
             del self._models[oldest]
 
     def _keeps(self, key: str, error: InspectorError) -> bool:
-        """Return whether the opened bundle is still there; then refuse once what its reference points to."""
+        """Return whether the opened bundle is still there; then tell the listener the error once."""
         with self._lock:
             detector = self._models.get(key)
         if detector is None or not _fingerprint(detector.bundle.path):

@@ -115,7 +115,7 @@ class Arrivals:
             one.judged_at = time.monotonic()
 
     def leave(self, path: str) -> None:
-        """Note that the picture was moved away: what appears there is another one, whatever its state is."""
+        """Note that the picture was moved away: the next one of its path is new, whatever its state is."""
         self._seen.pop(path, None)
 
     def forget(self) -> None:

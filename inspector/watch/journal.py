@@ -31,7 +31,7 @@ _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 class WatchedImage(ScoredImage):
-    """One line of `inspector watch`: a scored image, the state of its file, and where things go."""
+    """One line of `inspector watch`: a scored image, its file's state, its heatmap, its new folder."""
 
     modified: Modification
     heatmap: str | None
@@ -39,7 +39,7 @@ class WatchedImage(ScoredImage):
 
 
 class _Results:
-    """What is known about the lines that were written."""
+    """The memory of the lines that were written."""
 
     def __init__(self) -> None:
         self._memory = Memory()
@@ -53,7 +53,7 @@ class _Results:
         self._memory.note(arrival.path, LastLine(arrival.modified, verdict))
 
     def mark_gone(self, paths: Iterable[str]) -> None:
-        """Note that there is no picture at these paths: what appears there has no line yet."""
+        """Note that there is no picture at these paths: the next picture there has no line yet."""
         self._memory.mark_gone(paths)
 
     def mark_all_gone_but(self, paths: Iterable[str]) -> None:

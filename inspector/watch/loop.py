@@ -101,7 +101,7 @@ class Watch:
             self._pause(max(interval_seconds, self._arrivals.scan_seconds), stop)
 
     def once(self, settle_seconds: float, stop: Stop) -> int:
-        """Inspect the pictures that are there; return how many were still being written.
+        """Inspect the pictures that are there; return the number of those that were still being written.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Watch:
     def _round(self, stop: Stop, doubt_seconds: float = DOUBT_SECONDS) -> None:
         """Inspect the settled pictures: first those without a line, then those that may have one.
 
-        To be sure about the latter can mean to read them all, for example after their permissions changed.
+        Being sure about the latter may take reading them all, for example after their permissions changed.
         So after `doubt_seconds`, or as much time as the scan took, the rest is left for the next round, and
         new pictures do not wait for it.  The latest change comes first: it may be another picture.
         """
@@ -192,10 +192,10 @@ class Watch:
             if read is None:  # it is gone or has changed
                 return
             arrival, content = read
-            is_done = line is not None and line.is_of(arrival.modified)
-            verdict = (
-                line.verdict if line is not None and is_done else self._inspect(arrival, content, detector)
-            )
+            if line is not None and line.is_of(arrival.modified):
+                verdict = line.verdict
+            else:
+                verdict = self._inspect(arrival, content, detector)
         self._results.keep(arrival, verdict)
         self._move(arrival, verdict)
 

@@ -1,4 +1,4 @@
-"""What a watch remembers of its results: the last line of each path."""
+"""Remembers the results of a watch: the last line of each path."""
 
 from __future__ import annotations
 

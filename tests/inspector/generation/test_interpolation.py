@@ -1,4 +1,4 @@
-"""How steadily one transition stays sharper than another."""
+"""One transition leads another in sharpness: by how much, and how steadily."""
 
 from __future__ import annotations
 

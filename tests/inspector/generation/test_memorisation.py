@@ -1,4 +1,4 @@
-"""Which generated pictures count as memorised training pictures."""
+"""Generated pictures that count as memorised training pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compare(samples: Sequence[Pixels], training: Sequence[Pixels]) -> Neighbours
 
 
 def memorised(samples: Sequence[Pixels], training: Sequence[Pixels]) -> list[bool]:
-    """Return which samples are memorised."""
+    """Return True for each memorised sample."""
     found = compare(samples, training).memorised
     assert found is not None
     return [bool(one) for one in found]

@@ -88,7 +88,7 @@ def test_flat_webp(quality: int, grey: int) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"exif": b"Exif\0\0" + bytes(300)}, {"save_all": True}])
 def test_hole_in_a_webp(options: dict[str, Any]) -> None:
-    """Zeros in the lossy data of a WebP, are damage; in its metadata they are not."""
+    """Zeros in the lossy data of a WebP are damage; in its metadata they are not."""
     pictures = {"append_images": [Image.fromarray(textured()[::-1])]} if options.get("save_all") else {}
     whole = encoded(textured(), "WEBP", quality=85, **options, **pictures)
     decode(whole)

@@ -161,7 +161,7 @@ def test_list_images(tmp_path: Path) -> None:
 
 
 def test_names_of_storage_systems_are_skipped(tmp_path: Path) -> None:
-    """What a NAS or an operating system keeps in a folder is skipped, unless the folder itself is named."""
+    """Files and folders of a NAS or an operating system are skipped, unless the folder itself is named."""
     synology, windows = ("@eaDir", "#recycle", "#SNAPSHOT"), ("$RECYCLE.BIN", "System Volume Information")
     kept = (*synology, *windows, "lost+found", ".snapshot", "@Recycle", "@Recently-Snapshot", "__MACOSX")
     for folder in kept:

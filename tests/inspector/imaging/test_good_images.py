@@ -57,7 +57,7 @@ def made(root: Path, *names: str) -> Path:
 def test_a_labelled_set(
     names: tuple[str, ...], given: str, for_fit: str | None, for_calibrate: str | None, tmp_path: Path
 ) -> None:
-    """It is refused; the hint is the same command with the folder of good pictures, if there is one."""
+    """A labelled set is refused; the hint is the same command with its good pictures, if it has any."""
     root = made(tmp_path, *names)
     asked: list[tuple[str, Half, str | None]] = [
         ("fit", "train", for_fit),
@@ -99,7 +99,7 @@ def test_good_pictures(names: tuple[str, ...], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["train", "train/good", "test/good"])
 def test_good_parts_of_a_labelled_set(given: str, tmp_path: Path) -> None:
-    """They are taken as they are."""
+    """The good parts of a labelled set are taken as they are."""
     root = made(tmp_path, *MVTEC)
     assert list_good_images(root / given) == list_images(root / given)
 

@@ -70,14 +70,14 @@ ENDINGS = {
 
 
 def scan_start(data: bytes) -> int:
-    """Return where the data of the first scan of the picture itself begins."""
+    """Return the offset of the data of the picture's own first scan."""
     found = list(re.finditer(rb"\xff\xda\0", data[: data.rfind(END)]))
     first = found[-1 if b"Exif" in data[:40] else 0]  # behind that of the thumbnail
     return first.end() + data[first.end()] - 2
 
 
 def picture_end(data: bytes) -> int:
-    """Return where the end marker of the first picture stands."""
+    """Return the offset of the end marker of the first picture."""
     return data.find(END, scan_start(data))
 
 
@@ -224,7 +224,7 @@ def test_open_pillow_image() -> None:
 
 
 def test_harmless_oddities() -> None:
-    """What the decoder warns of in the header, without any loss, is no damage."""
+    """A harmless oddity of the header, about which the decoder warns, is no damage."""
     data = WHOLE["baseline"]
     assert data[6:13] == b"JFIF\0\1\1"
     strange = data[:11] + b"\7" + data[12:]

@@ -84,7 +84,7 @@ def test_nothing_drawn_marks_nothing(tmp_path: Path) -> None:
 
 
 def test_white_may_be_zero(tmp_path: Path) -> None:
-    """A TIFF whose white is zero marks what is not black to the eye."""
+    """A TIFF whose white is zero marks the pixels that do not look black."""
     page = Image.fromarray(65535 - MARKED.astype(np.uint16))
     page.save(tmp_path / "m.tif", tiffinfo={262: 0})
     np.testing.assert_array_equal(decode_mask(tmp_path / "m.tif").levels, MARKED)

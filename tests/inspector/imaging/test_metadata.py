@@ -157,7 +157,7 @@ def test_masks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 def test_nothing_is_added_to_a_cut_file(kind: str) -> None:
-    """Of a file that ends anywhere, no more than its own bytes is left."""
+    """No byte is added to a file, wherever it ends."""
     whole = encoded(scene(40, 40), kind)
     for end in range(12, len(whole), 7):
         try:

@@ -17,7 +17,7 @@ def test_black_white_and_coloured_frames_are_found() -> None:
 
 
 def test_three_are_named_and_all_are_counted() -> None:
-    """No sentence without such a picture."""
+    """A sentence names three pictures and counts all; without such a picture there is none."""
     names = [f"{number}.png" for number in range(5)]
     assert one_colour_in_words(names, np.zeros(5, np.bool_)) == []
     (said,) = one_colour_in_words(names, np.array([True, False, True, True, True]))

@@ -1,4 +1,4 @@
-"""What a program hands in is taken in many forms; a mistake of the program is refused in one helpful line."""
+"""A program hands in pictures in many forms; its mistakes are refused in one helpful line."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ from inspector.imaging.subfolders import count_folders, folders_in_words
 
 
 def test_one_folder_needs_no_sentence() -> None:
-    """Neither the top folder alone nor one folder below it."""
+    """Neither the top folder alone nor one folder below it gets a sentence."""
     assert folders_in_words(count_folders(["1.png", "2.png"])) == []
     assert folders_in_words(count_folders(["good/1.png", "good/2.png"])) == []
 
 
 def test_at_most_six_folders_are_named() -> None:
-    """The others are counted."""
+    """A sentence names six folders and counts the others."""
     names = [f"batch{number}/{picture}.png" for number in range(1, 9) for picture in range(number)]
     (said,) = folders_in_words(count_folders(names))
     assert said.startswith("pictures of 8 folders: batch1 1, batch2 2, ")

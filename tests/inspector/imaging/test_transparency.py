@@ -77,7 +77,7 @@ INVISIBLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", UNSET)
 def test_unset_alpha(kind: str) -> None:
-    """Where writers often leave alpha at 0, such a picture is opaque: BMP, TIFF, arrays, Pillow images."""
+    """An alpha of 0 is opaque where writers leave it unset: BMP, TIFF, arrays, Pillow images."""
     np.testing.assert_array_equal(decode(UNSET[kind]).pixels, scene())
 
 
@@ -91,7 +91,7 @@ def test_unset_alpha_of_other_samples() -> None:
 
 @pytest.mark.parametrize("kind", INVISIBLE)
 def test_wholly_transparent(kind: str) -> None:
-    """Where writers set alpha, or multiply it in, a picture without a visible pixel is refused."""
+    """A picture without a visible pixel is refused if its writer set alpha, or multiplied it in."""
     error = refused(INVISIBLE[kind], TransparentImageError)
     assert "wholly transparent" in error.message
     assert error.reason == "transparent"

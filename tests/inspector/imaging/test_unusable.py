@@ -29,7 +29,7 @@ def test_counted(left_out: list[tuple[str, str]], said: str) -> None:
 
 
 def test_too_few() -> None:
-    """The error says how many there are, how many can be used, why not the others, and how many it takes."""
+    """The error counts all pictures, the usable ones, the others by their reasons, and the needed ones."""
     copies = [(f"{number}.png", "exact copy") for number in range(3)]
     assert too_few(Path("parts"), 2, copies, 8, "add more").message == (
         "5 pictures in 'parts', 2 usable: 3 exact copies, such as 0.png; at least 8 are needed"

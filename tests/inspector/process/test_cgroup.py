@@ -65,12 +65,12 @@ def quota_of(folder: Path, membership: str, files: Mapping[str, str]) -> float |
 def test_the_smallest_quota_counts(
     tmp_path: Path, membership: str, files: Mapping[str, str], quota: float | None
 ) -> None:
-    """Both versions of control groups are read, with all groups above; what cannot be read is no limit."""
+    """Both versions of control groups are read, with all groups above; an unreadable file is no limit."""
     assert quota_of(tmp_path, membership, files) == quota
 
 
 def test_without_control_groups_there_is_no_quota(tmp_path: Path) -> None:
-    """Where the system has no such files, nothing is limited."""
+    """Without such files, nothing is limited."""
     assert cpu_quota(tmp_path / "none", tmp_path) is None
 
 
@@ -85,7 +85,7 @@ def test_cores_are_the_affinity_within_the_quota(
 
 
 def counts(bundle: Path, before: Callable[[], None]) -> list[int]:
-    """Return how many threads each library takes in a process that `before` limits."""
+    """Return the number of threads of each library in a process that `before` limits."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     ended = subprocess.run(
         [sys.executable, "-c", COUNTS, str(bundle)],

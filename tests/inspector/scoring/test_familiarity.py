@@ -84,7 +84,7 @@ def test_a_pass_needs_good_pictures_nearby(distance: float, unfamiliar: bool) ->
 
 
 def test_a_loud_place_does_not_raise_the_map() -> None:
-    """Half of a map may be loud: only what lies over more than half of it is everywhere."""
+    """Half of a map may be loud: it is raised everywhere only if more than half of it is."""
     loud = CALM.copy()
     loud[:4] = 9 * LIMIT
     assert not KNOWN.is_unfamiliar(np.array([5.0, 3.0]), loud, LIMIT, failed=True)
@@ -94,7 +94,7 @@ def test_a_loud_place_does_not_raise_the_map() -> None:
 
 @pytest.mark.parametrize("heldout", [np.empty((0, 0)), np.zeros((1, 2))])
 def test_too_little_is_known(heldout: np.ndarray) -> None:
-    """With less than two good pictures nothing is known about their reach."""
+    """With fewer than two good pictures nothing is known about their reach."""
     assert not Familiarity(heldout, PATCHES).is_unfamiliar(np.array([900.0, 0.0]), RAISED, LIMIT, failed=True)
 
 

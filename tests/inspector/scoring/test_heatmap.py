@@ -183,7 +183,7 @@ def test_a_picture_that_passed_lists_no_region() -> None:
 @pytest.mark.parametrize("verdict", ["review", "fail"])
 @pytest.mark.parametrize("background", [-9.0, 0.0, LIMIT - 0.5])
 def test_a_calm_map_lists_its_strongest_place(verdict: Verdict, background: float) -> None:
-    """Where the map stays under its limit, the area around its peak is listed, and marked as such."""
+    """If the map stays under its limit, the area around its peak is listed, and marked as below the limit."""
     calm = with_blob(LIMIT - 0.1, background)
     calm[60:70, 80:100] = background + (LIMIT - 0.1 - background) * 0.9  # another place, which is weaker
     (place,) = heatmap.listed_regions(verdict, calm, calm.shape, LIMIT)

@@ -54,7 +54,7 @@ def test_files_bytes_and_arrays_score_as_their_eight_bits(tmp_path: Path) -> Non
 
 
 def test_pixels_beyond_the_full_scale_are_counted(tmp_path: Path) -> None:
-    """They are white; the inspection has their number, and says it in words."""
+    """Such pixels are white; the inspection has their number, and states it in words."""
     model = detector(tmp_path, TWELVE_BITS)
     record = model.score(write_twelve_bits(tmp_path / "part.png", good_picture(1), brighter=5)).record()
     assert record.image is not None
@@ -135,7 +135,7 @@ def test_score_says_what_was_clipped(command: Command, model: Store, tmp_path: P
 def test_score_says_what_one_pixel_of_the_model_covers(
     command: Command, model: Store, tmp_path: Path
 ) -> None:
-    """In JSON for each picture, in a table once for all."""
+    """JSON states it for each picture, a table once for all."""
     large = write_twelve_bits(tmp_path / "large.png", good_picture(1, 320, 640))
     small = write_twelve_bits(tmp_path / "small.png", good_picture(1))
     row = json.loads(command("score", large).out)

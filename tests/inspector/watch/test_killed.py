@@ -91,7 +91,7 @@ def test_killed_between_line_and_move(folder: Path, tmp_path: Path, moment: str)
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_replaced_after_the_kill(folder: Path, tmp_path: Path, moment: str) -> None:
-    """What takes the name of a picture that was being moved, with its size and time, gets its own verdict."""
+    """Another picture with name, size and time of one that was being moved gets its own verdict."""
     path, sorted_ = folder / "part.png", tmp_path / "sorted"
     good, bad = (content.ljust(max(len(GOOD), len(BAD)), b"\0") for content in (GOOD, BAD))
     with other_disk(sorted_) if "copy" in moment else nullcontext():

@@ -1,4 +1,4 @@
-"""Which picture a line belongs to: name, time, size and content decide."""
+"""A line belongs to one picture: name, time, size and content decide."""
 
 from __future__ import annotations
 

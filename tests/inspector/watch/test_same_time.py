@@ -106,7 +106,7 @@ def test_replaced_while_no_watch_runs(command: Command, folder: Path) -> None:
 def test_another_one_after_the_first_was_moved(
     folder: Path, tmp_path: Path, end: signal.Signals | None
 ) -> None:
-    """What arrives after a move has a line and a verdict of its own, even if it is the same picture again."""
+    """A picture that arrives after a move has its own line and verdict, even if it is the same one again."""
     results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
     later = {"another.png": SECOND, "same.png": FIRST}
 
@@ -139,7 +139,7 @@ def test_another_one_after_the_first_was_moved(
 
 
 def test_another_one_before_the_first_was_moved(folder: Path, tmp_path: Path) -> None:
-    """After a kill between line and move, what replaced the judged picture gets its own verdict."""
+    """After a kill between line and move, the picture that replaced the judged one gets its own verdict."""
     results, sorted_ = folder / "inspections.jsonl", tmp_path / "sorted"
     with Watcher(folder, "--move", sorted_) as watcher:
         until(results.exists)
@@ -196,7 +196,7 @@ def test_the_same_picture_after_its_name_was_free(folder: Path) -> None:
 
 
 def test_a_file_system_without_a_time_of_change(folder: Path, tmp_path: Path) -> None:
-    """Where the time of change is that of the modification, as on FAT, judged pictures are read again."""
+    """Judged pictures are read again if their time of change is that of the modification, as on FAT."""
     script = (
         "import sys\n"
         "from inspector.watch.arrival import Modification\n"
