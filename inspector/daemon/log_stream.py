@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections import deque
 
-from inspector.daemon.logging import JsonFormatter
+from inspector.daemon.logging import warning_line
 
 MAX_WAITING_BYTES = 4 * 2**20
 CLOSE_SECONDS = 0.5
@@ -70,13 +69,7 @@ class LogStream:
                 self._room += len(line)
                 return line
             lost, self._lost = self._lost, 0
-        return _lost_line(lost)
-
-
-def _lost_line(count: int) -> bytes:
-    fields = {"name": "log", "level": logging.WARNING, "levelname": "WARNING"}
-    record = logging.makeLogRecord({**fields, "msg": "log lines lost", "fields": {"count": count}})
-    return f"{JsonFormatter().format(record)}\n".encode()
+        return warning_line("log lines lost", count=lost).encode()
 
 
 def _write(descriptor: int, line: bytes) -> None:

@@ -31,9 +31,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(content, default=str)
 
 
+_FORMATTER = JsonFormatter()
+
+
 def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Log an event with its fields."""
     logger.log(level, event, extra={"fields": fields})
+
+
+def warning_line(event: str, **fields: Any) -> str:
+    """Return a warning as a whole line of the log, for code that must not or cannot use a logger."""
+    level = {"level": logging.WARNING, "levelname": logging.getLevelName(logging.WARNING)}
+    record = logging.makeLogRecord({**level, "msg": event, "fields": fields})
+    return f"{_FORMATTER.format(record)}\n"
 
 
 def configure(stream: SupportsWrite[str]) -> None:
@@ -42,7 +52,7 @@ def configure(stream: SupportsWrite[str]) -> None:
     On a full disk, and while nobody reads, lines are lost, but no request is.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(_FORMATTER)
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # libraries log here, too
     logging.captureWarnings(True)

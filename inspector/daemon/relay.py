@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 
 from inspector.daemon.log_stream import LogStream
-from inspector.daemon.logging import JsonFormatter
+from inspector.daemon.logging import warning_line
 
 LONGEST_BYTES = 2000  # a longer line comes in parts, so that no JSON line is torn by another one
 
@@ -22,10 +21,8 @@ def relay() -> None:
     """
     for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
-    formatter, out = JsonFormatter(), LogStream(sys.stdout.fileno())
+    out = LogStream(sys.stdout.fileno())
     while line := sys.stdin.buffer.readline(LONGEST_BYTES):
         if text := line.decode("utf-8", "backslashreplace").strip():
-            fields = {"name": "stderr", "level": logging.WARNING, "levelname": "WARNING"}
-            record = logging.makeLogRecord({**fields, "msg": "stderr", "fields": {"text": text}})
-            out.write(formatter.format(record) + "\n")
+            out.write(warning_line("stderr", text=text))
     out.close()
