@@ -71,21 +71,7 @@ def serve(read: Read, log: LogStream, reloads: SimpleQueue[None]) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
     )
-    host, port = listening.getsockname()[:2]
-    logging.log_event(
-        "listening",
-        url=url_of(listening),
-        host=host,
-        port=port,
-        workers=service.workers.threads,
-        keys=len(keys.digests),
-    )
-    for warning in unknown_variables():
-        logging.log_event("unknown variable", WARNING, reason=warning)
-    if "*" in settings.allowed_origins:
-        logging.log_event(
-            "pages of every website may use this daemon", WARNING, hint="list INSPECTOR_ALLOWED_ORIGINS"
-        )
+    _log_start(listening, service)
     reload_when_asked(service, read, reloads)
     signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, then raises the signal again
     try:
@@ -111,6 +97,25 @@ def _refuse_impossible(reference: str | None) -> None:
         raise UsageError(
             f"--model {reference!r} is not NAME or NAME@VERSION, and no bundle has this path",
             hint="'inspector models list' shows the names",
+        )
+
+
+def _log_start(listening: socket.socket, service: Service) -> None:
+    """Log the address, and warnings about the settings."""
+    host, port = listening.getsockname()[:2]
+    logging.log_event(
+        "listening",
+        url=url_of(listening),
+        host=host,
+        port=port,
+        workers=service.workers.threads,
+        keys=len(service.keys.digests),
+    )
+    for warning in unknown_variables():
+        logging.log_event("unknown variable", WARNING, reason=warning)
+    if "*" in service.settings.allowed_origins:
+        logging.log_event(
+            "pages of every website may use this daemon", WARNING, hint="list INSPECTOR_ALLOWED_ORIGINS"
         )
 
 
