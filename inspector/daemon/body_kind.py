@@ -1,4 +1,4 @@
-"""Recognises bodies that are no picture, and advises their senders."""
+"""Recognises bodies that are no picture, and pictures that `curl -d` damaged."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from inspector.errors import ImageError
 from inspector.imaging.header import sniff
 
 _SEEN_BYTES = 512
+_KINDS_OF_BYTES = 240  # of 256: nearly every byte value occurs
+_WEB_FORM_TYPE = "application/x-www-form-urlencoded"
 _CODINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -39,7 +41,7 @@ _JSON = BodyKind("JSON", "send the image file itself as the body, not inside JSO
 _XML = BodyKind("XML", "send the image file itself as the body, not inside XML")
 _HTML = BodyKind("an HTML page", "send the image file; this may be the error page of another server")
 _TEXT = BodyKind("text", "send the bytes of the image file, not its name or its address")
-_WEB_FORM = BodyKind("a web form (application/x-www-form-urlencoded)", "send the image file itself")
+_WEB_FORM = BodyKind(f"a web form ({_WEB_FORM_TYPE})", "send the image file itself")
 _MULTIPART = BodyKind(
     "a multipart form whose Content-Type is not multipart/form-data",
     "let the HTTP library set Content-Type: multipart/form-data, with the boundary",
@@ -112,6 +114,13 @@ def body_kind(data: bytes, content_type: str = "", content_encoding: str = "") -
         or _first(_DECLARED, content_type.partition(";")[0].strip().lower().encode())
         or (_TEXT if text else None)
     )
+
+
+def lost_line_breaks(data: bytes, content_type: str) -> bool:
+    """Return whether `curl -d` sent it: with its content type, and no line break among all other bytes."""
+    found = set(data)
+    is_stripped = len(found) >= _KINDS_OF_BYTES and found.isdisjoint(b"\r\n")
+    return is_stripped and content_type.startswith(_WEB_FORM_TYPE)
 
 
 def _first(table: tuple[tuple[bytes, BodyKind], ...], data: bytes) -> BodyKind | None:

@@ -9,16 +9,13 @@ from fastapi.responses import Response
 
 from inspector.daemon.address import asked_url
 from inspector.daemon.auth import require
+from inspector.daemon.body_kind import lost_line_breaks
 from inspector.daemon.errors import INVALID_STATUS, Problem
 from inspector.daemon.openapi import BATCH_BODY, BATCH_REPLIES, SCORE_BODY, SCORE_REPLIES
 from inspector.daemon.schemas import BatchReply, ScoreQuery, ScoreReply
 from inspector.daemon.scorer import Answer
 from inspector.daemon.service import Service
-from inspector.daemon.uploads import Upload
 from inspector.errors import InvalidReason
-
-WEB_FORM = "application/x-www-form-urlencoded"
-_KINDS_OF_BYTES = 240  # of 256: nearly every byte value occurs
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -83,19 +80,12 @@ def _refuse_undecodable(request: Request, answer: Answer) -> None:
         return
     if answer.kind is not None:
         hint = f"{answer.kind.advice}: {_curl(request)}"
-    elif _lost_line_breaks(answer.upload):
+    elif lost_line_breaks(answer.upload.data, answer.upload.content_type):
         hint = "send the file as it was written; curl -d removes line breaks, curl --data-binary does not"
     else:
         hint = answer.inspection.hint
     headers = {"Accept-Encoding": "identity"} if reason is InvalidReason.UNKNOWN_FORMAT else {}
     raise Problem(INVALID_STATUS[reason], reason, answer.inspection.message or "", hint, headers)
-
-
-def _lost_line_breaks(upload: Upload) -> bool:
-    """Return whether `curl -d` sent it: with its content type, and no line break among all other bytes."""
-    found = set(upload.data)
-    is_stripped = len(found) >= _KINDS_OF_BYTES and found.isdisjoint(b"\r\n")
-    return is_stripped and upload.content_type.startswith(WEB_FORM)
 
 
 def _curl(request: Request) -> str:
