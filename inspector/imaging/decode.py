@@ -7,8 +7,6 @@ costs no memory.  A picture at fault raises a leaf of `ImageError`.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from inspector.errors import ImageError
 from inspector.imaging import header
 from inspector.imaging.colour import WHITE, Colour, InvisibleError, array_to_rgb, straight, to_rgb
 from inspector.imaging.completeness import check_complete, check_rows
@@ -241,13 +240,14 @@ def _from_pillow(
         with faults(kind, name):
             return _decode(data, kind, name, max_pixels, reduce_to, background, full_scale)
     try:
-        image.load()
-    except (AssertionError, OSError, SyntaxError, ValueError, struct.error, zlib.error) as exc:
+        with faults(image.format or "file", name):
+            image.load()
+    except ImageError as exc:
         if is_closed(image):
             raise ValueError(
                 "the Pillow image was closed before its pixels were loaded; score it inside its `with` block"
             ) from exc
-        raise at_fault(image.format or "file", name, exc) from exc
+        raise
     if image.mode == "F":
         raise TypeError(
             "a Pillow image of floating point samples has no full scale; convert it to mode L or RGB"
