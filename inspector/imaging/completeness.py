@@ -107,18 +107,15 @@ def check_png(data: bytes) -> None:
     ValueError
         A checksum does not match, so bytes were changed.
     """
-    view, position = memoryview(data), 8
-    while position + 12 <= len(data):
-        length, chunk = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
+    view = memoryview(data)
+    for name, start, end in png_chunks(data):
         if end + 4 > len(data):
             break
-        is_critical = not chunk[0] & 0x20
-        if is_critical and zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ValueError(f"the checksum of chunk {chunk!r} does not match")
-        if chunk == b"IEND":
+        is_critical = not name[0] & 0x20
+        if is_critical and zlib.crc32(view[start - 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ValueError(f"the checksum of chunk {name!r} does not match")
+        if name == b"IEND":
             return
-        position = end + 4
     raise EOFError("the last chunk is missing")
 
 
