@@ -54,8 +54,8 @@ class ImageContract(Record):
         if self.full_scale is None or not self.bits:
             return None
         in_use = (self.full_scale + 1).bit_length() - 1
-        is_whole = in_use == 16 or 2**in_use - 1 != self.full_scale
-        deep = "16-bit pictures" if is_whole else f"16-bit pictures with {in_use} bits in use"
+        has_fewer = in_use < 16 and 2**in_use - 1 == self.full_scale
+        deep = f"16-bit pictures with {in_use} bits in use" if has_fewer else "16-bit pictures"
         said = {8: "8-bit pictures: white is 255", 16: f"{deep}: white is {self.full_scale}"}
         return "; ".join(said[bits] for bits in self.bits)
 

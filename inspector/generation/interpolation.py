@@ -1,4 +1,4 @@
-"""A transition from one picture to another, how sharp its steps are, and the plain cross-fade."""
+"""A transition from one picture to another, the sharpness of its steps, and the plain cross-fade."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class Detector:
         Parameters
         ----------
         source : path, bytes of an image file, open file, array, or Pillow image
-            Arrays are uint8 or uint16, (H, W) or (H, W, 3) RGB.  `cv2.imread` gives BGR: turn it around
+            Arrays are uint8, uint16 or bool, (H, W) or (H, W, 3) RGB.  `cv2.imread` gives BGR: turn it around
             first.
         name : str or path, optional
             The `path` of the result; by default the source, if that is a path.

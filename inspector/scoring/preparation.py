@@ -20,7 +20,7 @@ def prepare(source: Source, contract: ImageContract, settings: Settings) -> tupl
     Parameters
     ----------
     source : Source
-        A path, the bytes of an image file, an open file, an array of uint8 or uint16, or a Pillow image.
+        A path, the bytes of an image file, an open file, an array, or a Pillow image.
     contract : ImageContract
         The model's input: size, background colour, and full scale of pictures with more than 8 bits.
     settings : Settings

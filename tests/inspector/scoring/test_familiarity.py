@@ -52,7 +52,7 @@ def test_reach_and_spread(n: int, d: int, seed: int) -> None:
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_blank_frame_is_unfamiliar_to_every_model(tmp_path: Path, level: int) -> None:
-    """Its latent may lie among those of good parts; the remark comes from the picture itself."""
+    """A blank frame gets the remark from its pixels; its latent may lie among those of good parts."""
     detector = Detector(write_bundle(tmp_path / "model", tiny_fill()))
     found = detector.score(np.full((90, 120), level, np.uint8))
     assert found.unfamiliar
