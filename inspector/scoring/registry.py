@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from inspector.bundle.fingerprint import Fingerprint, bundle_fingerprint
 from inspector.bundle.folder import Bundle
 from inspector.bundle.store import Store
 from inspector.errors import InspectorError, ModelNotFoundError, NoCurrentModelError, StoreError
@@ -19,7 +19,6 @@ from inspector.settings import Settings
 
 Outcome = Literal["ok", "failed", "removed"]
 Listener = Callable[[Outcome, Detector | None, InspectorError | None], None]
-_Fingerprint = tuple[tuple[str, int, int, int], ...]  # of each file of a bundle, see _files
 
 
 class ModelRegistry:
@@ -65,10 +64,10 @@ class ModelRegistry:
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._models: OrderedDict[str, Detector] = OrderedDict()  # by reference, last used last
         self._sizes: dict[Path, int] = {}  # bytes of each opened bundle
-        self._fingerprints: dict[Path, _Fingerprint] = {}  # of each opened bundle, at the time of opening
-        self._refused: dict[str, tuple[Path, _Fingerprint]] = {}  # reference -> the bundle that failed
+        self._fingerprints: dict[Path, Fingerprint] = {}  # of each opened bundle, at the time of opening
+        self._refused: dict[str, tuple[Path, Fingerprint]] = {}  # reference -> the bundle that failed
         self._missing: dict[str, str] = {}  # reference -> why it points to nothing, as the listener was told
-        self._changing: dict[str, tuple[Path, _Fingerprint]] = {}  # reference -> the bundle seen last
+        self._changing: dict[str, tuple[Path, Fingerprint]] = {}  # reference -> the bundle seen last
         self._default: str | None = None
         self.problem: InspectorError | None = None
 
@@ -181,7 +180,7 @@ class ModelRegistry:
         self._missing.pop(key, None)
         with self._lock:
             before = self._models.get(key)
-        found = path, _fingerprint(path)
+        found = path, bundle_fingerprint(path)
         if before is not None and (self._is_open(before, *found) or self._refused.get(key) == found):
             return
         if before is None and self._refused.get(key) == found and self.problem is not None:
@@ -202,7 +201,7 @@ class ModelRegistry:
         """Open and verify a model, then replace the previous one of this reference."""
         with self._opening:  # one at a time: opening keeps all cores busy
             path = self._store.resolve(key)
-            fingerprint = _fingerprint(path)
+            fingerprint = bundle_fingerprint(path)
             with self._lock:
                 same = next(
                     (one for one in self._models.values() if self._is_open(one, path, fingerprint)), None
@@ -220,7 +219,7 @@ class ModelRegistry:
                 self._listener("ok", detector, None)
             return detector
 
-    def _is_open(self, detector: Detector, path: Path, fingerprint: _Fingerprint) -> bool:
+    def _is_open(self, detector: Detector, path: Path, fingerprint: Fingerprint) -> bool:
         """Return whether the detector was opened from these files; True if they cannot be read."""
         return detector.bundle.path == path and (
             not fingerprint or self._fingerprints.get(path) == fingerprint
@@ -256,7 +255,7 @@ class ModelRegistry:
         """Return whether the opened bundle is still there; then tell the listener the error once."""
         with self._lock:
             detector = self._models.get(key)
-        if detector is None or not _fingerprint(detector.bundle.path):
+        if detector is None or not bundle_fingerprint(detector.bundle.path):
             return False
         if self._missing.get(key) != error.message:
             self._missing[key] = error.message
@@ -276,29 +275,6 @@ def _awaited(wanted: str, error: InspectorError) -> ModelNotFoundError:
     return ModelNotFoundError(
         error.message, hint=f"fit, import or promote {wanted}, or start again with another --model"
     )
-
-
-def _fingerprint(path: Path) -> _Fingerprint:
-    """Return the state of each file of a bundle; empty if the bundle cannot be read.
-
-    A new fingerprint at the same path means another model.
-    """
-    try:
-        found = [*_files(path), *_files(path / "golden")]
-    except OSError:
-        return ()
-    return tuple(sorted(found))
-
-
-def _files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """List path, inode, size and time of modification; a hard link changes none of them.
-
-    `os.scandir`, because this runs four times a second, and `Path.iterdir` is much slower.
-    """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            status = entry.stat()
-            yield entry.path, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _resident_bytes() -> int:
