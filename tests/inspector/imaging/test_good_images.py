@@ -117,7 +117,7 @@ def test_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_a_watch_sorted(tmp_path: Path) -> None:
-    """A test for drift takes what a watch sorted by verdict; a fit does not."""
+    """A test for drift takes folders that a watch sorted by verdict; a fit does not."""
     root = made(tmp_path, "pass/0.png", "fail/0.png", "invalid/0.png")
     assert list_good_images(root, sorted_too=True) == list_images(root)
     with pytest.raises(DatasetError, match="pass, fail, invalid"):

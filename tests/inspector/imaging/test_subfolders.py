@@ -1,4 +1,4 @@
-"""The sentence that says from which folders the pictures come."""
+"""Pictures are counted by their folders, in one sentence."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_too_few() -> None:
 
 
 def test_the_hint_names_the_problem_if_no_picture_can_be_used() -> None:
-    """Then the first damaged picture says what to do; else the command's own hint stays."""
+    """If no picture is usable, the first fault is the hint; else the command's own hint stays."""
     problem = UnknownFormatError("the picture is a JPEG XL", hint="save it as PNG")
     broken = [("0.png", "unknown_format")]
     error = too_few(Path("parts"), 0, broken, 8, "add more", problem)

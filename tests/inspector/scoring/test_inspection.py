@@ -103,7 +103,7 @@ def test_row_of_an_invalid_picture(detector: Detector) -> None:
 
 
 def test_repr(detector: Detector, failed: Inspection) -> None:
-    """Inspection and model say in one line what matters."""
+    """Inspection and model show verdict or limits in one line."""
     shown = repr(detector.score(bad_picture(), "part.png"))
     assert re.fullmatch(
         r"<Inspection part\.png: fail, score \d+\.\d\d > 20\.00, 1 region, model tiny@1>", shown

@@ -1,4 +1,4 @@
-"""A model's full scale holds in every way of scoring; what is odd about a picture is counted and said."""
+"""A model's full scale holds in every way of scoring; oddities of pictures are counted and put into words."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_relative_and_absolute_names_are_the_same_folder(
 
 
 def test_links_to_folders_are_named(command: Command, folder: Path, tmp_path: Path) -> None:
-    """Their pictures are not scored, so one line says that they are not followed."""
+    """Pictures behind links to folders are not scored, so one line says that no link is followed."""
     write_picture(tmp_path / "elsewhere" / "a.png", good_picture())
     write_picture(folder / "b.png", good_picture())
     (folder / "line 1").symlink_to(tmp_path / "elsewhere")
