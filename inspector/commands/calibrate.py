@@ -133,7 +133,8 @@ def _name_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
     for name, reason in skipped[:NAMED_FILES]:
         typer.echo(f"skipped {printable(name)}: {reason}", err=True)
     if skipped:
-        typer.echo(f"{len(skipped)} files were skipped", err=True)
+        files = "1 file was" if len(skipped) == 1 else f"{len(skipped)} files were"
+        typer.echo(f"{files} skipped", err=True)
 
 
 def _result(bundle: Bundle, images: int, skipped: int) -> dict[str, Any]:

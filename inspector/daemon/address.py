@@ -34,7 +34,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether no other computer can reach it."""
+        """True if no other computer can reach it."""
         return ipaddress.ip_address(self.name[0]).is_loopback
 
     def bind(self) -> socket.socket:

@@ -52,7 +52,7 @@ class Service:
 
     @property
     def is_ready(self) -> bool:
-        """Whether requests that name no model are answered now."""
+        """True if requests that name no model are answered now."""
         return not self.draining and self.registry.default is not None
 
     def start(self) -> None:

@@ -29,7 +29,7 @@ class RequestParser:
 
     @property
     def has_offer(self) -> bool:
-        """Whether the current headers offer another protocol; CONNECT is no offer but a demand."""
+        """True if the current headers offer another protocol; CONNECT is no offer but a demand."""
         return self.should_upgrade() and self.get_method() != b"CONNECT"
 
     def feed_data(self, data: bytes) -> None:
