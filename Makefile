@@ -64,13 +64,14 @@ check: $(STAMP) ## format, lint, types and the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# BUDGET or STEPS replaces the preset, SETS selects sets, BENCH_OPTIONS passes more options.
+# BUDGET or STEPS replaces the preset, SETS selects sets, BENCH_OPTIONS passes more options, PAGE is another page.
 PRESET ?= standard
 BUDGET ?=
 STEPS ?=
 SEEDS ?= 0
 SETS ?=
 RESULTS ?= docs/results
+PAGE ?= docs/benchmarks.md
 BENCH_OPTIONS ?=
 bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER PRESET=quick SEEDS="0 1 2"
 	@test -n "$(DATA)" || { echo "error: DATA is not set"; echo "hint: make bench DATA=FOLDER"; exit 2; }
@@ -78,7 +79,7 @@ bench: $(STAMP) ## fit and evaluate every image set: make bench DATA=FOLDER PRES
 	  $(if $(BUDGET),--budget "$(BUDGET)") $(if $(STEPS),--steps "$(STEPS)") $(if $(SETS),--sets $(SETS)) $(BENCH_OPTIONS)
 
 bench-report: $(STAMP) ## write docs/benchmarks.md from the stored results
-	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" "$(PAGE)"
 
 soak: $(STAMP) system ## long tests: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
 	@for name in startup wheel image kill memory load promotions sigterm traffic watch; do \

@@ -31,7 +31,7 @@ from models.training.course import Plan
 from tests.benchmarks import provenance
 from tests.benchmarks.anogan import train_anogan
 from tests.benchmarks.command import arguments, exit_code, requests
-from tests.benchmarks.measurement import measure, measure_all
+from tests.benchmarks.measurement import Measured, measure, measure_all
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import ARTICLE, Content, Stored
 from tests.benchmarks.summary import (
@@ -67,7 +67,7 @@ def asked_of(method: str, request: Request) -> Request:
     return replace(request, threads=1, variant=method, changes=changes)
 
 
-def measure_anogan(request: Request, _store: Path) -> tuple[Content, Content]:
+def measure_anogan(request: Request, _store: Path) -> Measured:
     """Train a GAN on a set, and search its latent space for every test picture."""
     started = time.monotonic()
     training, labelled = (
@@ -97,7 +97,7 @@ def measure_anogan(request: Request, _store: Path) -> tuple[Content, Content]:
         "machine": provenance.machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return result, timing
+    return Measured(result, timing)
 
 
 def _figures(scores: np.ndarray, good: np.ndarray) -> Content:

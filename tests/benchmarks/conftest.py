@@ -45,6 +45,7 @@ def small_requests(options: argparse.Namespace) -> list[Request]:
 def detection_table(data: Path, results: Path) -> str:
     """Measure that fit, and baselines, through the command line; return what it prints."""
     command = [str(data), "--steps", "2", "--results", str(results), "--article-steps", "1"]
+    command += ["--scores", str(results / "scores")]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.setattr(detection, "requests", small_requests)
         assert detection.main(command) == 0
@@ -53,7 +54,7 @@ def detection_table(data: Path, results: Path) -> str:
 
 @pytest.fixture(scope="module")
 def results(data: Path, make_once: MakeOnce) -> Path:
-    """The result of that fit and the printed table, in a folder that tests must not change."""
+    """The result of that fit, its scores and the printed table, in a folder that tests must not change."""
     return make_once(
         "results", lambda folder: (folder / "printed.txt").write_text(detection_table(data, folder))
     )

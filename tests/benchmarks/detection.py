@@ -11,28 +11,30 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from tests.benchmarks import headline
 from tests.benchmarks.baseline import ARTICLE_STEPS
 from tests.benchmarks.baseline_figures import NAMES, baseline_figures
 from tests.benchmarks.command import arguments, exit_code, requests
 from tests.benchmarks.measurement import measure_all
 from tests.benchmarks.request import Request, sets
 from tests.benchmarks.result import Stored
-from tests.benchmarks.summary import SetSummary, image_auroc, mean, summarised
-from tests.benchmarks.table import HEADER, comparison, number, row
+from tests.benchmarks.summary import SetSummary, image_auroc, middle, summarised
+from tests.benchmarks.table import HEADER, aligned, comparison, row
 
 
-def run(asked: list[Request], options: argparse.Namespace) -> tuple[list[Stored], int]:
+def run(
+    asked: list[Request], options: argparse.Namespace, *, scores: Path | None = None
+) -> tuple[list[Stored], int]:
     """Measure the requests under one header; return the results and the number of failures."""
     print(HEADER, flush=True)
-    return measure_all(asked, options.results, row, again=options.again)
+    return measure_all(asked, options.results, row, scores=scores, again=options.again)
 
 
-def compare(found: list[Stored], options: argparse.Namespace) -> str:
+def compare(summaries: list[SetSummary], options: argparse.Namespace) -> str:
     """Measure the baselines on the fitted sets, and return a table of both."""
-    summaries: list[SetSummary] = summarised(found, found[0].result["request"]["effort"])
-    spreads = {one.name: one.spread(image_auroc) for one in summaries}
-    means = {name: spread.mean if spread else None for name, spread in spreads.items()}
+    means = {one.name: middle(one.spread(image_auroc)) for one in summaries}
     figures = {
         folder.name: baseline_figures(
             folder, options.results, article_steps=options.article_steps, again=options.again
@@ -53,14 +55,21 @@ def main(words: list[str] | None = None) -> int:
         metavar="N",
         help="training steps of the article's auto-encoder",
     )
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the component scores of all pictures there, for tests.benchmarks.leave_one_out",
+    )
     options = parser.parse_args(words)
 
     def body() -> int:
-        found, failed = run(requests(options), options)
+        found, failed = run(requests(options), options, scores=options.scores)
         if found:
-            print(f"mean AUROC {number(mean(image_auroc(stored.result) for stored in found))}")
-        if found and options.baselines:
-            print(f"\n{compare(found, options)}")
+            summaries = summarised(found, found[0].result["request"]["effort"])
+            print(f"\n{aligned(headline.HEADER, headline.rows(summaries))}\n{headline.in_words(summaries)}")
+            if options.baselines:
+                print(f"\n{compare(summaries, options)}")
         return int(failed > 0)
 
     return exit_code(body)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -25,10 +26,36 @@ from models.inspection import components
 from tests.benchmarks import provenance
 from tests.benchmarks.request import Request
 from tests.benchmarks.result import Content, Stored, load, write
-
-Measurement = Callable[[Request, Path], tuple[Content, Content]]  # (request, empty store) to (result, timing)
+from tests.benchmarks.scores import (
+    ComponentScores,
+    of_fit,
+    read_scores,
+    watched,
+    write_scores,
+)
 
 LEVEL = 0.99  # of the interval that holds the false rejects of a kept promise
+
+
+class Measured(NamedTuple):
+    """The outcome of one measurement.
+
+    Attributes
+    ----------
+    result : dict
+        The figures: the same each time.
+    timing : dict
+        Durations, date and machine: different each time.
+    scores : callable, optional
+        Collects the component scores of the pictures.
+    """
+
+    result: Content
+    timing: Content
+    scores: Callable[[], ComponentScores] | None = None
+
+
+Measurement = Callable[[Request, Path], Measured]  # from a request and an empty store
 
 
 class Code(NamedTuple):
@@ -49,6 +76,7 @@ def measure_all(
     results: Path,
     show: Callable[[Stored], str],
     *,
+    scores: Path | None = None,
     again: bool = False,
     by: Callable[[Request], Measurement] | None = None,
 ) -> tuple[list[Stored], int]:
@@ -61,6 +89,8 @@ def measure_all(
         The folder of all results.
     show : callable
         Writes a result as a row.
+    scores : Path, optional
+        The folder that gets the component scores of the pictures.
     again : bool
         Measure also requests with an up-to-date result.
     by : callable, optional
@@ -75,7 +105,9 @@ def measure_all(
     found, failed, now = [], 0, code()
     for request in asked:
         try:
-            stored = measured(request, now, results, again=again, by=by(request) if by else measure)
+            stored = measured(
+                request, now, results, scores=scores, again=again, by=by(request) if by else measure
+            )
         except InspectorError as error:
             failed += 1
             print(f"{request.folder.name}: error: {error.message}", flush=True)
@@ -90,6 +122,7 @@ def measured(
     measured_code: Code,
     results: Path,
     *,
+    scores: Path | None = None,
     again: bool = False,
     by: Measurement | None = None,
 ) -> Stored:
@@ -102,6 +135,8 @@ def measured(
         A result of other code is out of date.
     results : Path
         The folder of all results.
+    scores : Path, optional
+        The folder that gets the component scores of the pictures; a result without them is out of date.
     again : bool
         Measure even if a result is up to date.
     by : callable, optional
@@ -115,10 +150,18 @@ def measured(
     path = request.place(results)
     asked = request.asked(measured_code.digest)
     before = load(path)
-    if before is not None and not again and before.result["request"] == asked:
+    place_of_scores = None if scores is None else request.place(scores).with_suffix(".npz")
+    if (
+        before is not None
+        and not again
+        and before.result["request"] == asked
+        and (place_of_scores is None or _asked_in(place_of_scores) == asked)
+    ):
         return before
     with tempfile.TemporaryDirectory() as store:
-        result, timing = (by or measure)(request, Path(store))
+        result, timing, collect = (by or measure)(request, Path(store))
+    if place_of_scores is not None and collect is not None:
+        write_scores(place_of_scores, replace(collect(), request=asked))
     result |= {"request": asked, "commit": measured_code.commit, "packages": measured_code.packages}
     if before is not None:
         timing["previous"] = {
@@ -129,18 +172,23 @@ def measured(
     return load(path) or Stored(result, timing)
 
 
-def measure(request: Request, store: Path) -> tuple[Content, Content]:
+def _asked_in(path: Path) -> Content | None:
+    found = read_scores(path)
+    return None if found is None else found.request
+
+
+def measure(request: Request, store: Path) -> Measured:
     """Fit one set and evaluate it with one thread.
 
-    Returns
-    -------
-    result : dict
-        The figures of `inspector evaluate`, and the numbers of pictures: the same each time.
-    timing : dict
-        Durations, date and machine: different each time.
+    The result has the figures of `inspector evaluate`, and the numbers of pictures.
     """
     started = time.monotonic()
-    with _threads(request.threads), _replaced(replaced_constants(request)), shown_progress() as progress:
+    with (
+        _threads(request.threads),
+        _replaced(replaced_constants(request)),
+        watched() as seen,
+        shown_progress() as progress,
+    ):
         path = models.fit(
             request.folder / "train" / "good",
             name=request.folder.name,
@@ -151,7 +199,8 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         )
     fit_seconds = time.monotonic() - started
     detector = inspector.open_model(path, threads=1)
-    figures = evaluation.measure(detector, request.folder / "test").figures()
+    evaluated = evaluation.measure(detector, request.folder / "test")
+    figures = evaluated.figures()
     training, int8 = detector.manifest.training, detector.manifest.int8
     timing = {
         "fit_seconds": fit_seconds,
@@ -176,7 +225,7 @@ def measure(request: Request, store: Path) -> tuple[Content, Content]:
         "training_images": training.images,
         "heldout_images": training.heldout_images,
     } | ({"figures": training.figures} if training.figures else {})
-    return result, timing
+    return Measured(result, timing, partial(of_fit, evaluated.scores, seen, detector.calibration))
 
 
 def _false_rejects(figures: Content, good: int, calibration: Calibration) -> Content:

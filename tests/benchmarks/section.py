@@ -6,31 +6,32 @@ from collections.abc import Callable, Iterable, Sequence
 
 from calibration.report.charts import MarkRow, mark_chart
 from models.inspection.options import InspectionOptions
+from tests.benchmarks import headline
 from tests.benchmarks.ablation import VARIANTS
 from tests.benchmarks.baseline_figures import NAMES
+from tests.benchmarks.headline import spread_in_words
 from tests.benchmarks.result import Content, Stored
 from tests.benchmarks.summary import (
     SetSummary,
-    Spread,
     component_auroc,
     component_names,
     image_auroc,
     mean,
     mean_of_all,
+    middle,
+    missed,
     pixel_figure,
 )
-from tests.benchmarks.table import difference, number
+from tests.benchmarks.table import difference, markdown, number
 
 COMMIT_LETTERS = 7
 DETECTOR = "inspector (line: range over seeds)"
 BEST = "Image AUROC. The best detector of each set is in bold."
-PROMISE = """The model promises a rate of false rejects. *False rejects* counts the good test pictures
-that were rejected, one number for each seed. *At most* is the largest count that is compatible with
-the promise."""
 COMPONENTS = "Image AUROC of each component alone."
 ABLATION = """Each row changes one or two things and leaves the rest at the defaults. The figures are
-the image AUROC of each set, its mean, the mean image AUROC of two components alone, and the mean AUPRO,
-all as means over seeds. The difference from the defaults stands behind each figure."""
+the image AUROC of each set, its mean, the mean share of defects missed, the mean image AUROC of two
+components alone, and the mean AUPRO, all as means over seeds. The difference from the defaults stands
+behind each figure."""
 REMOVED = "These rows change parts that the product no longer contains: {}."
 ABLATION_COMPONENTS = ("latent_mmd", "head")
 SHOWN_PACKAGES = ("torch", "onnxruntime", "numpy")
@@ -52,13 +53,13 @@ def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]
     """
     alt = f"Image AUROC of each set: inspector, {', '.join(NAMES)}"
     blocks = [
-        f"## {effort}: {_meaning(effort)}\n\n![{alt}]({chart_path})\n",
-        _detection(sets),
+        f"## {effort}: {meaning(effort)}\n\n![{alt}]({chart_path})\n",
+        markdown(headline.HEADER, headline.rows(sets, _strong)),
+        f"{headline.in_words(sets)}\n",
         f"### Compared with the baselines\n\n{BEST}\n\n{_comparison(sets, figures)}",
         _pixels(sets, figures),
-        f"### The promise\n\n{PROMISE}\n\n{_promise(sets)}",
         f"### Components\n\n{COMPONENTS}\n\n{_components(sets)}",
-        f"### Time\n\n{_time(sets)}",
+        f"### Pictures and time\n\n{_time(sets)}",
         f"### Reproduce\n\n{_origin(effort, sets)}",
     ]
     return "\n".join(block for block in blocks if block)
@@ -77,11 +78,11 @@ def changes(effort: str, defaults: Sequence[SetSummary], changed: dict[str, list
         rows.append(
             [variant, *(f"{number(value)} {difference(value, old)}".rstrip() for value, old in found)]
         )
-    header = ["", *names, "mean", *(f"{name} alone" for name in ABLATION_COMPONENTS), "AUPRO"]
+    header = ["", *names, "mean", "missed", *(f"{name} alone" for name in ABLATION_COMPONENTS), "AUPRO"]
     title = f"### Ablation, {effort}"
     fits = [stored for summaries in changed.values() for one in summaries for stored in one.fits]
     return (
-        f"{title}\n\n{ABLATION}\n\n{_table(header, rows)}\n{_removed(changed)}"
+        f"{title}\n\n{ABLATION}\n\n{markdown(header, rows)}\n{_removed(changed)}"
         f"```\n{_ablation_command(effort, names, fits)}\n```\n\n- Code: {_several(map(_commit, fits))}\n"
     )
 
@@ -101,8 +102,9 @@ def _ablation_row(summaries: Sequence[SetSummary], names: Sequence[str]) -> list
         return [middle(one.spread(figure)) if one else None for one in sets]
 
     aurocs = of_each(image_auroc)
-    alone = (mean_of_all(of_each(component_auroc(name))) for name in ABLATION_COMPONENTS)
-    return [*aurocs, mean_of_all(aurocs), *alone, mean_of_all(of_each(pixel_figure("aupro")))]
+    alone = (component_auroc(name) for name in ABLATION_COMPONENTS)
+    means = (mean_of_all(of_each(figure)) for figure in (missed, *alone, pixel_figure("aupro")))
+    return [*aurocs, mean_of_all(aurocs), *means]
 
 
 def chart(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
@@ -138,23 +140,12 @@ def _mean(row: MarkRow) -> float | None:
     return None if row.span is None else row.span[1]
 
 
-def middle(spread: Spread | None) -> float | None:
-    """Return the mean of a spread that may be missing."""
-    return None if spread is None else spread.mean
-
-
-def _meaning(effort: str) -> str:
+def meaning(effort: str) -> str:
+    """Say in words how much training an effort is."""
     if effort in InspectionOptions.PRESET_SECONDS:
         return f"{InspectionOptions.PRESET_SECONDS[effort] / 60:g} minutes for each fit"
     kind, _, amount = effort.partition("-")
     return f"a budget of {amount} for each fit" if kind == "budget" else f"{amount} steps in each fit"
-
-
-def _detection(sets: Sequence[SetSummary]) -> str:
-    figures = (image_auroc, pixel_figure("auroc"), pixel_figure("aupro"))
-    rows = [[one.name, *(_spread(one.spread(figure)) for figure in figures)] for one in sets]
-    rows.append(_mean_row(mean(middle(one.spread(figure)) for one in sets) for figure in figures))
-    return _table(["set", "image AUROC", "pixel AUROC", "AUPRO"], rows)
 
 
 def _comparison(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
@@ -163,9 +154,9 @@ def _comparison(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
     for one in (*lines, _mean_row_of(lines)):
         values = [_mean(one), *one.others]
         best = max((value for value in values if value is not None), default=None)
-        shown = (f"**{number(value)}**" if value == best is not None else number(value) for value in values)
+        shown = (_strong(number(value)) if value == best is not None else number(value) for value in values)
         rows.append([one.name, *shown])
-    return _table(["set", "inspector", *NAMES], rows)
+    return markdown(["set", "inspector", *NAMES], rows)
 
 
 def _pixels(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
@@ -179,35 +170,20 @@ def _pixels(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
         cells = [own, *([pixel.get("auroc"), pixel.get("aupro")] for pixel in beside)]
         rows.append([one.name, *(" / ".join(map(number, cell)) if any(cell) else "-" for cell in cells)])
     return (
-        "Pixel AUROC / AUPRO of the sets with masks.\n\n" + _table(["set", "inspector", *NAMES], rows)
+        "Pixel AUROC / AUPRO of the sets with masks.\n\n" + markdown(["set", "inspector", *NAMES], rows)
         if rows
         else ""
     )
 
 
-def _promise(sets: Sequence[SetSummary]) -> str:
-    rows = []
-    for one in sets:
-        counts = [stored.result["false_rejects"] for stored in one.fits]
-        kept = all(count["count"] <= count["at_most"] for count in counts)
-        cells = [
-            _several(f"{100 * count['promised_rate']:.2g} %" for count in counts),
-            ", ".join(str(count["count"]) for count in counts),
-            _several(str(count["of"]) for count in counts),
-            _several(str(count["at_most"]) for count in counts),
-        ]
-        missed = ", ".join(f"{100 * stored.result['image']['miss_rate']:.0f} %" for stored in one.fits)
-        rows.append([one.name, *cells, "yes" if kept else "**no**", missed])
-    return _table(
-        ["set", "promised", "false rejects", "good pictures", "at most", "kept", "defects missed"], rows
-    )
-
-
 def _components(sets: Sequence[SetSummary]) -> str:
     names = component_names(sets)
-    rows = [[one.name, *(_spread(one.spread(component_auroc(name))) for name in names)] for one in sets]
+    rows = [
+        [one.name, *(spread_in_words(one.spread(component_auroc(name)), number) for name in names)]
+        for one in sets
+    ]
     rows.append(_mean_row(mean(middle(one.spread(component_auroc(name))) for one in sets) for name in names))
-    return _table(["set", *names], rows)
+    return markdown(["set", *names], rows)
 
 
 def _time(sets: Sequence[SetSummary]) -> str:
@@ -216,13 +192,21 @@ def _time(sets: Sequence[SetSummary]) -> str:
         seconds, each = one.duration("fit_seconds"), one.duration("milliseconds_per_image")
         cells = [
             _several(str(stored.result["training_images"]) for stored in one.fits),
+            _several(_tested(stored.result) for stored in one.fits),
             _several(f"{stored.result['steps']:,}" for stored in one.fits),
             _several(str(stored.timing.get("threads", "-")) for stored in one.fits),
             "-" if seconds is None else f"{seconds / 60:.1f} min",
             "-" if each is None else f"{each:.1f}",
         ]
         rows.append([one.name, *cells])
-    return _table(["set", "training pictures", "steps", "threads", "fit", "ms per picture"], rows)
+    return markdown(
+        ["set", "training pictures", "test: good + defective", "steps", "threads", "fit", "ms per picture"],
+        rows,
+    )
+
+
+def _tested(result: Content) -> str:
+    return f"{result['good']} + {result['images'] - result['good']}"
 
 
 def _origin(effort: str, sets: Sequence[SetSummary]) -> str:
@@ -274,20 +258,12 @@ def _packages(stored: Stored) -> str:
     return ", ".join(f"{name} {stored.result['packages'][name]}" for name in SHOWN_PACKAGES)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table: the first column on the left, figures on the right."""
-    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
-
-
 def _mean_row(values: Iterable[float | None]) -> list[str]:
-    return ["**mean**", *("-" if value is None else f"**{number(value)}**" for value in values)]
+    return [_strong("mean"), *("-" if value is None else _strong(number(value)) for value in values)]
 
 
-def _spread(spread: Spread | None) -> str:
-    if spread is None or spread.lowest == spread.highest:
-        return number(middle(spread))
-    return f"{number(spread.mean)} ({number(spread.lowest)} to {number(spread.highest)})"
+def _strong(cell: str) -> str:
+    return f"**{cell}**"
 
 
 def _several(words: Iterable[str]) -> str:

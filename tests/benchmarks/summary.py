@@ -9,6 +9,8 @@ from statistics import fmean
 from models.inspection.options import InspectionOptions
 from tests.benchmarks.result import Content, Stored
 
+Figure = Callable[[Content], float | None]  # reads one number from a result
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -18,6 +20,11 @@ class Spread:
     lowest: float
     highest: float
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of at least one value."""
+        return cls(fmean(values), min(values), max(values))
+
 
 @dataclass(frozen=True)
 class SetSummary:
@@ -26,13 +33,16 @@ class SetSummary:
     name: str
     fits: tuple[Stored, ...]
 
-    def spread(self, figure: Callable[[Content], float | None]) -> Spread | None:
+    def spread(self, figure: Figure) -> Spread | None:
         """Return the spread of a figure over the fits; None where a result lacks the figure."""
         values = [figure(stored.result) for stored in self.fits]
         numbers = [value for value in values if value is not None]
-        if not numbers or len(numbers) < len(values):
-            return None
-        return Spread(fmean(numbers), min(numbers), max(numbers))
+        return None if not numbers or len(numbers) < len(values) else Spread.of(numbers)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the fits."""
+        return tuple(int(stored.result["request"]["seed"]) for stored in self.fits)
 
     def duration(self, name: str) -> float | None:
         """Return the mean of a number of the timings; None where a timing lacks the number."""
@@ -47,12 +57,35 @@ def image_auroc(result: Content) -> float | None:
     return value
 
 
-def pixel_figure(name: str) -> Callable[[Content], float | None]:
+def missed(result: Content) -> float | None:
+    """Return the share of the defective test pictures that passed."""
+    value: float | None = result["image"]["miss_rate"]
+    return value
+
+
+def rejected(result: Content) -> float:
+    """Return the share of the good test pictures that were rejected."""
+    rejects = result["false_rejects"]
+    return float(rejects["count"] / rejects["of"])
+
+
+def allowed(result: Content) -> float:
+    """Return the largest share of rejected good pictures that a kept promise allows."""
+    rejects = result["false_rejects"]
+    return float(rejects["at_most"] / rejects["of"])
+
+
+def promised(result: Content) -> float:
+    """Return the promised rate of rejected good pictures."""
+    return float(result["false_rejects"]["promised_rate"])
+
+
+def pixel_figure(name: str) -> Figure:
     """Return a function that reads a pixel figure, `auroc` or `aupro`, from a result."""
     return lambda result: (result["pixel"] or {}).get(name)
 
 
-def component_auroc(name: str) -> Callable[[Content], float | None]:
+def component_auroc(name: str) -> Figure:
     """Return a function that reads the image AUROC of one component from a result."""
     return lambda result: result["components"].get(name, {}).get("auroc")
 
@@ -87,6 +120,26 @@ def summarised(found: Iterable[Stored], effort: str, variant: str | None = None)
         for name, fits in groups.items()
     }
     return [SetSummary(name, tuple(by_seed[name])) for name in sorted(by_seed)]
+
+
+def over_sets(sets: Iterable[SetSummary], figure: Figure) -> Spread | None:
+    """Return the mean over the sets that have a figure, and its spread over seeds.
+
+    The sets count equally.  Each seed gives one mean over the sets.  If the sets have different seeds, there
+    is one mean only, and the spread is empty.
+    """
+    with_figure = [one for one in sets if one.spread(figure) is not None]
+    if len({one.seeds for one in with_figure}) == 1:
+        rows = zip(*(one.fits for one in with_figure), strict=True)
+        means = [mean(figure(stored.result) for stored in row) for row in rows]
+        return Spread.of([one for one in means if one is not None])
+    over = mean(middle(one.spread(figure)) for one in with_figure)
+    return None if over is None else Spread.of([over])
+
+
+def middle(spread: Spread | None) -> float | None:
+    """Return the mean of a spread that may be missing."""
+    return None if spread is None else spread.mean
 
 
 def mean(values: Iterable[float | None]) -> float | None:

@@ -24,6 +24,43 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def percent(value: float | None) -> str:
+    """Write a share in percent, or a dash where there is none.
+
+    Examples
+    --------
+    >>> percent(0.05), percent(1 / 15), percent(None)
+    ('5 %', '6.7 %', '-')
+    """
+    return "-" if value is None else f"{100 * value:.1f}".removesuffix(".0") + " %"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table: the first column on the left, figures on the right."""
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table for a terminal: the first column on the left, figures on the right.
+
+    Examples
+    --------
+    >>> print(aligned(["set", "AUROC"], [["tiles", "0.875"], ["cubes", "1"]]))
+    set    AUROC
+    tiles  0.875
+    cubes      1
+    """
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(row)
+        ).rstrip()
+        for row in (list(zip(line, widths, strict=True)) for line in lines)
+    )
+
+
 def difference(value: float | None, before: float | None) -> str:
     """Write the change of a figure; an empty text where one of the figures is missing.
 

@@ -23,13 +23,15 @@ Output = pytest.CaptureFixture[str]
 
 
 def test_a_folder_is_measured_once(data: Path, results: Path) -> None:
-    """The second run reads its files and prints the same table as the first, with the baselines below."""
+    """The second run reads its files and prints the same as the first: fits, headline, baselines."""
     first = (results / "printed.txt").read_text()
     times = {path: path.stat().st_mtime_ns for path in results.rglob("*.json")}
     assert detection_table(data, results) == first
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.json")} == times
-    measured, beside = first.split("\n\n")
+    measured, headline, beside = first.split("\n\n")
     assert measured.splitlines()[1].split()[:2] == ["flange", "0"]
+    assert [line.split()[0] for line in headline.splitlines()[:3]] == ["set", "flange", "mean"]
+    assert "The promise is " in headline
     assert all(name in beside.splitlines()[0] for name in NAMES)
     assert len(load_all(results)) == 1
 
