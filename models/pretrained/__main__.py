@@ -1,106 +1,185 @@
-"""Makes the pretrained weights from rendered scenes, first the trunk's, then the head's.
+"""Makes the pretrained weights, first the trunk's, then the head's.
 
-    python -m models.pretrained trunk WORK --output models/pretrained/trunk.safetensors
+    python -m models.pretrained trunk WORK --photographs FOLDER --output models/pretrained/trunk.safetensors
     python -m models.pretrained head WORK --output models/pretrained/head.safetensors
 
-The head is trained with the trunk that lies beside this file.
+The same command goes on after an interruption.  The head is trained with the trunk beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Protocol
 
-from rich.progress import Progress
+import numpy as np
+from numpy.typing import NDArray
 
+from inspector.bundle.atomic import storage_errors
+from inspector.commands.exits import INTERRUPTED, exit_code
+from inspector.commands.progress import shown_progress
+from inspector.errors import InspectorError, UsageError
+from inspector.imaging.files import printable
 from inspector.process.concurrency import cores
+from models.pretrained.contrast import ContrastLearner
 from models.pretrained.episodes import EpisodeSampler, render_bank
 from models.pretrained.head import HeadLearner
-from models.pretrained.learner import EpisodeLearner
-from models.pretrained.trunk import TrunkLearner
+from models.pretrained.learner import AveragingLearner
+from models.pretrained.photographs import find_photographs, photograph_bank
+from models.pretrained.recipe import NO_PHOTOGRAPHS, Recipe
+from models.pretrained.views import Look, Source, ViewSampler
 from models.pretrained.weights import write_weights
 from models.training import loop
 from models.training.course import Plan
+from models.types import Progress
 
+LOOK = Look()
+INVENTED_SHARE = 0.3  # of the views, if there are photographs
 SCENES_OF_AN_EPISODE = 8
 
 
-class Recipe(NamedTuple):
-    """How the shipped weights of a network were made."""
+class Sampler(Protocol):
+    """Draws the batches of a training."""
 
-    learner: Callable[[int, int], EpisodeLearner]  # of seed and steps
-    steps: int
-    stop: int
-    seed: int
-
-
-RECIPES = {
-    "trunk": Recipe(TrunkLearner, steps=3_000, stop=1_250, seed=5),  # later weights transfer worse
-    "head": Recipe(HeadLearner, steps=1_500, stop=1_500, seed=11),
-}
+    def draw(self, step: int) -> Any:
+        """Return the batch of a step."""
 
 
 def main(words: list[str] | None = None) -> int:
-    """Render the scenes, train, and write the weights; the same command resumes after an interruption."""
+    """Make the weights of one network, and return the exit code."""
     options = parse(words)
-    options.work.mkdir(parents=True, exist_ok=True)
-    bank = render_bank(options.work / "scenes.npy", options.scenes, options.threads)
-    learner = RECIPES[options.network].learner(options.seed, options.steps)
-    sampler = EpisodeSampler(bank, SCENES_OF_AN_EPISODE, options.seed)
-    train(learner, sampler, options.stop, options.work / f"{options.network}.pt", options.threads)
-    card = {
-        "made from": f"{options.scenes} invented scenes, no photographs, no other weights",
-        "steps": f"{options.stop} of {options.steps}",
-        "seed": str(options.seed),
-    }
-    write_weights(learner.average.module, options.output, card)
+    try:
+        with storage_errors(options.work), shown_progress() as progress:
+            make(options, progress)
+    except InspectorError as error:
+        sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        return exit_code(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on\n")
+        return INTERRUPTED
     return 0
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """Read the command line; the recipe of the network gives the defaults."""
+    """Read the command line; the defaults are those of the shipped weights."""
     parser = argparse.ArgumentParser(
         prog="python -m models.pretrained",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("network", choices=tuple(RECIPES))
-    parser.add_argument("work", type=Path, help="folder for the rendered scenes and the checkpoint")
-    parser.add_argument("--output", type=Path, required=True, help="the file for the weights")
-    parser.add_argument("--scenes", type=int, default=12_000, help="how many to render (12,000 take 2.4 GB)")
-    parser.add_argument("--steps", type=int, help="the learning rate falls to 0 at this step")
-    parser.add_argument("--stop", type=int, help="stop after this many steps")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--threads", type=int, default=cores())
-    options = parser.parse_args(words)
-    recipe = RECIPES[options.network]
-    parser.set_defaults(steps=recipe.steps, stop=recipe.stop, seed=recipe.seed)
+    networks = parser.add_subparsers(dest="network", required=True)
+    trunk = networks.add_parser("trunk", help="learn to find patches again in another view")
+    trunk.add_argument(
+        "--photographs", type=Path, metavar="FOLDER", help="photographs of anything, beside invented scenes"
+    )
+    trunk.add_argument(
+        "--credit",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="name, authors and licence of a source of the photographs; give it once for each source",
+    )
+    _add_options(trunk, scenes=4_000, steps=12_000, seed=5)
+    head = networks.add_parser("head", help="learn to weigh appearance and distance")
+    head.set_defaults(photographs=None, credit=[])
+    _add_options(head, scenes=12_000, steps=1_500, seed=11)
     return parser.parse_args(words)
 
 
-def train(
-    learner: EpisodeLearner, sampler: EpisodeSampler, stop: int, checkpoint: Path, threads: int
-) -> None:
-    """Train up to a step; continue from the checkpoint where there is one."""
-    with Progress() as progress:
-        bar = progress.add_task("training", total=stop)
+def _add_options(parser: argparse.ArgumentParser, *, scenes: int, steps: int, seed: int) -> None:
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    parser.add_argument("work", type=Path, metavar="WORK", help="folder for pictures and the checkpoint")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file for the weights")
+    parser.add_argument("--scenes", type=_count, default=scenes, help="scenes to invent; 1,000 take 200 MB")
+    parser.add_argument("--steps", type=_count, default=steps, help="the learning rate falls to 0 here")
+    parser.add_argument("--stop", type=_count, help="stop after this many of the steps")
+    parser.add_argument("--seed", type=_seed, default=seed, help="decides every random draw")
+    parser.add_argument("--threads", type=_count, default=cores(), help="another number, other last digits")
 
-        def watch(step: int, _steps: int, losses: dict[str, float]) -> None:
-            said = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            progress.update(bar, completed=step, description=said)
 
-        loop.run(
-            learner,
-            sampler.draw,
-            Plan(stop),
-            checkpoint,
-            threads=threads,
-            resume=checkpoint.exists(),
-            watch=watch,
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is given; at least 1 is needed")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is given; at least 0 is needed")
+    return number
+
+
+def make(options: argparse.Namespace, progress: Progress) -> None:
+    """Gather the pictures, train, and write the weights."""
+    _check(options)
+    recipe = recipe_of(options)
+    options.work.mkdir(parents=True, exist_ok=True)
+    checkpoint = options.work / f"{options.network}.pt"
+    recipe.claim(options.work / f"{options.network}.json", begun=checkpoint.exists())
+    learner: AveragingLearner[Any]
+    if options.network == "trunk":
+        learner = ContrastLearner(recipe.seed, recipe.steps)
+        sampler: Sampler = view_sampler(recipe, options.work, progress)
+    else:
+        learner = HeadLearner(recipe.seed, recipe.steps)
+        sampler = EpisodeSampler(_scenes(recipe, options.work, progress), SCENES_OF_AN_EPISODE, recipe.seed)
+    course = loop.run(
+        learner,
+        sampler.draw,
+        Plan(options.stop or options.steps),
+        checkpoint,
+        threads=options.threads,
+        resume=checkpoint.exists(),
+        progress=progress,
+    )
+    write_weights(learner.average.module, options.output, recipe.card(course.step))
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together, before hours are spent."""
+    if options.credit and options.photographs is None:
+        raise UsageError("--credit names a source of photographs", hint="give --photographs, too")
+    if options.stop is not None and options.stop > options.steps:
+        raise UsageError(
+            f"--stop is {options.stop}; at most --steps, {options.steps}, is allowed",
+            hint="the learning rate is 0 after --steps",
         )
+    if not options.output.absolute().parent.is_dir():
+        raise UsageError(
+            f"--output is {printable(options.output)}, in a folder that does not exist",
+            hint="make the folder first",
+        )
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the recipe that the options ask for; the photographs are listed, and their files are read."""
+    return Recipe(
+        scenes=options.scenes,
+        steps=options.steps,
+        seed=options.seed,
+        threads=options.threads,
+        photographs=find_photographs(options.photographs) if options.photographs else NO_PHOTOGRAPHS,
+        credits=tuple(options.credit),
+    )
+
+
+def view_sampler(recipe: Recipe, work: Path, progress: Progress) -> ViewSampler:
+    """Gather photographs and invented scenes, and return what draws views of them."""
+    sources, invented = [], 1.0
+    if recipe.photographs.files:
+        bank = photograph_bank(recipe.photographs, work / "photographs.npy", progress)
+        invented = INVENTED_SHARE
+        sources.append(Source(bank, 1 - invented))
+    scenes = _scenes(recipe, work, progress)
+    pictures = scenes.reshape(-1, *scenes.shape[2:])  # (scenes·pictures, H, W, 3)
+    return ViewSampler([*sources, Source(pictures, invented)], LOOK, recipe.seed + 2)
+
+
+def _scenes(recipe: Recipe, work: Path, progress: Progress) -> NDArray[np.uint8]:
+    return render_bank(work / f"scenes-{recipe.scenes}.npy", recipe.scenes, recipe.threads, progress)
 
 
 if __name__ == "__main__":

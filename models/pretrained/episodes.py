@@ -17,7 +17,7 @@ from torch import Tensor
 from models.defects import corrupt
 from models.lighting import relit
 from models.pretrained.scenes import Scene
-from models.types import Floats, Rng
+from models.types import Floats, Progress, Rng
 
 PICTURES = 4  # of each scene
 SIDE = 128  # px
@@ -34,10 +34,18 @@ class Episode(NamedTuple):
     label: Tensor  # (B, 1, SIDE, SIDE), 0 untouched to 1 plainly visible
 
 
-def render_bank(path: Path, count: int, workers: int) -> NDArray[np.uint8]:
+def render_bank(path: Path, count: int, workers: int, progress: Progress) -> NDArray[np.uint8]:
     """Render scenes into a file, in `workers` processes, and map it into memory.
 
     Scene i depends on i alone.  A call continues where an interrupted one stopped.
+
+    Parameters
+    ----------
+    path : Path
+        A file for as many scenes, or a new one.
+    count, workers : int
+    progress : callable
+        Called as `progress("scenes", rendered, all)`.
 
     Returns
     -------
@@ -46,17 +54,19 @@ def render_bank(path: Path, count: int, workers: int) -> NDArray[np.uint8]:
     done = path.with_suffix(".done")
     shape = (count, PICTURES, SIDE, SIDE, 3)
     if not path.exists():
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
         done.write_text("")
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
     ready = {int(line) for line in done.read_text().split()}
     starts = [start for start in range(0, count, BLOCK) if start not in ready]
     spawn = get_context("spawn")  # torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,))
     with pool, done.open("a") as log:
         run = pool.map if workers > 1 else map  # one worker is this process
-        for start in run(partial(_render_block, path, count), starts):
+        progress("scenes", min(BLOCK * len(ready), count), count)
+        for blocks, start in enumerate(run(partial(_render_block, path, count), starts), len(ready) + 1):
             log.write(f"{start}\n")
             log.flush()
+            progress("scenes", min(BLOCK * blocks, count), count)
     bank: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     return bank
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.inspection.losses import dice, focal_bce
 from models.inspection.network import RESIDUALS, InspectionNetwork, head_distances
 from models.pretrained.episodes import COMPARABLE, PICTURES, Episode
-from models.pretrained.learner import EpisodeLearner
+from models.pretrained.learner import AveragingLearner
 from models.pretrained.weights import load_trunk
 
 EMA_DECAY = 0.995
@@ -51,7 +51,7 @@ def scene_distances(embeddings: Tensor, label: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-class HeadLearner(EpisodeLearner):
+class HeadLearner(AveragingLearner[Episode]):
     """Trains the head on the pretrained trunk, which does not learn.
 
     Parameters

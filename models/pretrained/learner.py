@@ -1,15 +1,15 @@
-"""One optimiser step on an episode, the same for every network that is pretrained."""
+"""One optimiser step of the pretraining, the same for every network whose averaged weights are shipped."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.pretrained.episodes import Episode
 from models.training.learner import Learner, Part
 from models.training.schedule import warm_up_cosine
 
@@ -17,9 +17,11 @@ LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
 WARM_UP_STEPS = 100
 MAX_GRADIENT_NORM = 5.0
 
+Batch = TypeVar("Batch")
 
-class EpisodeLearner(Learner):
-    """Trains a network on episodes, and keeps a moving average of its weights.
+
+class AveragingLearner(Learner, Generic[Batch]):
+    """Trains a network on batches of any kind, and keeps a moving average of its weights.
 
     Parameters
     ----------
@@ -48,10 +50,10 @@ class EpisodeLearner(Learner):
         )
 
     @abstractmethod
-    def losses(self, episode: Episode, step: int) -> dict[str, Tensor]:
-        """Return the losses of an episode, and their weighted sum as `total`."""
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Return the losses of a batch, and their weighted sum as `total`."""
 
-    def learn(self, batch: Episode, step: int, planned: int | None) -> dict[str, float]:  # noqa: ARG002  # own schedule
+    def learn(self, batch: Batch, step: int, planned: int | None) -> dict[str, float]:  # noqa: ARG002  # own schedule
         """Take one step, and return the losses."""
         for group in self.optimiser.param_groups:
             group["lr"] = LEARNING_RATE * warm_up_cosine(step, self.steps, WARM_UP_STEPS)

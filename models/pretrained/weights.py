@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
+from inspector.bundle.atomic import write_bytes
 from models.inspection.network import Head, Trunk
 
 TRUNK_WEIGHTS = Path(__file__).with_name("trunk.safetensors")
@@ -26,6 +28,14 @@ def load_head(head: Head) -> None:
 
 
 def write_weights(network: nn.Module, path: Path, card: Mapping[str, str]) -> None:
-    """Write the weights of a network, with a card of how they were made."""
+    """Write the weights of a network, and the JSON of a card of how they were made as metadata `card`.
+
+    The same weights and card give the same bytes.
+
+    Raises
+    ------
+    StorageError
+    """
     tensors = {name: value.contiguous().clone() for name, value in network.state_dict().items()}
-    save_file(tensors, path, metadata=dict(card))
+    # One entry for the whole card, because safetensors writes several ones in any order.
+    write_bytes(path, save(tensors, metadata={"card": json.dumps(card)}))

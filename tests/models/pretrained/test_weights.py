@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 
+from inspector.errors import StorageError
 from models.inspection.network import InspectionNetwork, Trunk
 from models.pretrained.weights import (
     HEAD_WEIGHTS,
@@ -34,10 +36,16 @@ def test_written_weights_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A trunk that loads a written file has its weights, and the file keeps the card."""
     torch.manual_seed(0)
     trunk, other = Trunk(PRETRAINED_WIDTH), Trunk(PRETRAINED_WIDTH)
-    write_weights(trunk, tmp_path / "trunk.safetensors", {"seed": "0"})
+    write_weights(trunk, tmp_path / "trunk.safetensors", {"seed": "0", "steps": "3"})
     monkeypatch.setattr("models.pretrained.weights.TRUNK_WEIGHTS", tmp_path / "trunk.safetensors")
     load_trunk(other)
     pairs = zip(trunk.state_dict().values(), other.state_dict().values(), strict=True)
     assert all(a.equal(b) for a, b in pairs)
     with safe_open(tmp_path / "trunk.safetensors", "pt") as file:
-        assert file.metadata() == {"seed": "0"}
+        assert json.loads(file.metadata()["card"]) == {"seed": "0", "steps": "3"}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """The error says which file cannot be written."""
+    with pytest.raises(StorageError, match=r"no-folder/trunk\.safetensors"):
+        write_weights(Trunk(PRETRAINED_WIDTH), tmp_path / "no-folder" / "trunk.safetensors", {})
