@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -159,6 +158,8 @@ class ServeSettings(Settings):
         Leave every route open without a key.
     """
 
+    model_config = ConfigDict(defer_build=True)  # no command but `serve` validates them
+
     threads: int = Field(default=1, ge=0, le=1024, description=_COUNT("0 (one for each core)", 1024))
     host: str = Field(default="127.0.0.1", description="an address")
     port: int = Field(default=8080, ge=0, le=65535, description=_COUNT(0, 65535))
@@ -180,6 +181,8 @@ class ServeSettings(Settings):
 def _read(file: Path | None, known: Mapping[str, object]) -> dict[str, Any]:
     if file is None:
         return {}
+    import tomllib
+
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:

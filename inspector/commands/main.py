@@ -17,6 +17,7 @@ from inspector.commands import exits
 from inspector.commands.spelling import InspectorCommand
 from inspector.errors import InspectorError, StorageError, UsageError
 from inspector.process import streams
+from inspector.process.loading import loading
 
 if TYPE_CHECKING:
     # Typer carries a click of its own and does not re-export these two.
@@ -158,6 +159,8 @@ def main() -> int:
     """
     arguments, debug = _take_debug(sys.argv[1:])
     streams.repair()
+    # Pydantic would read the metadata of every installed package to find plugins.  We need none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     return _exit_code_of(lambda: _run(arguments), debug)
 
 
@@ -171,7 +174,8 @@ def _run(arguments: list[str]) -> int:
 
 def _warn_of_unknown_variables() -> None:
     if any(name.startswith("INSPECTOR_") for name in os.environ):
-        from inspector.settings import unknown_variables
+        with loading():
+            from inspector.settings import unknown_variables
 
         for warning in unknown_variables():
             typer.echo(f"warning: {_one_line(warning)}", err=True)

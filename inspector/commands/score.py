@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ import typer
 
 from inspector.commands import exits
 from inspector.commands.options import ImagesFormatOption, ModelOption
+from inspector.process.loading import loading
 
 if TYPE_CHECKING:
     from inspector.commands.output import Writer
@@ -64,7 +64,7 @@ def score(
 
     Exits with 0 if all passed, 1 if one failed, 3 if none failed but one could not be read.
     """
-    with _quick_start():
+    with loading():
         import inspector
         from inspector.commands.output import choose_format, summary, writer
         from inspector.commands.source import find_sources
@@ -106,21 +106,6 @@ def _detail(sizes: set[tuple[int, int]], detector: Detector) -> str:
         return ""
     model = detector.manifest.image
     return f"; {in_words(min(sizes, key=prod), max(sizes, key=prod), (model.width, model.height))}"
-
-
-@contextmanager
-def _quick_start() -> Iterator[None]:
-    """Exempt everything that is loaded in the block from garbage collection.
-
-    All of it stays until the process ends, and every search through it would take as long as scoring
-    several pictures.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _share_cores(sources: Sequence[Source], threads: int | None) -> tuple[int, int]:
@@ -223,10 +208,10 @@ class HeatmapFolder:
 @contextmanager
 def _progress(total: int) -> Iterator[Count]:
     """Show a bar on stderr for many pictures, unless their rows appear on the terminal anyway."""
-    from inspector.commands.progress import shown_count
-
     if total <= PROGRESS_FROM_IMAGES or sys.stdout.isatty():
         yield lambda _done, _total: None
         return
+    from inspector.commands.progress import shown_count
+
     with shown_count("scoring") as progress:
         yield progress

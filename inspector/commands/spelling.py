@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from inspector.errors import UsageError
+from inspector.process.loading import loading
 
 if TYPE_CHECKING:
     # Typer carries a click of its own and does not re-export this.
@@ -33,7 +34,8 @@ class InspectorCommand(TyperCommand):
         """Read the command line, and replace old spellings by the new ones."""
         ctx.meta[NOTES] = []
         ctx.allow_extra_args = self.name in MODEL_FIRST
-        extra = super().parse_args(ctx, self._rename_options(ctx, args))
+        with loading():  # Typer imports pydantic here
+            extra = super().parse_args(ctx, self._rename_options(ctx, args))
         if extra:
             self._take_model(ctx, extra)
         return []

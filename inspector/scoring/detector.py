@@ -8,7 +8,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from inspector.imaging.decode import Picture
 from inspector.imaging.one_colour import is_of_one_colour
 from inspector.imaging.source import Source, check_file
 from inspector.scoring import decision, heatmap
-from inspector.scoring.autoencoder import AutoEncoder
 from inspector.scoring.familiarity import REMARK, Familiarity
 from inspector.scoring.inspection import Inspection
 from inspector.scoring.preparation import prepare, remarks
@@ -30,6 +29,9 @@ from inspector.scoring.records import ImageSize, Milliseconds, PixelSize
 from inspector.scoring.runtime import DetectorSession
 from inspector.settings import Settings
 from inspector.types import RawScores
+
+if TYPE_CHECKING:
+    from inspector.scoring.autoencoder import AutoEncoder
 
 Precision = Literal["fp32", "int8"]
 
@@ -119,6 +121,8 @@ class Detector:
     @cached_property
     def autoencoder(self) -> AutoEncoder:
         """The model's encoder and decoder."""
+        from inspector.scoring.autoencoder import AutoEncoder
+
         return AutoEncoder(self.bundle, self.settings)
 
     @cached_property

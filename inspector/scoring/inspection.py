@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inspector.errors import InvalidReason
 from inspector.imaging.files import printable
 from inspector.imaging.resize import fit_to
-from inspector.scoring import heatmap, notebook
+from inspector.scoring import heatmap
 from inspector.scoring.decision import is_flagged
 from inspector.scoring.records import ImageSize, Milliseconds, Region, ScoredImage
 from inspector.types import ModelId, Verdict
@@ -66,6 +66,8 @@ class Inspection:
         return printable(f"<Inspection {self.path or 'picture'}: {self.in_words()}>")
 
     def _repr_html_(self) -> str:
+        from inspector.scoring import notebook
+
         shown = None if self.picture is None else notebook.reduced(self.picture)
         pictures = {"picture": shown, "heatmap": None if shown is None else self.draw(shown)}
         return notebook.page(self.verdict, self.in_words(), self.path or "picture", pictures)

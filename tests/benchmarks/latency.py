@@ -31,6 +31,7 @@ from inspector.imaging.files import list_images, read_picture
 from inspector.imaging.resize import fit_to
 from inspector.process.concurrency import cores, in_order
 from inspector.scoring.detector import Detector
+from tests.benchmarks import cold
 from tests.soak.program import demand, finish, say
 
 SPEEDUP = 1.8  # of two cores over one, at least
@@ -147,6 +148,7 @@ def verify(model: Path, folder: Path, count: int) -> None:
     bare = Bare(detector.graph_path)
     say(f"{detector.graph_path.name}, {len(files)} pictures")
     stages(detector, bare, files[:200])
+    cold.verify(model, detector.graph_path, files[0])
     rates(detector, bare, files, count)
 
 

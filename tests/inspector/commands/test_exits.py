@@ -289,3 +289,35 @@ def test_reading_the_store_loads_no_numpy(
     loaded = set(ended.stdout.splitlines()[-1].split())
     assert "inspector.bundle.store" in loaded
     assert not HEAVY & loaded
+
+
+UNNEEDED = HEAVY - {"numpy", "cv2", "onnxruntime", "PIL"} | {
+    *("fastapi", "html", "prometheus_client", "psutil", "tomllib", "uvicorn"),
+    *("inspector.commands.progress", "inspector.scoring.autoencoder", "inspector.scoring.notebook"),
+}
+
+
+def test_scoring_one_picture_loads_what_it_needs(store: Store, tmp_path: Path) -> None:
+    """`score` of one picture loads no module that serves other commands, or errors alone."""
+    store.publish("tiny", tiny_fill())
+    picture = write_picture(tmp_path / "part.png", good_picture())
+    program = "import sys; from inspector.commands.main import main; main(); print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "score", picture], capture_output=True, text=True, check=True
+    )
+    verdict, modules = ended.stdout.splitlines()
+    assert '"verdict": "pass"' in verdict
+    loaded = set(modules.split())
+    assert not UNNEEDED & loaded
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("inspector.")}
+    assert rooms <= {
+        "bundle",
+        "commands",
+        "errors",
+        "imaging",
+        "process",
+        "rate",
+        "scoring",
+        "settings",
+        "types",
+    }
