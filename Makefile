@@ -82,7 +82,7 @@ bench-report: $(STAMP) ## write docs/benchmarks.md from the stored results
 	$(BIN)/python -m tests.benchmarks.page "$(RESULTS)" "$(PAGE)"
 
 soak: $(STAMP) system ## long tests: start-up, wheel, image, kill -9, memory, the daemon under load, a watch (an hour)
-	@for name in startup wheel image kill memory load promotions sigterm traffic watch; do \
+	@for name in startup wheel peer image kill memory load promotions sigterm traffic watch; do \
 	  echo "--- $$name"; $(BIN)/python -m tests.soak.$$name; done
 
 fuzz: $(STAMP) ## thousands of generated requests to the daemon

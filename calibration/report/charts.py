@@ -296,8 +296,9 @@ def mark_chart(
     lower, upper : float
         Ends of the axis; values outside are drawn at the nearer end.
     width : float
-        Outer width in SVG units.
+        Outer width in SVG units; a longer legend makes the chart wider.
     """
+    width = max(width, 2 + sum(52 + svg.LETTER * len(name) for name in series))
     longest = max(len(row.name) for row in (*rows, *([last] if last else ())))
     gap = ROW / 2 if last else 0
     bottom = 58 + ROW * (len(rows) + (last is not None)) + gap

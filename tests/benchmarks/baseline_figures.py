@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from calibration.image_metrics import auroc, auroc_interval
 from calibration.labelled import GOOD, LabelledPicture, labelled_folder
 from calibration.masks import read_masks
 from calibration.pixel_metrics import PixelScores
-from inspector.errors import ImageError
+from inspector.errors import DatasetError, ImageError
 from inspector.imaging.decode import decode
 from inspector.imaging.files import list_images
 from inspector.imaging.resize import fit_to
@@ -58,23 +59,44 @@ def baseline_figures(
         `figures` holds the image `auroc`, its interval, and `pixel` of each baseline.
     """
     path = results / BASELINES / f"{folder.name}.json"
-    asked = {
-        "recipe": RECIPE,
-        "set": folder.name,
-        "pictures": pictures_digest(folder),
-        "article_steps": article_steps,
-    }
+    makers = MAKERS | {ARTICLE: lambda training: article(training, steps=article_steps)}
+    return stored_figures(folder, path, {"article_steps": article_steps}, makers, again=again)
+
+
+def stored_figures(
+    folder: Path, path: Path, asked: Content, makers: Mapping[str, Callable[[Pixels], Scorer]], *, again: bool
+) -> Content:
+    """Return the figures of detectors on a set: stored ones if up to date, else measure and store.
+
+    Parameters
+    ----------
+    folder : Path
+        The set.
+    path : Path
+        The file of the figures.
+    asked : dict
+        What decides the figures, beside the pictures.
+    makers : dict
+        Makes each detector from the good training pictures, by name.
+    again : bool
+        Measure even if the figures are up to date.
+    """
+    asked = {"recipe": RECIPE, "set": folder.name, "pictures": pictures_digest(folder)} | asked
     before = load(path)
     if before is not None and not again and before.result["request"] == asked:
         return before.result
-    makers = MAKERS | {ARTICLE: lambda training: article(training, steps=article_steps)}
     result, timing = measure(folder, makers)
     write(path, result | {"request": asked}, timing)
     written = load(path)
     return result if written is None else written.result
 
 
-def measure(folder: Path, makers: dict[str, Callable[[Pixels], Scorer]]) -> tuple[Content, Content]:
+def names_of(figures: Iterable[Content]) -> list[str]:
+    """Return the names of the baselines, and behind them that of a peer in the figures."""
+    return list(dict.fromkeys([*NAMES, *(name for one in figures for name in one)]))
+
+
+def measure(folder: Path, makers: Mapping[str, Callable[[Pixels], Scorer]]) -> tuple[Content, Content]:
     """Train every baseline and score every test picture with it."""
     training = _training_pictures(folder / "train" / "good")
     labelled = labelled_folder(folder / "test").pictures
@@ -115,8 +137,9 @@ def _figures(scorer: Scorer, labelled: Sequence[LabelledPicture]) -> Content:
         scored = scorer(fit_to(picture, SIDE, SIDE))
         scores[is_good].append(scored.score)
         if counts_pixels and (one.masks or is_good):
-            mask = read_masks(one.masks, picture.shape[:2]).defect if one.masks else None
-            pixels.add(upsample(scored.anomaly_map, *picture.shape[:2]), mask)
+            with suppress(DatasetError):  # a mask that cannot be used, which the fit's evaluation names
+                mask = read_masks(one.masks, picture.shape[:2]).defect if one.masks else None
+                pixels.add(upsample(scored.anomaly_map, *picture.shape[:2]), mask)
     good, defective = np.array(scores[True]), np.array(scores[False])
     found = pixels.auroc()
     return {

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from tests.benchmarks import headline
 from tests.benchmarks.baseline import ARTICLE_STEPS
-from tests.benchmarks.baseline_figures import NAMES, baseline_figures
+from tests.benchmarks.baseline_figures import baseline_figures, names_of
 from tests.benchmarks.command import arguments, exit_code, requests
 from tests.benchmarks.measurement import measure_all
+from tests.benchmarks.peer import BACKBONE, LAYERS, Peer, network, peer_figures
 from tests.benchmarks.request import Request, sets
-from tests.benchmarks.result import Stored
+from tests.benchmarks.result import Content, Stored
 from tests.benchmarks.summary import SetSummary, image_auroc, middle, summarised
 from tests.benchmarks.table import HEADER, aligned, comparison, row
 
@@ -32,16 +33,30 @@ def run(
     return measure_all(asked, options.results, row, scores=scores, again=options.again)
 
 
-def compare(summaries: list[SetSummary], options: argparse.Namespace) -> str:
-    """Measure the baselines on the fitted sets, and return a table of both."""
+def compare(summaries: list[SetSummary], options: argparse.Namespace, peer: Peer | None) -> str:
+    """Measure the baselines and the peer on the fitted sets, and return a table of all."""
     means = {one.name: middle(one.spread(image_auroc)) for one in summaries}
-    figures = {
-        folder.name: baseline_figures(
-            folder, options.results, article_steps=options.article_steps, again=options.again
-        )["figures"]
-        for folder in sets(options.data, list(means))
-    }
-    return comparison(NAMES, means, figures)
+    figures: dict[str, Content] = {name: {} for name in means}
+    for folder in sets(options.data, list(means)):
+        if options.baselines:
+            steps = options.article_steps
+            found = baseline_figures(folder, options.results, article_steps=steps, again=options.again)
+            figures[folder.name] |= found["figures"]
+        if peer:
+            figures[folder.name] |= peer_figures(folder, options.results, peer, again=options.again)[
+                "figures"
+            ]
+    names = [name for name in names_of(figures.values()) if any(name in one for one in figures.values())]
+    return comparison(names, means, figures)
+
+
+def asked_peer(options: argparse.Namespace) -> Peer | None:
+    """Return the peer of a command line after a trial of its weights; None if none is asked for."""
+    if options.peer_weights is None:
+        return None
+    peer = Peer(options.peer_weights, options.peer_backbone, tuple(options.peer_layers))
+    network(peer)  # an error must not come after hours of fits
+    return peer
 
 
 def main(words: list[str] | None = None) -> int:
@@ -61,15 +76,26 @@ def main(words: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="keep the component scores of all pictures there, for tests.benchmarks.leave_one_out",
     )
+    parser.add_argument(
+        "--peer-weights",
+        type=Path,
+        metavar="FILE",
+        help="compare with anomalib's PatchCore with these weights",
+    )
+    parser.add_argument("--peer-backbone", default=BACKBONE, metavar="NAME", help=f"default: {BACKBONE}")
+    parser.add_argument(
+        "--peer-layers", nargs="+", default=LAYERS, metavar="NAME", help=f"default: {' '.join(LAYERS)}"
+    )
     options = parser.parse_args(words)
 
     def body() -> int:
+        peer = asked_peer(options)
         found, failed = run(requests(options), options, scores=options.scores)
         if found:
             summaries = summarised(found, found[0].result["request"]["effort"])
             print(f"\n{aligned(headline.HEADER, headline.rows(summaries))}\n{headline.in_words(summaries)}")
-            if options.baselines:
-                print(f"\n{compare(summaries, options)}")
+            if options.baselines or peer:
+                print(f"\n{compare(summaries, options, peer)}")
         return int(failed > 0)
 
     return exit_code(body)

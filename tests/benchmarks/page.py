@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from inspector.bundle.atomic import write_bytes
 from models.article.networks import SIDE
-from tests.benchmarks import headline
+from tests.benchmarks import headline, peer
 from tests.benchmarks.autoencoders import LATENT_DIM, WIDTH, table
 from tests.benchmarks.autoencoders import READING as READING_OF_SCORES
 from tests.benchmarks.baseline import (
@@ -22,7 +22,7 @@ from tests.benchmarks.baseline import (
     PRINCIPAL_COMPONENTS,
     THUMBNAIL,
 )
-from tests.benchmarks.result import ARTICLE, BASELINES, Content, Stored, load_all, read
+from tests.benchmarks.result import ARTICLE, BASELINES, PEER, Content, Stored, load_all, read
 from tests.benchmarks.section import changes, chart, section
 from tests.benchmarks.summary import efforts, summarised, variants
 from tests.benchmarks.table import markdown
@@ -120,7 +120,7 @@ def report(results: Path) -> Report:
             blocks.append(changes(effort, sets, changed))
     if article := load_all(results / ARTICLE):
         blocks.append(QUESTION + table(article) + f"\n\n{READING_OF_SCORES}\n")
-    return Report("\n".join(block for block in [*blocks, READING] if block), charts)
+    return Report("\n".join(block for block in [*blocks, READING, _peers(results)] if block), charts)
 
 
 def _in_short(found: list[Stored]) -> str:
@@ -131,9 +131,16 @@ def _in_short(found: list[Stored]) -> str:
 
 
 def _baselines(results: Path, name: str) -> Content:
-    content = read(results / BASELINES / f"{name}.json")
-    figures: Content = {} if content is None else content["figures"]
-    return figures
+    """Return the figures of the baselines on a set, and those of a peer, as far as they were measured."""
+    stored = [read(results / folder / f"{name}.json") for folder in (BASELINES, f"{BASELINES}/{PEER}")]
+    return {key: value for one in stored if one for key, value in one["figures"].items()}
+
+
+def _peers(results: Path) -> str:
+    """Describe the peers that were measured."""
+    stored = map(read, sorted((results / BASELINES / PEER).glob("*.json")))
+    lines = [peer.in_words(one) for one in stored if one and "figures" in one]
+    return "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 
 def main(words: list[str] | None = None) -> int:

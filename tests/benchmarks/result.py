@@ -17,6 +17,7 @@ from inspector.bundle.names import slug
 
 DIGITS = 4  # significant digits; further digits are noise of the machine
 BASELINES = "baselines"  # the folder beside those of the efforts
+PEER = "peer"  # the folder of the peer's figures in that of the baselines
 ARTICLE = "article"  # the folder of the article's auto-encoders, with a folder for each effort
 
 Content = dict[str, Any]

@@ -8,7 +8,7 @@ from calibration.report.charts import MarkRow, mark_chart
 from models.inspection.options import InspectionOptions
 from tests.benchmarks import headline
 from tests.benchmarks.ablation import VARIANTS
-from tests.benchmarks.baseline_figures import NAMES
+from tests.benchmarks.baseline_figures import names_of
 from tests.benchmarks.headline import spread_in_words
 from tests.benchmarks.result import Content, Stored
 from tests.benchmarks.summary import (
@@ -51,7 +51,7 @@ def section(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]
     chart_path : str
         Path of the chart, relative to the page.
     """
-    alt = f"Image AUROC of each set: inspector, {', '.join(NAMES)}"
+    alt = f"Image AUROC of each set: inspector, {', '.join(names_of(figures.values()))}"
     blocks = [
         f"## {effort}: {meaning(effort)}\n\n![{alt}]({chart_path})\n",
         markdown(headline.HEADER, headline.rows(sets, _strong)),
@@ -109,30 +109,31 @@ def _ablation_row(summaries: Sequence[SetSummary], names: Sequence[str]) -> list
 
 def chart(effort: str, sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
     """Draw the image AUROC of each set as an SVG document: the best set on top, the mean below."""
-    rows = [_row(one, figures[one.name]) for one in sets]
+    names = names_of(figures.values())
+    rows = [_row(one, figures[one.name], names) for one in sets]
     rows.sort(key=lambda row: -(_mean(row) or 0.0))
     return mark_chart(
         rows,
         _mean_row_of(rows) if rows[1:] else None,
         description=f"Image AUROC of each set, {effort}",
-        series=(DETECTOR, *NAMES),
+        series=(DETECTOR, *names),
         axis="image AUROC; values of 0.5 (guessing) and less are drawn at the left end",
         lower=0.5,
         upper=1.0,
     ).document()
 
 
-def _row(one: SetSummary, figures: Content) -> MarkRow:
-    """Return the detector and the baselines on one set."""
+def _row(one: SetSummary, figures: Content, names: Sequence[str]) -> MarkRow:
+    """Return the detector and the named others on one set."""
     spread = one.spread(image_auroc)
     span = None if spread is None else (spread.lowest, spread.mean, spread.highest)
-    return MarkRow(one.name, span, tuple(figures.get(name, {}).get("auroc") for name in NAMES))
+    return MarkRow(one.name, span, tuple(figures.get(name, {}).get("auroc") for name in names))
 
 
 def _mean_row_of(rows: Sequence[MarkRow]) -> MarkRow:
     """Return the means over sets, of the detector and of each baseline that was measured on all of them."""
     over = mean_of_all(map(_mean, rows))
-    baselines = tuple(mean_of_all(row.others[i] for row in rows) for i in range(len(NAMES)))
+    baselines = tuple(mean_of_all(row.others[i] for row in rows) for i in range(len(rows[0].others)))
     return MarkRow("mean", None if over is None else (over, over, over), baselines)
 
 
@@ -149,28 +150,29 @@ def meaning(effort: str) -> str:
 
 
 def _comparison(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
-    lines = [_row(one, figures[one.name]) for one in sets]
+    names = names_of(figures.values())
+    lines = [_row(one, figures[one.name], names) for one in sets]
     rows = []
     for one in (*lines, _mean_row_of(lines)):
         values = [_mean(one), *one.others]
         best = max((value for value in values if value is not None), default=None)
         shown = (_strong(number(value)) if value == best is not None else number(value) for value in values)
         rows.append([one.name, *shown])
-    return markdown(["set", "inspector", *NAMES], rows)
+    return markdown(["set", "inspector", *names], rows)
 
 
 def _pixels(sets: Sequence[SetSummary], figures: dict[str, Content]) -> str:
     """Compare pixel AUROC and AUPRO with the baselines; an empty text where no set has masks."""
-    rows = []
+    rows, names = [], names_of(figures.values())
     for one in sets:
         own = [middle(one.spread(pixel_figure(name))) for name in ("auroc", "aupro")]
         if own[0] is None:
             continue
-        beside = [figures[one.name].get(name, {}).get("pixel") or {} for name in NAMES]
+        beside = [figures[one.name].get(name, {}).get("pixel") or {} for name in names]
         cells = [own, *([pixel.get("auroc"), pixel.get("aupro")] for pixel in beside)]
         rows.append([one.name, *(" / ".join(map(number, cell)) if any(cell) else "-" for cell in cells)])
     return (
-        "Pixel AUROC / AUPRO of the sets with masks.\n\n" + markdown(["set", "inspector", *NAMES], rows)
+        "Pixel AUROC / AUPRO of the sets with masks.\n\n" + markdown(["set", "inspector", *names], rows)
         if rows
         else ""
     )

@@ -95,9 +95,9 @@ def row(stored: Stored) -> str:
 
 
 def comparison(names: Sequence[str], means: dict[str, float | None], figures: dict[str, Content]) -> str:
-    """Write the detector's mean over the seeds of each set beside the baselines' figures."""
-    lines = [f"{'set':<{WIDTH}} {'inspector':>17} " + " ".join(f"{name:>17}" for name in names)]
-    for name, mean in means.items():
-        beside = [number(figures[name][baseline]["auroc"]) for baseline in names]
-        lines.append(f"{name:<{WIDTH}} {number(mean):>17} " + " ".join(f"{shown:>17}" for shown in beside))
-    return "\n".join(lines)
+    """Write the detector's mean over the seeds of each set beside the other detectors' figures, as text."""
+    rows = [
+        [name, number(mean), *(number(figures[name].get(one, {}).get("auroc")) for one in names)]
+        for name, mean in means.items()
+    ]
+    return aligned(["set", "inspector", *names], rows)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.report import charts
+from calibration.report import charts, svg
 from calibration.report.axis import nice_step, nice_ticks
 from calibration.report.bins import score_bins
 from calibration.report.charts import Line, MarkRow
@@ -250,3 +250,17 @@ def test_values_outside_the_axis_are_drawn_at_its_end() -> None:
     (span,) = styled(chart, "span")
     ends = [float(span.attrib["x1"]), float(span.attrib["x2"])]
     assert ends == pytest.approx([start + slope * value for value in (0.7, 0.8)], abs=0.05)
+
+
+def test_a_long_legend_makes_the_chart_wider() -> None:
+    """Every name of a series ends inside of the chart; a short legend leaves the width as it was."""
+
+    def chart(series: tuple[str, ...]) -> Chart:
+        rows = [MarkRow("set", (0.7, 0.75, 0.8), (0.6,) * (len(series) - 1))]
+        return charts.mark_chart(rows, description="AUROC", series=series, axis="AUROC", lower=0.5, upper=1.0)
+
+    long = ("ours", *(f"a detector with a long name, {number}" for number in range(5)))
+    starts = [float(one.attrib["x"]) for one in drawn(chart(long)).iter() if one.text in long]
+    ends = [start + svg.LETTER * len(name) for start, name in zip(starts, long, strict=True)]
+    assert 840 < max(ends) < chart(long).width
+    assert chart(("ours", "other")).width == 840
