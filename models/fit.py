@@ -119,7 +119,7 @@ def fit(
         progress("exporting", 0, 5)
         model = trained.build()
         fitted = Fitted(folder, model_name, chosen, settings, pictures, trained.course, model, progress)
-        calibration = calibrate(fitted, model.heldout)
+        calibration = calibrate(fitted, model.calibration_scores)
         write = partial(write_files, fitted, calibration)
         if output is not None:
             bundle = write_bundle(output, write)
@@ -171,12 +171,12 @@ def _training_of(options: FitOptions) -> Callable[..., inspection.TrainedInspect
     return article.train if isinstance(options, ArticleOptions) else inspection.train
 
 
-def _plan(options: FitOptions, started: float, finish_seconds: float) -> Plan:
+def _plan(options: FitOptions, started: float, finish_seconds: float, most_steps: int | None = None) -> Plan:
     """Return the number of steps, or the time for them: the budget without `finish_seconds` for the rest."""
     if options.steps:
         return Plan(options.steps)
     left = options.budget_seconds - finish_seconds - (time.monotonic() - started)
-    return Plan(seconds=left, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
+    return Plan(seconds=left, most_steps=most_steps, grace_seconds=max(20.0, 0.07 * options.budget_seconds))
 
 
 @contextmanager

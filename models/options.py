@@ -16,7 +16,7 @@ PRESETS: dict[str, type[FitOptions]] = {
 }
 DEFAULT_PRESET = InspectionOptions.preset
 # Options whose name on the command line is not that of the field.
-OPTION_NAMES = {"regularizer_weight": "--lambda", "pretrained": "--no-pretrained"}
+OPTION_NAMES = {"regularizer_weight": "--lambda"}
 
 
 def choose(**given: Any) -> FitOptions:

@@ -120,27 +120,23 @@ def _in_turn(digests: Sequence[str], groups: Groups, count: int) -> list[list[in
     return sorted(members.values(), key=turn)
 
 
-def cross_fitting_groups(groups: Groups, training: Rows, heldout: Rows) -> NDArray[np.int64]:
+def cross_fitting_groups(groups: Groups) -> NDArray[np.int64]:
     """Give pictures that are left out together in cross-fitting the same group number.
 
-    Most numbers are those of the duplicate groups.  Two kinds of groups are dissolved, so that each of their
-    pictures is a group of its own: groups with pictures on both sides of the split, and groups of at least
-    half of all pictures, without which too few pictures would be left to compare with.
+    These are the duplicate groups.  A group of at least half of all pictures is dissolved, so that each of
+    its pictures is a group of its own: without it too few pictures would be left to compare with.
 
     Parameters
     ----------
     groups : int (N,)
         Duplicate groups.
-    training, heldout : int (n,), (h,)
-        The numbers of the pictures on either side of the split.
 
     Returns
     -------
     int64 (N,)
     """
-    numbers, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    both_sides = np.isin(numbers, groups[training]) & np.isin(numbers, groups[heldout])
-    single = (both_sides | (2 * sizes >= len(groups)))[members]
+    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    single = (2 * sizes >= len(groups))[members]
     found = np.asarray(groups, np.int64).copy()
     found[single] = found.max() + 1 + np.arange(single.sum())
     return found

@@ -119,7 +119,9 @@ class TrainingSummary(Record):
     most_unusual: tuple[UnusualImage, ...] = ()
 
     def pictures_in_words(self) -> str:
-        """Count the good pictures of the fit in words: those it trained on, and those it held out."""
+        """Count the good pictures of the fit in words: those it learned from, and those it held out."""
+        if not self.heldout_images:
+            return f"{self.images} good pictures"
         total = self.images + self.heldout_images
         return f"{total} good pictures: {self.images} for training + {self.heldout_images} held out"
 
@@ -227,21 +229,23 @@ class Fusion(Record):
 class CalibrationMethod(StrEnum):
     """The way in which the thresholds of a model were set; older models have the first value.
 
-    `CROSS_FITTED` held-out pictures were scored by memory banks and context models that did not learn from
-    them; all later pictures are compared with everything.
+    `CROSS`: all good pictures set the thresholds, each scored by a detector that did not learn from it, as
+    CV+ does.  `CROSS_FITTED` is that of older models: held-out pictures, scored by memory banks and context
+    models that did not learn from them.
     """
 
     SPLIT = "split conformal"
     HELD_OUT = "split conformal, held-out pictures"
     CROSS_FITTED = "split conformal, held-out pictures, cross-fitted"
+    CROSS = "cross-conformal, all pictures"
     NEW = "split conformal, new pictures"
 
 
 class Calibration(Fusion):
     """`calibration.json`: the numbers that turn raw statistics into a verdict.
 
-    `heldout_scores` are the scores of the good pictures that set the thresholds: those that the fit held out,
-    or, by `CalibrationMethod.NEW`, new ones.
+    `heldout_scores` are the scores of the good pictures that set the thresholds, each scored by what did not
+    learn from it: all of the fit, those that it held out, or, by `CalibrationMethod.NEW`, new ones.
     """
 
     threshold: float
@@ -263,6 +267,11 @@ class Calibration(Fusion):
         return self.method == CalibrationMethod.NEW
 
     @property
+    def is_cross_fitted(self) -> bool:
+        """True if all good pictures of the fit set the thresholds, each scored without itself."""
+        return self.method == CalibrationMethod.CROSS
+
+    @property
     def is_smallest(self) -> bool:
         """True if this number of pictures cannot promise less than the promised rate."""
         return round(self.promised_false_reject_rate * (len(self.heldout_scores) + 1), 6) <= 1
@@ -270,8 +279,9 @@ class Calibration(Fusion):
     def pictures_in_words(self) -> str:
         """Count the good pictures that set the thresholds in words."""
         number = len(self.heldout_scores)
-        kind = "new" if self.is_new else "held-out"
-        return f"{number} {kind} good {'picture' if number == 1 else 'pictures'}"
+        kinds: dict[str, str] = {CalibrationMethod.NEW: "new ", CalibrationMethod.CROSS: ""}
+        kind = kinds.get(self.method, "held-out ")
+        return f"{number} {kind}good {'picture' if number == 1 else 'pictures'}"
 
 
 class GoldenProbe(Record):

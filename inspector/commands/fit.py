@@ -108,16 +108,17 @@ def fit(
         int | None,
         typer.Option(
             metavar="N",
-            help="Channels of the trunk, 4 to 128; another number than 32 starts without pretrained weights. "
-            "Article: channels of the deepest layer, a multiple of 8 up to 2048.  "
+            help="Channels of the decoder, 4 to 128.  Article: channels of the deepest layer, a multiple "
+            "of 8 up to 2048.  "
             "[default: 32, article 1024, or 256 for a small folder without a GPU]",
         ),
     ] = None,
-    pretrained: Annotated[
+    split: Annotated[
         bool | None,
         typer.Option(
-            "--pretrained/--no-pretrained",
-            help="Start with the weights that come with inspector; not for article.  [default: pretrained]",
+            "--split",
+            help="Hold pictures out of everything, and set the threshold with them alone.  Without it all "
+            "pictures set the threshold, each scored without itself.  article always holds out.",
         ),
     ] = None,
     regularizer: Annotated[
@@ -198,7 +199,7 @@ def fit(
                 image_size=image_size,
                 latent_dim=latent_dim,
                 width=width,
-                pretrained=pretrained,
+                split=split,
                 background=behind,
                 regularizer=regularizer,
                 kernel=kernel,
@@ -304,9 +305,9 @@ def suspicion_lines(bundle: Bundle, folder: Path) -> list[str]:
     said = f"{number or 'none'} of {pictures} pictures {looks} suspicious"
     lines = [f"{said}; the most unusual ones, to be checked by eye (see the report):"]
     for one in training.most_unusual:
-        kind = "held out" if one.held_out else "learned from"
+        kind = f", {'held out' if one.held_out else 'learned from'}" if training.heldout_images else ""
         mark = ", suspicious" if one.suspicious else ""
-        lines.append(f"  {printable(folder / one.name)}  score {one.score:.2f}, {kind}{mark}")
+        lines.append(f"  {printable(folder / one.name)}  score {one.score:.2f}{kind}{mark}")
     return lines
 
 

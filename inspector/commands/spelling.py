@@ -20,7 +20,7 @@ AS_JSON: Renamed = {"--json": ("--format", "json")}
 OPTIONS: dict[str, Renamed] = {
     "calibrate": AS_JSON,
     "cutout": AS_JSON,
-    "fit": {**AS_JSON, "--prior": ("--pretrained",), "--no-prior": ("--no-pretrained",)},
+    "fit": AS_JSON,
     "generate": {"--codes": ("--latents",)},
 }
 MODEL_FIRST = ("calibrate", "drift", "generate", "interpolate")  # took MODEL before their other arguments

@@ -209,8 +209,8 @@ function drawVerdict(entry) {
 function counted(calibration, isMeant, how) {
   const { heldout_scores: scores, method } = calibration;
   const count = scores.filter(isMeant).length;
-  const kind = method.includes("new pictures") ? "new" : "held-out";
-  return `${count || "none"} of ${scores.length} ${kind} good pictures ${count > 1 ? "score" : "scores"} ${how}`;
+  const kind = method.includes("new pictures") ? "new " : method.startsWith("cross") ? "" : "held-out ";
+  return `${count || "none"} of ${scores.length} ${kind}good pictures ${count > 1 ? "score" : "scores"} ${how}`;
 }
 
 /** How unusual a score is, as a count: a p-value counts the part itself, so it is no share of good parts. */
@@ -571,7 +571,7 @@ function drawFacts() {
     model: `${manifest.name}@${manifest.version}`,
     made: new Date(manifest.created).toLocaleString(),
     input: `${manifest.image.width} × ${manifest.image.height} px`,
-    "good pictures": `${training.images + training.heldout_images}: ${training.images} for training + ${training.heldout_images} held out`,
+    "good pictures": `${training.images + training.heldout_images}${training.heldout_images ? `: ${training.images} for training + ${training.heldout_images} held out` : ""}`,
     training: `${training.steps} steps in ${(training.seconds / 60).toFixed(1)} min`,
     promise: `at most ${percent(calibration.promised_false_reject_rate)} of good parts rejected, on average${calibration.promise_kept ? "" : `; ${percent(calibration.asked_false_reject_rate)} was asked, ${calibration.images_missing} more pictures are needed`}`,
     calibrated: `${new Date(calibration.created).toLocaleString()}, on ${calibration.source}`,

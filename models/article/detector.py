@@ -14,7 +14,7 @@ from inspector.bundle.records import Column
 from inspector.types import RawScores
 from models.article.batches import normalised
 from models.article.networks import AutoEncoder
-from models.export.scoring_model import LEARNED_FROM, HeldoutFold, ScoringModel
+from models.export.scoring_model import LEARNED_FROM, CalibrationFold, ScoringModel
 from models.mmd import IMQ_SCALES, squared_distances
 
 SMALL, WHOLE = 0.02, 1.0  # shares of the error map: a small defect, and the whole picture as in the article
@@ -174,12 +174,14 @@ def build(
         decoder=ArticleDecoderGraph(network).eval(),
         parameters={},
         memory_bank=z.numpy(),
-        memory_bank_has_heldout=False,
         training_rows=chosen,
         training=_scores(detector, error, density(z, group[:, None] == group[None]), z),
         disturbed_statistics=None,
-        heldout=_scores(detector, heldout_error, density(heldout_z), heldout_z),
-        heldout_folds=(HeldoutFold(np.arange(len(heldout)), constants={}),),  # nothing learned from them
+        calibration_rows=heldout,
+        calibration_scores=_scores(detector, heldout_error, density(heldout_z), heldout_z),
+        # nothing was learned from them
+        calibration_folds=(CalibrationFold(np.arange(len(heldout)), constants={}),),
+        heldout_positions=np.arange(len(heldout)),
     )
 
 

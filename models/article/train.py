@@ -44,7 +44,7 @@ class TrainedArticle:
     def build(self) -> ScoringModel:
         """Build the model that is exported."""
         pictures = self.pictures
-        groups = cross_fitting_groups(pictures.groups, pictures.training, pictures.heldout)
+        groups = cross_fitting_groups(pictures.groups)
         model = build(self.network, pictures.pixels, pictures.training, pictures.heldout, groups)
         return replace(
             model,

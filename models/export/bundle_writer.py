@@ -26,7 +26,6 @@ from inspector.bundle.reference import (
     CALIBRATION_DIGESTS,
     HELDOUT_LATENTS,
     MEMORY_BANK,
-    MEMORY_BANK_DIGESTS,
     TRAINING_DIGESTS,
     short_digest,
     write_reference,
@@ -63,13 +62,14 @@ PACKAGES = (
 )
 
 
-def calibrate(fitted: Fitted, heldout: RawScores) -> Calibration:
-    """Set the thresholds from scores of held-out pictures."""
+def calibrate(fitted: Fitted, scores: RawScores) -> Calibration:
+    """Set the thresholds from scores of the pictures that are kept for it."""
     model, options = fitted.model, fitted.options
+    crossed = model.is_cross_fitted
     return make_calibration(
-        model.training.statistics,
-        heldout.statistics,
-        heldout.anomaly_map.max((1, 2)),
+        scores.statistics if crossed else model.training.statistics,
+        scores.statistics,
+        scores.anomaly_map.max((1, 2)),
         model.columns,
         fused=tuple(model.weights),
         weights=tuple(model.weights.values()),
@@ -77,11 +77,17 @@ def calibrate(fitted: Fitted, heldout: RawScores) -> Calibration:
         disturbed_statistics=model.disturbed_statistics,
         max_false_reject=options.max_false_reject,
         max_review=options.max_review,
-        source=f"{len(fitted.pictures.heldout)} held-out pictures of {printable(fitted.folder)}",
-        method=(
-            CalibrationMethod.CROSS_FITTED if model.memory_bank_has_heldout else CalibrationMethod.HELD_OUT
-        ),
+        source=_source(fitted),
+        method=CalibrationMethod.CROSS if crossed else CalibrationMethod.HELD_OUT,
     )
+
+
+def _source(fitted: Fitted) -> str:
+    """Say which pictures set the thresholds."""
+    number, folder = len(fitted.model.calibration_rows), printable(fitted.folder)
+    if not fitted.model.is_cross_fitted:
+        return f"{number} held-out pictures of {folder}"
+    return f"{number} of {len(fitted.pictures.known)} pictures of {folder}"
 
 
 def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manifest:
@@ -95,26 +101,25 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
         The exported graph does not score as the trained network does.
     """
     model, options, pixels = fitted.model, fitted.options, fitted.pictures.pixels
-    heldout_rows, threads = fitted.pictures.heldout, fitted.settings.threads
+    rows, threads = model.calibration_rows, fitted.settings.threads
     onnx_graphs.write_graphs(model, target, options.image_size)
     fitted.progress("exporting", 2, 5)
-    exported = onnx_graphs.score_heldout(target / GRAPH, threads, pixels, heldout_rows, model.heldout_folds)
-    parity = onnx_graphs.check_parity(
-        model.heldout.statistics, exported.statistics, calibration, model.columns
-    )
-    _write_probes(target, DetectorSession(target / GRAPH, threads), pixels, heldout_rows, options.seed)
+    exported = onnx_graphs.score_by_folds(target / GRAPH, threads, pixels, rows, model.calibration_folds)
+    scores = model.calibration_scores
+    parity = onnx_graphs.check_parity(scores.statistics, exported.statistics, calibration, model.columns)
+    _write_probes(target, DetectorSession(target / GRAPH, threads), pixels, rows, options.seed)
     fitted.progress("exporting", 3, 5)
-    heldout, summary = model.heldout, None
+    summary = None
     if model.try_int8:
         trial = _try_int8(fitted, target, calibration)
         summary = trial.summary
-        if trial.heldout is not None:
-            heldout = trial.heldout
-            calibration = calibrate(fitted, heldout)
+        if trial.scores is not None:
+            scores = trial.scores
+            calibration = calibrate(fitted, scores)
             int8_session = DetectorSession(target / INT8_GRAPH, threads)
-            _write_probes(target, int8_session, pixels, heldout_rows, options.seed)
+            _write_probes(target, int8_session, pixels, rows, options.seed)
     fitted.progress("exporting", 4, 5)
-    sides = _scores(fitted, heldout, calibration)
+    sides = _scores(fitted, scores, calibration)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=fitted.name,
@@ -137,7 +142,7 @@ def write_files(fitted: Fitted, calibration: Calibration, target: Path) -> Manif
         files={},
     )
     (target / "calibration.json").write_text(calibration.model_dump_json(indent=1))
-    _write_reference(target, fitted, heldout)
+    _write_reference(target, fitted, scores)
     _write_report(target, fitted, manifest, calibration, sides)
     fitted.progress("exporting", 5, 5)
     return manifest
@@ -149,11 +154,11 @@ def _try_int8(fitted: Fitted, target: Path, calibration: Calibration) -> int8.In
         int8.Int8Request(
             folder=target,
             pixels=fitted.pictures.pixels,
-            training=fitted.pictures.training,
-            heldout=fitted.pictures.heldout,
-            folds=fitted.model.heldout_folds,
+            training=fitted.model.training_rows,
+            compared=fitted.model.calibration_rows,
+            folds=fitted.model.calibration_folds,
             columns=fitted.model.columns,
-            scored=fitted.model.heldout,
+            scored=fitted.model.calibration_scores,
             calibration=calibration,
             seed=fitted.options.seed,
             threads=1 if course.one_thread_from is not None else course.threads,
@@ -173,8 +178,8 @@ def _summary(fitted: Fitted, sides: Sequence[unusual.Scores]) -> TrainingSummary
         threads=course.threads,
         one_thread_from=course.one_thread_from,
         device=fitted.options.resolved_device(),
-        images=len(pictures.training),
-        heldout_images=len(pictures.heldout),
+        images=len(_learned_from(fitted)),
+        heldout_images=len(pictures.known) - len(_learned_from(fitted)),
         skipped_images=len(pictures.known.skipped),
         dataset_digest=pictures.known.digest,
         parameters=fitted.model.parameters,
@@ -196,48 +201,55 @@ def _recorded(folder: Path) -> str | None:
     return path if path.isprintable() else None
 
 
-def _write_reference(target: Path, fitted: Fitted, heldout: RawScores) -> None:
-    """Write latents for drift (held-out pictures only), the memory bank, and digests of known files."""
-    pictures = fitted.pictures
+def _learned_from(fitted: Fitted) -> NDArray[np.intp]:
+    """Return the pictures of which anything was learned."""
+    if fitted.model.is_cross_fitted:
+        return np.arange(len(fitted.pictures.known))
+    return fitted.pictures.training
+
+
+def _write_reference(target: Path, fitted: Fitted, scores: RawScores) -> None:
+    """Write latents for drift, the memory bank, and digests of known files."""
+    pictures, model = fitted.pictures, fitted.model
 
     def digests(rows: NDArray[np.intp]) -> NDArray[np.uint64]:
         return np.array([short_digest(pictures.known.digests[i]) for i in rows], np.uint64)
 
     arrays: dict[str, NDArray[np.generic]] = {
-        HELDOUT_LATENTS: heldout.latent,
-        MEMORY_BANK: fitted.model.memory_bank,
-        TRAINING_DIGESTS: digests(pictures.training),
-        CALIBRATION_DIGESTS: digests(pictures.heldout),
+        HELDOUT_LATENTS: scores.latent[model.heldout_positions],
+        MEMORY_BANK: model.memory_bank,
+        TRAINING_DIGESTS: digests(_learned_from(fitted)),
+        CALIBRATION_DIGESTS: digests(model.calibration_rows),
     }
-    if fitted.model.memory_bank_has_heldout:
-        arrays[MEMORY_BANK_DIGESTS] = digests(pictures.heldout)
     write_reference(target, arrays)
 
 
-def _scores(
-    fitted: Fitted, heldout: RawScores, calibration: Calibration
-) -> tuple[unusual.Scores, unusual.Scores]:
-    """Return the scores of held-out and of training pictures; the graph with 8 bits returns no whole maps."""
+def _scores(fitted: Fitted, scores: RawScores, calibration: Calibration) -> list[unusual.Scores]:
+    """Return the scores of the pictures that set the thresholds, then of other pictures, if there are any.
+
+    The graph with 8 bits returns no whole maps.
+    """
     model, flat = fitted.model, fitted.pictures.of_one_colour
-    return (
-        unusual.Scores.of(
-            heldout,
-            fitted.pictures.heldout,
-            model.columns,
-            calibration,
-            held_out=True,
-            of_one_colour=flat[fitted.pictures.heldout],
-            maps=model.heldout.anomaly_map,
-        ),
-        unusual.Scores.of(
-            model.training,
-            model.training_rows,
-            model.columns,
-            calibration,
-            held_out=False,
-            of_one_colour=flat[model.training_rows],
-        ),
+    first = unusual.Scores.of(
+        scores,
+        model.calibration_rows,
+        model.columns,
+        calibration,
+        held_out=not model.is_cross_fitted,
+        of_one_colour=flat[model.calibration_rows],
+        maps=model.calibration_scores.anomaly_map,
     )
+    if model.is_cross_fitted:
+        return [first]
+    rest = unusual.Scores.of(
+        model.training,
+        model.training_rows,
+        model.columns,
+        calibration,
+        held_out=False,
+        of_one_colour=flat[model.training_rows],
+    )
+    return [first, rest]
 
 
 def _write_report(

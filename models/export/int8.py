@@ -15,7 +15,7 @@ from inspector.bundle.records import Calibration, Column, Int8Summary
 from inspector.scoring import decision
 from inspector.scoring.runtime import DetectorSession
 from inspector.types import RawScores
-from models.export.onnx_graphs import score_heldout, score_rows
+from models.export.onnx_graphs import score_by_folds, score_rows
 from models.export.quantise import (
     Operation,
     Pixels,
@@ -25,14 +25,14 @@ from models.export.quantise import (
     speedup,
     with_defects,
 )
-from models.export.scoring_model import HeldoutFold
+from models.export.scoring_model import CalibrationFold
 
 TOLERANCE = 0.1  # of a score, relative to the larger of the score and 1
 LEAST_CORRELATION = 0.999
 LEAST_SPEEDUP = 1.2
 LEAST_PRODUCTS = 500_000_000  # multiplications for a picture; a smaller graph is fast enough
-FEWEST_HELDOUT = 10  # pictures; a correlation of fewer means nothing
-DAMAGED_HELDOUT = 32
+FEWEST_COMPARED = 10  # pictures; a correlation of fewer means nothing
+DAMAGED = 32
 # The ranges are measured on as many pictures as take so many multiplications, which takes some seconds.  The
 # noise of each group is measured on a sixth of them.
 RANGE_PRODUCTS = 100_000_000_000
@@ -40,17 +40,17 @@ RANGE_PICTURES = (8, 64)
 PROBE_SHARE = 6
 NOISE_SECONDS = 15.0  # several times as long as two idle cores take
 # Noise that all groups together may add, relative to the standard deviation of normal scores.  A noise of
-# 0.045 means a correlation of .999.  The first limit that passes on the held-out pictures is used.
+# 0.045 means a correlation of .999.  The first limit that passes on the compared pictures is used.
 NOISE_LIMITS = (0.04, 0.02, 0.01)
 NOTHING_LEFT = "rounding any of its convolutions changes scores too much"
 
 
 @dataclass(frozen=True)
 class Int8Trial:
-    """The outcome of a trial; with the cross-fitted scores of the held-out pictures if the graph ships."""
+    """The outcome of a trial; with the new scores of the compared pictures if the graph ships."""
 
     summary: Int8Summary
-    heldout: RawScores | None = None
+    scores: RawScores | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class Int8Request:
     folder : Path
         Of the bundle; `detector.onnx` lies in it.
     pixels : uint8 (N, H, W, 3)
-    training, heldout : int (n,)
-        Rows of `pixels`.
-    folds : tuple of HeldoutFold
-        Of the held-out pictures.
+    training, compared : int (n,)
+        Rows of `pixels`: those that ranges are measured on, and those that set the thresholds.
+    folds : tuple of CalibrationFold
+        Of the pictures that set the thresholds.
     columns : tuple of Column
     scored : RawScores
-        The cross-fitted scores of the held-out pictures.
+        The scores of the compared pictures, with 32 bits.
     calibration : Calibration
         From `scored`.
     seed, threads : int
@@ -77,8 +77,8 @@ class Int8Request:
     folder: Path
     pixels: Pixels
     training: NDArray[np.intp]
-    heldout: NDArray[np.intp]
-    folds: tuple[HeldoutFold, ...]
+    compared: NDArray[np.intp]
+    folds: tuple[CalibrationFold, ...]
     columns: tuple[Column, ...]
     scored: RawScores
     calibration: Calibration
@@ -101,16 +101,16 @@ def attempt(request: Int8Request) -> Int8Trial:
     -------
     Int8Trial
     """
-    quantiser = Quantiser(request.folder / GRAPH, reduced_range=needs_reduced_range())
+    # The heads of the folds differ in weights, and in the ranges of activations: one rounding fits one head.
+    exact = {name for fold in request.folds for name in fold.constants}
+    quantiser = Quantiser(request.folder / GRAPH, reduced_range=needs_reduced_range(), exact=exact)
     figures: dict[str, Any] = {"reduced_range": quantiser.reduced_range, "tolerance": TOLERANCE}
     products = sum(one.products for one in quantiser.operations())
     if products < LEAST_PRODUCTS:
         reason = f"{products / 1e6:.0f} million multiplications a picture are too few to gain from 8 bits"
         return Int8Trial(Int8Summary(shipped=False, reason=reason, **figures))
-    if len(request.heldout) < FEWEST_HELDOUT:
-        reason = (
-            f"{len(request.heldout)} held-out pictures are too few to compare, {FEWEST_HELDOUT} are needed"
-        )
+    if len(request.compared) < FEWEST_COMPARED:
+        reason = f"{len(request.compared)} pictures are too few to compare, {FEWEST_COMPARED} are needed"
         return Int8Trial(Int8Summary(shipped=False, reason=reason, **figures))
     return _try(request, quantiser, products, figures)
 
@@ -158,7 +158,7 @@ def _noise(
 ) -> list[tuple[float, list[Operation]]]:
     """Return for each group of operations by how much rounding it alone changes the scores.
 
-    This is the root mean square of the changes, relative to the standard deviation of the held-out scores or
+    This is the root mean square of the changes, relative to the standard deviation of normal scores or
     to a tenth of the score, whichever is larger.
     """
     target, rows = request.folder / INT8_GRAPH, np.arange(len(probes))
@@ -196,11 +196,11 @@ def chosen(noise: list[tuple[float, list[Operation]]], limit: float) -> tuple[st
 
 
 class _Judge:
-    """Compares graphs on held-out pictures, and on some of these pictures with defects."""
+    """Compares graphs on pictures that set the thresholds, and on some of them with defects."""
 
     def __init__(self, request: Int8Request, fp32: DetectorSession) -> None:
         self._request = request
-        rows = request.heldout[:DAMAGED_HELDOUT]
+        rows = request.compared[:DAMAGED]
         self._damaged = with_defects(np.array(request.pixels[rows]), request.seed + 1)
         self._exact = request.scores(request.scored)
         self._exact_damaged = self._scores_of_damaged(fp32)
@@ -209,9 +209,9 @@ class _Judge:
         return self._request.scores(score_rows(graph, self._damaged, np.arange(len(self._damaged))))
 
     def compare(self, path: Path) -> tuple[RawScores, dict[str, Any]]:
-        """Return a graph's cross-fitted scores of held-out pictures, and the figures of the comparison."""
+        """Return a graph's scores of the pictures, and the figures of the comparison."""
         request = self._request
-        raw = score_heldout(path, request.threads, request.pixels, request.heldout, request.folds)
+        raw = score_by_folds(path, request.threads, request.pixels, request.compared, request.folds)
         rounded = request.scores(raw)
         both = (
             np.concatenate([self._exact, self._exact_damaged]),
@@ -266,6 +266,6 @@ def _slow(times: float) -> str:
 
 def _speedup(request: Int8Request) -> float:
     """Return how many times as fast the rounded graph is, on one picture and one core."""
-    picture = np.array(request.pixels[request.heldout[:1]])
+    picture = np.array(request.pixels[request.compared[:1]])
     fp32, int8 = (DetectorSession(request.folder / name, 1) for name in (GRAPH, INT8_GRAPH))
     return speedup(lambda: fp32.run(picture), lambda: int8.run(picture))

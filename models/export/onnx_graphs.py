@@ -31,7 +31,7 @@ from inspector.errors import ParityError
 from inspector.scoring import decision
 from inspector.scoring.runtime import DetectorSession
 from inspector.types import RawScores
-from models.export.scoring_model import HeldoutFold, ScoringModel, batches
+from models.export.scoring_model import CalibrationFold, ScoringModel, batches
 
 OPSET = 18
 TOLERANCE = 1e-3  # fp32
@@ -113,18 +113,18 @@ def graph_with(constants: Mapping[str, NDArray[np.float32]], path: Path) -> Iter
         yield target
 
 
-def score_heldout(
+def score_by_folds(
     path: Path,
     threads: int,
     pixels: NDArray[np.uint8],
-    heldout: NDArray[np.intp],
-    folds: Sequence[HeldoutFold],
+    rows: NDArray[np.intp],
+    folds: Sequence[CalibrationFold],
 ) -> RawScores:
-    """Score held-out pictures with an exported graph, each with the constants learned without its fold."""
+    """Score pictures with an exported graph, each with the constants that were learned without its fold."""
     found = []
     for fold in folds:
         with graph_with(fold.constants, path) as graph:
-            found.append(score_rows(DetectorSession(graph, threads), pixels, heldout[fold.positions]))
+            found.append(score_rows(DetectorSession(graph, threads), pixels, rows[fold.positions]))
     order = np.argsort(np.concatenate([fold.positions for fold in folds]))
     return RawScores(
         np.concatenate([raw.statistics for raw in found])[order],

@@ -13,7 +13,7 @@ import platform
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +61,12 @@ class Quantiser:
         An ONNX file with one input `image`, uint8 (N, H, W, 3).
     reduced_range : bool
         Give weights 7 bits, so that sums of two products fit into 16.
+    exact : set of str
+        Names of weights that keep 32 bits.
     """
 
-    def __init__(self, graph: Path, *, reduced_range: bool) -> None:
-        self.reduced_range = reduced_range
+    def __init__(self, graph: Path, *, reduced_range: bool, exact: Collection[str] = frozenset()) -> None:
+        self.reduced_range, self._exact = reduced_range, exact
         with _quiet():
             self._model = _named(onnx.shape_inference.infer_shapes(onnx.load(graph)))
             add_infer_metadata(self._model)  # otherwise the shapes are inferred again, by way of the disk
@@ -89,12 +91,14 @@ class Quantiser:
             self._ranges = calibrator.compute_data()
 
     def operations(self) -> list[Operation]:
-        """Return convolutions and products in the order of the graph, except those of a picture's colours."""
+        """Return the operations that may be rounded, in the order of the graph: not those of colours."""
         graph = self._model.graph
         patches = {value.name: _patches(value) for value in (*graph.value_info, *graph.output)}
         weights = {value.name: list(value.dims) for value in graph.initializer}
         found: Counter[str] = Counter()
         for node in graph.node:
+            if len(node.input) > 1 and node.input[1] in self._exact:
+                continue
             if node.op_type == PRODUCT or (
                 node.op_type == CONVOLUTION and weights.get(node.input[1], [0, 0])[1] != COLOURS
             ):

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from inspector.bundle.records import Column
 from inspector.types import RawScores
 
-LEARNED_FROM = 500  # pictures at most that memory bank and units are learned from
+LEARNED_FROM = 500  # pictures at most that the normal models are learned from
 SCORING_BATCH = 8
 
 
 @dataclass(frozen=True)
-class HeldoutFold:
-    """A fold of the held-out pictures.
+class CalibrationFold:
+    """A fold of the pictures that set the thresholds.
 
     Attributes
     ----------
     positions : int (k,)
-        Of its pictures among the held-out ones.
+        Of its pictures among them.
     constants : dict of str to array
         The constants of the exported detector that differ if it is learned without these pictures.
     """
@@ -50,18 +50,21 @@ class ScoringModel:
         The number of parameters of each part of the network.
     memory_bank : float32 (m, d)
         Latents of normal pictures.
-    memory_bank_has_heldout : bool
-        True if latents of held-out pictures are among them.
     training_rows : int (n,)
         The pictures of `training`.
     training : RawScores
-        Training pictures, each scored without itself.
+        Pictures that the model was learned from, each scored without itself.
     disturbed_statistics : float32 (m, C), optional
-        Statistics of training pictures after harmless changes.
-    heldout : RawScores
-        Held-out pictures, each scored without what was learned from it.
-    heldout_folds : tuple of HeldoutFold
-        The folds of `heldout`: with the constants of each fold, the exported graph must give the same scores.
+        Statistics of such pictures after harmless changes.
+    calibration_rows : int (h,)
+        The pictures that set the thresholds: those of `training_rows`, or pictures that were held out of
+        everything.
+    calibration_scores : RawScores
+        These pictures, each scored without what was learned from it.
+    calibration_folds : tuple of CalibrationFold
+        Their folds: with the constants of each fold, the exported graph must give the same scores.
+    heldout_positions : int (k,)
+        Those of these pictures that the auto-encoder did not learn from: drift is measured against them.
     try_int8 : bool
         True if a graph with 8-bit convolutions may be worth it.
     figures : dict of str to float
@@ -78,15 +81,21 @@ class ScoringModel:
     decoder: nn.Module
     parameters: dict[str, int]
     memory_bank: NDArray[np.float32]
-    memory_bank_has_heldout: bool
     training_rows: NDArray[np.intp]
     training: RawScores
     disturbed_statistics: NDArray[np.float32] | None
-    heldout: RawScores
-    heldout_folds: tuple[HeldoutFold, ...]
+    calibration_rows: NDArray[np.intp]
+    calibration_scores: RawScores
+    calibration_folds: tuple[CalibrationFold, ...]
+    heldout_positions: NDArray[np.intp]
     try_int8: bool = False
     figures: dict[str, float] = field(default_factory=dict)
     heldout_errors: tuple[float, ...] = ()
+
+    @property
+    def is_cross_fitted(self) -> bool:
+        """True if the pictures that set the thresholds are those that the model was learned from."""
+        return self.calibration_rows is self.training_rows
 
 
 def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:

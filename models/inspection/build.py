@@ -1,12 +1,12 @@
-"""From a trained network to a model that scores: normal models, units, and the scores of normal pictures."""
+"""From trained networks to a model that scores: detectors, their units, and the scores of normal pictures."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,189 +15,187 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inspector.types import RawScores
-from models.export.scoring_model import LEARNED_FROM, HeldoutFold, ScoringModel, batches
+from models.export.scoring_model import CalibrationFold, ScoringModel, batches
 from models.inspection import components
-from models.inspection.cross_fitting import (
-    CrossFitting,
-    Output,
-    folds_like,
-    folds_of_groups,
-    heldout_folds,
-)
-from models.inspection.detector import DecoderGraph, DetectorGraph, EncoderGraph, Normalise, RawMaps
+from models.inspection.cross_fitting import Folds, positions_of_folds
+from models.inspection.detector import DecoderGraph, DetectorGraph, EncoderGraph, RawMaps
 from models.inspection.features import features_of
 from models.inspection.memory_bank import MemoryBank
-from models.inspection.network import InspectionNetwork
-from models.inspection.normal_model import Learned, NormalModel
+from models.inspection.network import Head, InspectionNetwork
+from models.inspection.normal_model import without
+from models.inspection.normals import Normals
 from models.inspection.units import Units
 from models.lighting import refocused, relit
-from models.split import cross_fitting_groups
 
-RELIT_PICTURES = 100  # training pictures that are scored under other light, too
+RELIT_PICTURES = 100  # pictures that are scored under other light, too
+Pixels = NDArray[np.uint8]
+Rows = NDArray[np.intp]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @torch.no_grad()
 def build(
     network: InspectionNetwork,
-    target_mean: float,
-    pixels: NDArray[np.uint8],
-    training: NDArray[np.intp],
-    heldout: NDArray[np.intp],
-    groups: NDArray[np.integer],
+    heads: Sequence[Head],
+    normals: Normals,
+    pixels: Pixels,
+    scored: Rows,
+    heldout: Rows,
     seed: int,
+    *,
+    split: bool,
+    progress: Callable[[int, int], None],
 ) -> ScoringModel:
-    """Learn the normal models and units, and score the normal pictures by cross-fitting.
-
-    The normal models learn from at most 500 pictures, evenly spread over training and held-out pictures.
-    Three kinds of scores are returned:
-
-    - `training`: training pictures, each without itself;
-    - `disturbed_statistics`: training pictures, each without its duplicate group, and some of them also under
-      other light.  They show how far a score moves without a defect;
-    - `heldout`: held-out pictures, each without its fold.
+    """Make the detector, and score normal pictures by detectors that were learned without them.
 
     Parameters
     ----------
     network : InspectionNetwork
         Trained, in evaluation mode.
-    target_mean : float
-        Brightness that pictures are brought to, 0 to 1.
+    heads : sequence of Head
+        The head of each fold, then the final one.
+    normals : Normals
     pixels : uint8 (N, H, W, 3)
-    training, heldout : int (n,)
-        Rows of `pixels`.
-    groups : int (N,)
-        Near-duplicates have the same number.
+    scored : int (m,)
+        Pictures of the folds, which are scored by cross-fitting.
+    heldout : int (h,)
+        Pictures that the auto-encoder did not learn from.
     seed : int
-        Chooses the entries of memory banks, the folds, and the light.
+        Chooses the entries of the bank of latents, and the light.
+    split : bool
+        The held-out pictures were held out of everything, and the thresholds come from them alone.
+    progress : callable
+        Called as `progress(done, total)` while pictures are scored.
     """
     network = folded(network.to("cpu", memory_format=torch.contiguous_format).float())  # type: ignore[call-overload]  # as torch documents it
-    normalise = Normalise(target_mean)
-    groups = cross_fitting_groups(groups, training, heldout)
-    everything = np.sort(np.concatenate([training, heldout]))
-    known = everything[np.linspace(0, len(everything) - 1, min(len(everything), LEARNED_FROM)).astype(int)]
-    models = learn(network, map(normalise, batches(pixels, known)), groups[known], seed)
-    raw_maps = RawMaps(network, models).eval()
-
-    # Training pictures: each without itself, and each without its group, also under other light.
-    here = np.flatnonzero(np.isin(known, training))
-    some = here[np.linspace(0, len(here) - 1, min(len(here), RELIT_PICTURES)).astype(int)]
-    without_self = CrossFitting(models, _folds(models, np.arange(len(known)), seed))
-    without_group = CrossFitting(models, _folds(models, groups[known], seed))
-    alone, apart = measure(
-        raw_maps,
-        map(normalise, batches(pixels, known[here])),
-        [without_self.scores_known(here), without_group.scores_known(here)],
+    raw_maps = _raw_maps(network, heads, normals, seed)
+    folds, of_folds = normals.folds[scored], raw_maps[:-1]
+    some = np.linspace(0, len(scored) - 1, min(len(scored), RELIT_PICTURES)).astype(int)
+    tick = _ticks(len(scored) + len(some) + (len(heldout) if split else 0), progress)
+    measured = _measure(of_folds, normals, pixels, scored, folds, tick)
+    relit_pixels = _relit(pixels, scored[some], seed)
+    disturbed = _measure(of_folds, normals, relit_pixels, np.arange(len(some)), folds[some], tick)
+    detector = DetectorGraph(normals.normalise, raw_maps[-1], measure_units(measured.maps)).eval()
+    training = measured.scores(detector)
+    unseen = np.flatnonzero(np.isin(scored, heldout))
+    calibration_rows, calibration = scored, training
+    calibration_folds = tuple(
+        CalibrationFold(positions, _changed_constants(raw_maps[-1], raw_maps[fold]))
+        for fold, positions in enumerate(positions_of_folds(folds))
+        if len(positions)
     )
-    (relit_apart,) = measure(
-        raw_maps,
-        map(normalise, _relit_batches(pixels, known[some], seed)),
-        [without_group.scores_known(some)],
-    )
-    detector = DetectorGraph(normalise, raw_maps, measure_units(apart.maps)).eval()
-
-    # Held-out pictures: each without its fold.
-    folds = heldout_folds(groups[heldout])
-    known_folds = folds_like(groups[known], groups[heldout], folds)
-    without_fold = CrossFitting(models, dict.fromkeys(models, known_folds))
-    (unseen,) = measure(
-        raw_maps,
-        map(normalise, batches(pixels, heldout)),
-        [without_fold.scores(dict.fromkeys(models, folds))],
-    )
+    if split:
+        whole = np.full(len(heldout), len(of_folds))  # the position of the final detector
+        calibration_rows, unseen = heldout, np.arange(len(heldout))
+        calibration = _measure(raw_maps, normals, pixels, heldout, whole, tick).scores(detector)
+        calibration_folds = (CalibrationFold(unseen, {}),)
     return ScoringModel(
         architecture="inspection",
         columns=components.columns(),
         weights=components.weights(),
         detector=detector,
-        encoder=EncoderGraph(normalise, network).eval(),
+        encoder=EncoderGraph(normals.normalise, network).eval(),
         decoder=DecoderGraph(network).eval(),
-        parameters={part: _parameters(getattr(network, part)) for part in ("encoder", "decoder", "head")},
-        memory_bank=_latents(models),
-        memory_bank_has_heldout=True,
-        training_rows=known[here],
-        training=alone.scores(detector),
-        disturbed_statistics=np.concatenate(
-            [each.scores(detector).statistics for each in (apart, relit_apart)]
-        ),
-        heldout=unseen.scores(detector),
-        heldout_folds=tuple(
-            HeldoutFold(
-                np.flatnonzero(folds == fold), changed_constants(raw_maps, without_fold.without(fold))
-            )
-            for fold in np.unique(folds).tolist()
-        ),
+        parameters={
+            "encoder": _parameters(network.encoder),
+            "decoder": _parameters(network.decoder),
+            "head": _parameters(heads[-1]),
+        },
+        memory_bank=_bank_of_latents(detector).coreset.vectors.numpy(),
+        training_rows=scored,
+        training=training,
+        disturbed_statistics=disturbed.scores(detector).statistics,
+        calibration_rows=calibration_rows,
+        calibration_scores=calibration,
+        calibration_folds=calibration_folds,
+        heldout_positions=unseen,
         try_int8=True,
     )
-
-
-def _folds(
-    models: Iterable[Learned], groups: NDArray[np.integer], seed: int
-) -> dict[Learned, NDArray[np.integer]]:
-    """Divide pictures with these group numbers into the folds of each model."""
-    return {each: folds_of_groups(groups, each.folds, seed) for each in models}
 
 
 def _parameters(part: nn.Module) -> int:
     return sum(parameter.numel() for parameter in part.parameters())
 
 
-def _latents(models: Mapping[Learned, NormalModel]) -> NDArray[np.float32]:
-    """Return the latents in the memory bank, (m, d)."""
-    bank = models[components.LATENT_BANK]
+def _raw_maps(
+    network: InspectionNetwork, heads: Sequence[Head], normals: Normals, seed: int
+) -> list[RawMaps]:
+    """Return the maps of each fold's detector, then those of the final one."""
+    latents = torch.cat([network.encoder.to_latent(some) for some in torch.split(normals.s16, 32)])
+    folds = normals.folds[normals.rows]
+    late = {each: each.learn(latents, folds, seed) for each in components.learned() if each.of_latents}
+    apart = [{**early, **without(late, folds == fold)} for fold, early in enumerate(normals.apart)]
+    return [
+        RawMaps(network, folded(head), models).eval()
+        for head, models in zip(heads, [*apart, {**normals.models, **late}], strict=True)
+    ]
+
+
+def _bank_of_latents(detector: DetectorGraph) -> MemoryBank:
+    bank = detector.raw_maps.normal_models[components.LATENT_BANK.name]
     assert isinstance(bank, MemoryBank)
-    return bank.coreset.vectors.numpy()
-
-
-def learn(
-    network: InspectionNetwork, normalised: Iterator[Tensor], groups: NDArray[np.integer], seed: int
-) -> dict[Learned, NormalModel]:
-    """Learn every normal model from batches of normal pictures with group numbers (n,)."""
-    learned = components.learned()
-    fields = sorted({name for each in learned for name in each.inputs})
-    seen: dict[str, list[Tensor]] = {name: [] for name in fields}
-    for x in normalised:
-        features = features_of(network, x)
-        for name in fields:
-            seen[name].append(getattr(features, name))
-    inputs = {name: torch.cat(parts) for name, parts in seen.items()}
-    return {each: each.learn(*(inputs[name] for name in each.inputs), groups, seed) for each in learned}
+    return bank
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Raw maps of pictures, and their latents (n, d, h, w) averaged over patches."""
+    """Raw maps of n pictures, and their latents (n, d) averaged over patches."""
 
     maps: list[Tensor]
     latent: Tensor
 
     def scores(self, detector: DetectorGraph) -> RawScores:
-        """Put the maps into units and pool them."""
+        """Put the maps into units, and pool them."""
         statistics, anomaly_map = detector.read(self.maps)
         return RawScores(statistics.numpy(), anomaly_map.numpy(), self.latent.numpy())
 
 
-def measure(raw_maps: RawMaps, normalised: Iterator[Tensor], ways: Sequence[Output]) -> list[Measured]:
-    """Compute the raw maps of pictures, once for each way to compute the maps of the normal models."""
-    found: list[list[list[Tensor]]] = [[] for _ in ways]
+def _measure(
+    raw_maps: Sequence[RawMaps],
+    normals: Normals,
+    pixels: Pixels,
+    rows: Rows,
+    folds: Folds,
+    tick: Callable[[int], None],
+) -> Measured:
+    """Compute the raw maps of pictures, each by the detector of its fold (n,)."""
+    positions = positions_of_folds(folds)
+    maps: list[list[Tensor]] = []
     latents: list[Tensor] = []
-    start = 0
-    for x in normalised:
-        features, here = features_of(raw_maps.network, x), slice(start, start + len(x))
-        for of_way, output in zip(found, ways, strict=True):
-            of_way.append(raw_maps(features, partial(output, features, here)))
-        latents.append(features.latent.mean((2, 3)))
-        start += len(x)
-    latent = torch.cat(latents)
-    return [Measured([torch.cat(parts) for parts in zip(*of_way, strict=True)], latent) for of_way in found]
+    for fold, some in enumerate(positions):
+        for batch in batches(pixels, rows[some]):
+            features = features_of(raw_maps[fold].network, normals.normalise(batch))
+            maps.append(raw_maps[fold](features))
+            latents.append(features.latent.mean((2, 3)))
+            tick(len(batch))
+    order = torch.from_numpy(np.argsort(np.concatenate(positions)))
+    return Measured([torch.cat(parts)[order] for parts in zip(*maps, strict=True)], torch.cat(latents)[order])
 
 
-def changed_constants(
-    raw_maps: RawMaps, models: Mapping[Learned, NormalModel]
-) -> dict[str, NDArray[np.float32]]:
-    """Return the constants of the detector that other normal models would change, by name."""
-    before = dict(raw_maps.named_buffers())
-    changed = RawMaps(raw_maps.network, models).named_buffers()
-    return {f"raw_maps.{name}": value.numpy() for name, value in changed if value is not before[name]}
+def _ticks(total: int, progress: Callable[[int, int], None]) -> Callable[[int], None]:
+    """Return a function that adds up how many pictures are done."""
+    done = 0
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return tick
+
+
+def _changed_constants(final: RawMaps, other: RawMaps) -> dict[str, NDArray[np.float32]]:
+    """Return the constants of the exported detector that a fold's normal models and head would change."""
+    before = _constants(final)
+    return {
+        f"raw_maps.{name}": value.numpy()
+        for name, value in _constants(other).items()
+        if value is not before[name]
+    }
+
+
+def _constants(maps: RawMaps) -> dict[str, Tensor]:
+    return {**dict(maps.named_buffers()), **dict(maps.named_parameters())}
 
 
 def measure_units(raw: Sequence[Tensor]) -> list[Units]:
@@ -206,12 +204,12 @@ def measure_units(raw: Sequence[Tensor]) -> list[Units]:
     return [units(maps) for units, maps in zip(kinds, raw, strict=True)]
 
 
-def folded(network: InspectionNetwork) -> InspectionNetwork:
+def folded(network: Network) -> Network:
     """Copy a trained network with each batch norm put into the convolution before it.
 
     ONNX Runtime does the same for convolutions of 32 bits, but not of 8 bits.
     """
-    network = copy.deepcopy(network).eval()
+    network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
     for block in network.modules():
         if isinstance(block, nn.Sequential):
             for i, (first, second) in enumerate(pairwise(list(block))):
@@ -220,9 +218,8 @@ def folded(network: InspectionNetwork) -> InspectionNetwork:
     return network
 
 
-def _relit_batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp], seed: int) -> Iterator[Tensor]:
-    """Return batches of pictures under other light."""
+def _relit(pixels: Pixels, rows: Rows, seed: int) -> Pixels:
+    """Return pictures under other light."""
     rng = np.random.default_rng(seed)
-    for batch in batches(pixels, rows):
-        lit = [refocused(rng, relit(rng, picture.numpy().astype(np.float32) / 255, 1.0)) for picture in batch]
-        yield torch.from_numpy((np.clip(np.stack(lit), 0, 1) * 255).round().astype(np.uint8))
+    lit = [refocused(rng, relit(rng, pixels[row].astype(np.float32) / 255, 1.0)) for row in rows]
+    return np.asarray((np.clip(np.stack(lit), 0, 1) * 255).round(), np.uint8)

@@ -15,7 +15,7 @@ from inspector.bundle.records import Column
 from models.inspection.context import EmbeddingContext, learn_light_context
 from models.inspection.features import View, relative, smooth
 from models.inspection.memory_bank import MemoryBank
-from models.inspection.network import head_distances
+from models.inspection.network import evidence
 from models.inspection.normal_model import Learned
 from models.inspection.units import Units, by_position, overall
 
@@ -26,10 +26,10 @@ COARSE_SHARES = (0.004, 0.02)  # of maps with 16 x 16 patches
 EMBEDDING_BANK = Learned("embedding_bank", ("embedding",), partial(MemoryBank.learn, size=2048))
 HALF_SIZE_BANK = Learned("half_size_bank", ("half_size_embedding",), partial(MemoryBank.learn, size=2048))
 LATENT_BANK = Learned("latent_bank", ("latent",), partial(MemoryBank.learn, size=1024))
-EMBEDDING_CONTEXT = Learned(
-    "embedding_context", ("embedding", "half_size_embedding"), EmbeddingContext.learn, folds=5
-)
-LIGHT_CONTEXT = Learned("light_context", ("light",), learn_light_context, folds=5)
+EMBEDDING_CONTEXT = Learned("embedding_context", ("embedding", "half_size_embedding"), EmbeddingContext.learn)
+LIGHT_CONTEXT = Learned("light_context", ("light",), learn_light_context)
+# The normal models whose maps the head sees.
+EVIDENCE = (EMBEDDING_BANK, HALF_SIZE_BANK, EMBEDDING_CONTEXT, LIGHT_CONTEXT)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Component:
 
 def reconstruction_error(view: View) -> Tensor:
     """Mean size of the difference between picture and reconstruction, (N, 1, H/4, W/4)."""
-    return smooth(view.features.residual[:, :3].mean(1, keepdim=True))
+    return smooth(view.features.error)
 
 
 def embedding_distance(view: View) -> Tensor:
@@ -105,9 +105,8 @@ def latent_distance(view: View) -> Tensor:
 
 def head_logits(view: View) -> Tensor:
     """Logits of the head, (N, 1, H/4, W/4)."""
-    features = view.features
-    distances = head_distances(view.normal[EMBEDDING_BANK.name], view.normal[HALF_SIZE_BANK.name])
-    logits: Tensor = view.network.head(features.s4, features.s8, features.residual, distances)
+    maps = evidence([view.normal[each.name] for each in EVIDENCE])
+    logits: Tensor = view.head(view.features.s4, view.features.s8, maps)
     return logits
 
 
@@ -128,12 +127,9 @@ COMPONENTS: tuple[Component, ...] = (
             ),
             Map((embedding_misfit,), (EMBEDDING_CONTEXT,), COARSE_SHARES, in_anomaly_map=1.0),
         ),
-        weight=0.25,
     ),
-    Component(
-        "head", (Map((head_logits,), (EMBEDDING_BANK, HALF_SIZE_BANK), in_anomaly_map=1.0),), weight=0.3
-    ),
-    Component("latent_mmd_coarse", (Map((latent_distance,), (LATENT_BANK,)),), weight=0.05),
+    Component("head", (Map((head_logits,), EVIDENCE, in_anomaly_map=1.0),), weight=0.7),
+    Component("latent_mmd_coarse", (Map((latent_distance,), (LATENT_BANK,)),)),
     Component(
         "context",
         (
@@ -145,7 +141,7 @@ COMPONENTS: tuple[Component, ...] = (
                 around_in_anomaly_map=3.0,
             ),
         ),
-        weight=0.4,
+        weight=0.3,
     ),
 )
 

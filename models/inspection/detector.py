@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.inspection import components
-from models.inspection.batches import GAIN_LIMITS
 from models.inspection.features import Features, View, features_of, smooth
-from models.inspection.network import InspectionNetwork
-from models.inspection.normal_model import Learned, NormalModel
+from models.inspection.network import Head, InspectionNetwork
+from models.inspection.normal_model import NormalModels
 from models.inspection.units import Units
 
+GAIN_LIMITS = (0.4, 2.5)  # a picture is never brightened or darkened by more than this
 AROUND = 7  # patches on each side of the window around a patch
 
 
@@ -28,7 +28,7 @@ class Normalise(nn.Module):
         self.register_buffer("target_mean", torch.tensor(target_mean))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Apply one gain to each picture, within the limits of the training."""
+        """Apply one gain to each picture, within the limits."""
         x = image.permute(0, 3, 1, 2).float()  # (N, H, W, 3) -> (N, 3, H, W)
         # In two stages: ONNX Runtime adds up a whole picture in one float, and loses four digits.
         mean = (x.mean(3, keepdim=True).mean((1, 2), keepdim=True) / 255).clamp_min(1e-3)
@@ -41,32 +41,25 @@ class RawMaps(nn.Module):
     Parameters
     ----------
     network : InspectionNetwork
-    normal_models : mapping of Learned to NormalModel
+    head : Head
+    normal_models : dict of Learned to NormalModel
         Every normal model that the components read.
     """
 
-    def __init__(self, network: InspectionNetwork, normal_models: Mapping[Learned, NormalModel]) -> None:
+    def __init__(self, network: InspectionNetwork, head: Head, normal_models: NormalModels) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.head = network, head
         self.normal_models = nn.ModuleDict({each.name: model for each, model in normal_models.items()})
 
-    def output(self, learned: Learned, features: Features) -> Tensor:
-        """Return the map (N, 1, h, w) of one normal model."""
-        found: Tensor = self.normal_models[learned.name](*learned.inputs_of(features))
-        return found
-
-    def forward(self, features: Features, output: Callable[[Learned], Tensor] | None = None) -> list[Tensor]:
-        """Return the raw maps (N, 1, h, w) in the order of the table.
-
-        `output` computes the maps of the normal models in another way, for cross-fitting.
-        """
+    def forward(self, features: Features) -> list[Tensor]:
+        """Return the raw maps (N, 1, h, w) in the order of the table."""
         normal: dict[str, Tensor] = {}
-        view = View(self.network, features, normal)
+        view = View(features, normal, self.head)
         raw = []
         for each in components.maps():
             for learned in each.learned:
                 if learned.name not in normal:
-                    normal[learned.name] = output(learned) if output else self.output(learned, features)
+                    normal[learned.name] = self.normal_models[learned.name](*learned.inputs_of(features))
             raw += [compute(view) for compute in each.computed]
         return raw
 
@@ -136,7 +129,7 @@ class EncoderGraph(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, H, W, 3) to (N, d, H/16, W/16)."""
-        z: Tensor = self.encoder(self.normalise(image)).z
+        z: Tensor = self.encoder(self.normalise(image))
         return z
 
 

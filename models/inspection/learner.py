@@ -1,175 +1,139 @@
-"""The inspection network with its optimiser: one step on crops with and without synthetic defects."""
+"""The networks that a fit trains, with their optimiser: the auto-encoder, and a head for each fold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+import copy
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.inspection.batches import Batch, CropSampler
-from models.inspection.cross_fitting import CrossFitted
-from models.inspection.losses import objective
-from models.inspection.memory_bank import MemoryBank
-from models.inspection.network import Distances, InspectionNetwork, head_distances
+from models.inspection.examples import AutoencoderBatch, Batch, HeadBatch
+from models.inspection.losses import head_loss, mmd_of_good_patches, reconstruction_loss
+from models.inspection.network import TRUNK_WIDTH, Head, InspectionNetwork
 from models.inspection.options import InspectionOptions
-from models.pretrained.weights import PRETRAINED_WIDTH, load_head, load_trunk
+from models.pretrained.weights import load_trunk
 from models.training.learner import Learner, Part
 from models.training.schedule import warm_up_cosine
 
 LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
 GRADIENT_NORM = 5.0
 MMD_WEIGHT = 1.0
-WARM_UP_STEPS = 50
-EMA_DECAY = 0.99
-# The pretrained head learns a picture from so many crops of it.  From ten times as many it learns the
-# training pictures by heart, and takes other normal pictures for defects.
-HEAD_LOOKS = 200
-BANK_CROPS, BANK_BATCH = 480, 16  # normal crops that the memory banks of the training are made of
-BANK_SIZES = (1024, 512)  # of embeddings, and of embeddings of crops at half their size
+WARM_UP_STEPS = 30
+EMA_DECAY = 0.98
 
 
-@dataclass
 class InspectionLearner(Learner):
-    """The inspection network, the average of its weights, and its optimiser.
-
-    Attributes
-    ----------
-    options : InspectionOptions
-    network : InspectionNetwork
-    average : AveragedModel
-        The exponential moving average of the network's weights.
-    optimiser : AdamW
-    banks : TrainingBanks, optional
-        Present if the trunk is pretrained.  They follow from the pictures, and are no part of the state.
-    """
-
-    options: InspectionOptions
-    network: InspectionNetwork
-    average: AveragedModel
-    optimiser: torch.optim.AdamW
-    banks: TrainingBanks | None
-
-    def learn(self, batch: Batch, step: int, planned: int | None) -> dict[str, float]:
-        """Take one step."""
-        device = self.options.resolved_device()
-        self._set_rates(step, planned, len(batch.rows))
-        generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + step)
-        distances = None if self.banks is None else self.banks.distances(batch.rows)
-        mmd_weight = MMD_WEIGHT if self.options.regularizer == "mmd" else 0.0
-        with torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device)):
-            losses = objective(self.network, batch.on(device), generator, distances, mmd_weight=mmd_weight)
-        self.optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
-        self.optimiser.step()
-        self.average.update_parameters(self.network)
-        return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _set_rates(self, step: int, planned: int | None, batch: int) -> None:
-        rate = LEARNING_RATE * warm_up_cosine(step, planned, WARM_UP_STEPS, falls_from=WARM_UP_STEPS)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * share_of_looks(group["looks"], planned, batch)
-
-    @property
-    def learning_rate(self) -> float:
-        """Learning rate of the last step, of everything that is not pretrained."""
-        return float(self.optimiser.param_groups[-1]["lr"])
-
-    def parts(self) -> dict[str, Part]:
-        """Return the network, the average of its weights, and the optimiser."""
-        return {"network": self.network, "average": self.average, "optimiser": self.optimiser}
-
-    def averaged(self) -> InspectionNetwork:
-        """Return a network with the averaged weights, on the processor, in evaluation mode."""
-        network = new_network(self.options)
-        network.load_state_dict(self.average.module.state_dict())
-        return network.eval()
-
-
-def start(options: InspectionOptions, sampler: CropSampler) -> InspectionLearner:
-    """Make a learner with pretrained weights, if the options ask for them, and random weights elsewhere."""
-    torch.manual_seed(options.seed)
-    device, pretrained = options.resolved_device(), is_pretrained(options)
-    network = new_network(options)
-    if pretrained:
-        load_trunk(network.encoder.trunk)
-        load_head(network.head)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
-    trunk, head = list(network.encoder.trunk.parameters()), list(network.head.parameters())
-    known = {id(parameter) for parameter in (*trunk, *head)}
-    groups: list[dict[str, Any]] = [
-        {"params": head, "looks": HEAD_LOOKS * sampler.pictures if pretrained else None},
-        {"params": [p for p in network.parameters() if id(p) not in known], "looks": None},
-    ]
-    if not pretrained:
-        groups.insert(0, {"params": trunk, "looks": None})
-    optimiser = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=BETAS, weight_decay=WEIGHT_DECAY)
-    average = AveragedModel(
-        network,
-        multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]  # torch leaves it so
-        use_buffers=True,
-    )
-    network.train()
-    banks = None
-    if pretrained:
-        network.encoder.trunk.eval().requires_grad_(requires_grad=False)
-        banks = TrainingBanks(network, sampler, options.seed, device)
-    return InspectionLearner(options, network, average, optimiser, banks)
-
-
-def is_pretrained(options: InspectionOptions) -> bool:
-    """Return True if the trunk starts with the pretrained weights; then it stays as it is."""
-    return options.pretrained and options.width == PRETRAINED_WIDTH
-
-
-def new_network(options: InspectionOptions) -> InspectionNetwork:
-    """Make the network with random weights."""
-    return InspectionNetwork(options.width, options.latent_dim, sees_distances=is_pretrained(options))
-
-
-class TrainingBanks:
-    """Memory banks of normal crops, from which the head sees distances while it learns.
-
-    The exported model has banks of whole pictures instead.  The border of a crop would be unusual among whole
-    pictures, and the head would learn to ignore distances.
+    """The auto-encoder, the head of each fold and the final head; none sees what another one learns.
 
     Parameters
     ----------
-    network : InspectionNetwork
-        With its trunk in evaluation mode.
-    sampler : CropSampler
-    seed : int
-    device : str
+    options : InspectionOptions
+    folds : int
+        The number of folds.
     """
 
-    def __init__(self, network: InspectionNetwork, sampler: CropSampler, seed: int, device: str) -> None:
-        crops, rows = sampler.good(BANK_CROPS)
-        seen: list[tuple[Tensor, Tensor]] = []
-        with torch.no_grad():
-            for batch in torch.split(crops, BANK_BATCH):
-                x = batch.to(device, memory_format=torch.channels_last)
-                both = network.encoder.trunk(x)[3], network.encoder.half_size_embedding(x)
-                seen.append((both[0].float().cpu(), both[1].float().cpu()))
-        self._banks = [
-            CrossFitted(
-                MemoryBank.learn(torch.cat(vectors), rows.numpy(), seed, size=size).to(device), rows.numpy()
+    def __init__(self, options: InspectionOptions, folds: int) -> None:
+        torch.manual_seed(options.seed)
+        self.options, self.device = options, options.resolved_device()
+        self.network = new_network(options)
+        # All heads start alike and see the same crops where they may, so that their logits can be compared.
+        first = Head(TRUNK_WIDTH)
+        heads = [copy.deepcopy(first) for _ in range(folds + 1)]
+        # The trunk is pretrained, and does not learn.
+        self.learning = nn.ModuleList([self.network.encoder.to_latent, self.network.decoder, *heads]).to(
+            self.device, memory_format=torch.channels_last
+        )  # type: ignore[call-overload]  # as torch documents it
+        self.average = AveragedModel(
+            self.learning,
+            multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]  # torch leaves it so
+            use_buffers=True,
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.learning.parameters(), lr=LEARNING_RATE, betas=BETAS, weight_decay=WEIGHT_DECAY
+        )
+        self.learning.train()
+
+    def learn(self, batch: Batch, step: int, planned: int | None) -> dict[str, float]:
+        """Take one step."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * warm_up_cosine(
+                step, planned, WARM_UP_STEPS, falls_from=WARM_UP_STEPS
             )
-            for vectors, size in zip(zip(*seen, strict=True), BANK_SIZES, strict=True)
-        ]
+        to_latent, decoder, *heads = self._parts_of(self.learning)
+        self.optimiser.zero_grad(set_to_none=True)
+        generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + step)
+        losses = self._autoencoder_losses(batch.autoencoder, generator)
+        torch.autograd.backward(losses["reconstruction"] + losses["mmd"])
+        of_heads = [self._head_loss(head, crops) for head, crops in zip(heads, batch.heads, strict=True)]
+        torch.autograd.backward(of_heads)
+        for parts in ((to_latent, decoder), *((head,) for head in heads)):
+            nn.utils.clip_grad_norm_([p for part in parts for p in part.parameters()], GRADIENT_NORM)
+        self.optimiser.step()
+        self.average.update_parameters(self.learning)
+        losses["head"] = of_heads[-1]
+        losses["total"] = losses["reconstruction"] + losses["mmd"] + losses["head"]
+        return {name: float(value.detach()) for name, value in losses.items()}
 
-    def distances(self, rows: Tensor) -> Distances:
-        """Return the function that compares crops of these pictures (B,) with the crops of other pictures."""
-        return partial(self._distances, rows=rows)
+    def _autoencoder_losses(self, crops: AutoencoderBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        to_latent, decoder, *_ = self._parts_of(self.learning)
+        s16, clean, label = (each.to(self.device) for each in crops)
+        with self._fewer_bits():
+            z = to_latent(s16)
+            x_hat = decoder(z)
+        found = {
+            "reconstruction": reconstruction_loss(x_hat.float(), clean),
+            "mmd": z.new_zeros((), dtype=torch.float32),
+        }
+        if self.options.regularizer == "mmd":
+            at_16 = F.max_pool2d(label, 4)
+            found["mmd"] = MMD_WEIGHT * mmd_of_good_patches(z.float(), at_16, generator)
+        return found
 
-    def _distances(self, embedding: Tensor, half_size: Tensor, *, rows: Tensor) -> Tensor:
-        with torch.autocast(embedding.device.type, enabled=False):  # differences of squares need all digits
-            pairs = zip(self._banks, (embedding, half_size), strict=True)
-            return head_distances(*(bank([vectors.float()], rows.numpy()) for bank, vectors in pairs))
+    def _head_loss(self, head: nn.Module, crops: HeadBatch) -> Tensor:
+        s4, s8, maps, label = (each.to(self.device) for each in crops)
+        with self._fewer_bits():
+            logits = head(s4, s8, maps)
+        return head_loss(logits.float(), label)
+
+    @staticmethod
+    def _parts_of(networks: nn.Module) -> list[nn.Module]:
+        """Return the layer that makes latents, the decoder, and the heads."""
+        return list(networks.children())
+
+    def _fewer_bits(self) -> torch.autocast:
+        return torch.autocast(self.device, torch.bfloat16, enabled=has_bfloat16(self.device))
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the last step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def parts(self) -> dict[str, Part]:
+        """Return the networks, the average of their weights, and the optimiser."""
+        return {"networks": self.learning, "average": self.average, "optimiser": self.optimiser}
+
+    def averaged(self) -> tuple[InspectionNetwork, list[Head]]:
+        """Return the network and the heads with averaged weights, on the processor, in evaluation mode.
+
+        The last head is the final one; the others belong to the folds.
+        """
+        to_latent, decoder, *heads = self._parts_of(self.average.module)
+        network = new_network(self.options)
+        network.encoder.to_latent.load_state_dict(to_latent.state_dict())
+        network.decoder.load_state_dict(decoder.state_dict())
+        finished = [Head(TRUNK_WIDTH).eval() for _ in heads]
+        for one, head in zip(finished, heads, strict=True):
+            one.load_state_dict(head.state_dict())
+        return network.eval(), finished
+
+
+def new_network(options: InspectionOptions) -> InspectionNetwork:
+    """Make the network with the pretrained trunk, and random weights elsewhere."""
+    network = InspectionNetwork(options.latent_dim, options.width)
+    load_trunk(network.encoder.trunk)
+    return network.eval()
 
 
 def has_bfloat16(device: str) -> bool:
@@ -178,10 +142,3 @@ def has_bfloat16(device: str) -> bool:
         return True
     able = torch.cpu.get_capabilities()
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last on ARM
-
-
-def share_of_looks(looks: int | None, planned: int | None, batch: int) -> float:
-    """Return the factor for the learning rate of a part that may learn from `looks` crops only."""
-    if looks is None or planned is None:
-        return 1.0
-    return min(1.0, looks / (planned * batch))

@@ -1,4 +1,4 @@
-"""The training loss: reconstruction, MMD and head."""
+"""The training losses: reconstruction and MMD of the auto-encoder, and the loss of a head."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.inspection.batches import Batch
-from models.inspection.network import Distances, InspectionNetwork
 from models.mmd import imq_mmd
 
 MMD_PATCHES = 384  # latents compared with the prior in one step
@@ -68,43 +66,9 @@ def dice(logits: Tensor, label: Tensor) -> Tensor:
     return 1 - (2 * (p * label).sum() + 1) / (p.square().sum() + label.square().sum() + 1)
 
 
-def objective(
-    network: InspectionNetwork,
-    batch: Batch,
-    generator: torch.Generator,
-    distances: Distances | None = None,
-    *,
-    mmd_weight: float = 1.0,
-) -> dict[str, Tensor]:
-    """Return each term of the loss, and `total = reconstruction + mmd_weight · mmd + head`.
-
-    Parameters
-    ----------
-    network : InspectionNetwork
-    batch : Batch
-    generator : torch.Generator
-        Draws the patches whose latents the MMD compares, and the sample of N(0, I).
-    distances : callable, optional
-        Distances to the memory bank, for the head.
-    mmd_weight : float
-        0 leaves the MMD out.
-    """
-    encoded, x_hat, logits = network(batch.corrupted, distances)
-    z, embedding = encoded.z.float(), encoded.embedding.float()
-    x_hat, logits = x_hat.float(), logits.float()
-    at_4 = F.avg_pool2d(batch.label, 4)  # (B, 1, H/4, W/4)
-    losses = {
-        "reconstruction": reconstruction_loss(x_hat, batch.clean),
-        "mmd": z.new_zeros(()),
-        "head": 10 * focal_bce(logits, at_4) + 0.3 * dice(logits, at_4),
-    }
-    if mmd_weight:
-        losses["mmd"] = mmd_of_good_patches(z, F.max_pool2d(batch.label, 16), generator)
-        if embedding.requires_grad:  # the trunk learns: its embeddings are regularized too
-            at_8 = F.max_pool2d(batch.label, 8)
-            losses["mmd"] = losses["mmd"] + mmd_of_good_patches(embedding, at_8, generator)
-    losses["total"] = losses["reconstruction"] + mmd_weight * losses["mmd"] + losses["head"]
-    return losses
+def head_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """`10·focal_bce + 0.3·dice` of logits and labels (B, 1, h, w)."""
+    return 10 * focal_bce(logits, label) + 0.3 * dice(logits, label)
 
 
 def mmd_of_good_patches(z: Tensor, label: Tensor, generator: torch.Generator) -> Tensor:

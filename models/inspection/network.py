@@ -1,12 +1,11 @@
-"""The inspection network: an encoder with a spatial latent, a decoder without skips, and an anomaly head.
+"""The networks: a trunk, an auto-encoder with a spatial latent and no skips, and an anomaly head.
 
 Shapes: B pictures, C channels, H x W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 
 STEM_CHANNELS = 16
 EMBEDDING_DIM = 64  # numbers in the embedding of an 8 x 8 px patch
-DECODER_CHANNELS = (64, 32, 16)  # at a sixteenth, an eighth and a quarter of the resolution
+TRUNK_WIDTH = 32  # channels of the trunk at a quarter of the resolution; deeper layers have multiples of it
+EVIDENCE_MAPS = 4  # maps of normal models that the head sees
 CELL = 4  # pixels on each side of the patch of one logit
-RESIDUALS = 6  # numbers of a cell: mean of |x − x_hat| and size of the mean of x − x_hat, for each colour
 
 
 def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -42,19 +41,6 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         return F.relu(x + self.body(x))
-
-
-# Embeddings of crops, and of the crops at half their size, to `head_distances`.
-Distances = Callable[[Tensor, Tensor], Tensor]
-
-
-class Encoded(NamedTuple):
-    """The encoder's output; w is the width of the trunk, d the dimension of the latent."""
-
-    s4: Tensor  # (B, w, H/4, W/4)
-    s8: Tensor  # (B, 2w, H/8, W/8)
-    embedding: Tensor  # (B, EMBEDDING_DIM, H/8, W/8)
-    z: Tensor  # (B, d, H/16, W/16): the latent
 
 
 class Trunk(nn.Module):
@@ -85,30 +71,25 @@ class Trunk(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Picture to a latent for each 16 x 16 px patch, and an embedding for each 8 x 8 px patch."""
+    """Picture to a latent for each 16 x 16 px patch."""
 
-    def __init__(self, width: int, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int) -> None:
         super().__init__()
-        self.trunk = Trunk(width)
-        self.to_latent = nn.Conv2d(4 * width, latent_dim, 1)
+        self.trunk = Trunk(TRUNK_WIDTH)
+        self.to_latent = nn.Conv2d(4 * TRUNK_WIDTH, latent_dim, 1)
 
-    def forward(self, x: Tensor) -> Encoded:
-        """(B, 3, H, W) to features, embedding and latent."""
-        s4, s8, s16, embedding = self.trunk(x)
-        return Encoded(s4, s8, embedding, self.to_latent(s16))
-
-    def half_size_embedding(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) to the embedding of the picture at half its size, (B, EMBEDDING_DIM, H/16, W/16)."""
-        embedding: Tensor = self.trunk(F.avg_pool2d(x, 2))[3]
-        return embedding
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) to latents (B, d, H/16, W/16)."""
+        z: Tensor = self.to_latent(self.trunk(x)[2])
+        return z
 
 
 class Decoder(nn.Module):
     """Latent (B, d, H/16, W/16) to a picture (B, 3, H, W); nothing but the latent enters."""
 
-    def __init__(self, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int, width: int) -> None:
         super().__init__()
-        at_16, at_8, at_4 = DECODER_CHANNELS
+        at_16, at_8, at_4 = 2 * width, width, width // 2
         self.body = nn.Sequential(
             conv(latent_dim, at_16),
             Residual(at_16),
@@ -142,91 +123,62 @@ def cells_of(x: Tensor) -> Tensor:
     return rows.reshape(b, c * CELL, h * w, CELL).transpose(2, 3).reshape(b, c * CELL**2, h, w)
 
 
-def residual_means(cells: Tensor) -> Tensor:
-    """Return `mean |x − x_hat|` and `|mean (x − x_hat)|` of each cell, by colour, (B, 6, h, w).
+def evidence(maps: Sequence[Tensor]) -> Tensor:
+    """Put the maps of the normal models together for the head.
 
-    Takes `x − x_hat` cell by cell, (B, 48, h, w).
+    Takes maps (B, 1, h, w), of which the first has the size H/8 x W/8; returns (B, maps, H/8, W/8).
     """
-    b, _, h, w = cells.shape
-    pixels = cells.reshape(b, 3, CELL**2, h, w)
-    return torch.cat([pixels.abs().mean(2), pixels.mean(2).abs()], 1)
-
-
-def head_distances(embedding: Tensor, half_size: Tensor) -> Tensor:
-    """Put two maps of distances to memory banks together for the head.
-
-    Takes distances of embeddings (B, 1, H/8, W/8), and of embeddings of the picture at half its size
-    (B, 1, H/16, W/16); returns (B, 2, H/8, W/8).
-    """
-    half_size = F.interpolate(half_size, size=embedding.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.cat([embedding, half_size], 1)
+    size = maps[0].shape[-2:]
+    same = (
+        each
+        if each.shape[-2:] == size
+        else F.interpolate(each, size=size, mode="bilinear", align_corners=False)
+        for each in maps
+    )
+    return torch.cat(list(same), 1)
 
 
 class Head(nn.Module):
-    """Features, reconstruction residual and distances to one anomaly logit for each 4 x 4 px patch.
+    """Fine features and the maps of the normal models to one anomaly logit for each 4 x 4 px patch.
 
     The head sees only the finer features, which tell a thin scratch from the grain.  From the deeper ones it
-    would learn the few training pictures by heart.  The distances to the memory banks stand in for them.
+    would learn the few good pictures by heart.  The maps of the normal models stand in for them.
 
     Parameters
     ----------
     width : int
         The width of the trunk.
-    sees_distances : bool
-        False ignores the distances.
     """
 
-    def __init__(self, width: int, *, sees_distances: bool) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.from_s4 = nn.Sequential(conv(width, 32), conv(32, 32))
         self.from_s8 = conv(2 * width, 32)
-        self.from_distances = nn.Sequential(conv(2, 32), conv(32, 32)) if sees_distances else None
-        self.from_residual = nn.Conv2d(RESIDUALS, 32, 1)
+        self.from_evidence = nn.Sequential(conv(EVIDENCE_MAPS, 32), conv(32, 32))
         self.join = conv(32, 32)
         self.to_logit = nn.Conv2d(32, 1, 1)
         assert self.to_logit.bias is not None
         nn.init.constant_(self.to_logit.bias, -3.0)  # defects are rare: start at p = 0.05
 
-    def forward(self, s4: Tensor, s8: Tensor, residual: Tensor, distances: Tensor) -> Tensor:
-        """Features, `residual_means` and `head_distances` to logits (B, 1, H/4, W/4)."""
-        h = self.from_s8(s8)
-        if self.from_distances is not None:
-            h = h + self.from_distances(distances)
-        h = F.interpolate(h, scale_factor=2.0, mode="nearest")
-        logits: Tensor = self.to_logit(self.join(h + self.from_s4(s4) + self.from_residual(residual)))
+    def forward(self, s4: Tensor, s8: Tensor, maps: Tensor) -> Tensor:
+        """Features and `evidence` to logits (B, 1, H/4, W/4)."""
+        h = F.interpolate(self.from_s8(s8) + self.from_evidence(maps), scale_factor=2.0, mode="nearest")
+        logits: Tensor = self.to_logit(self.join(h + self.from_s4(s4)))
         return logits
 
 
 class InspectionNetwork(nn.Module):
-    """Encoder, decoder and head, trained together.
+    """The auto-encoder: an encoder with the pretrained trunk, and a decoder.
 
     Parameters
     ----------
-    width : int
-        Channels of the trunk at a quarter of the resolution; the deeper layers have a multiple of it.
     latent_dim : int
         Numbers in the latent of one patch.
-    sees_distances : bool
-        True if the head sees distances to memory banks.  A trunk that learns would move away from the banks.
+    width : int
+        Channels of the decoder at an eighth of the resolution.
     """
 
-    def __init__(self, width: int = 32, latent_dim: int = 32, *, sees_distances: bool = True) -> None:
+    def __init__(self, latent_dim: int = 32, width: int = 32) -> None:
         super().__init__()
-        self.encoder = Encoder(width, latent_dim)
-        self.decoder = Decoder(latent_dim)
-        self.head = Head(width, sees_distances=sees_distances)
-
-    def forward(self, x: Tensor, distances: Distances | None = None) -> tuple[Encoded, Tensor, Tensor]:
-        """Picture (B, 3, H, W) to the encoder's output, the reconstruction, and logits.
-
-        No gradient of the head reaches the decoder.  Without `distances` the head sees distances of 0.
-        """
-        encoded = self.encoder(x)
-        cells = self.decoder.cells(encoded.z)
-        residual = residual_means(cells_of(x) - cells.detach())
-        if distances is None:
-            to_bank = torch.zeros_like(encoded.embedding[:, :2])
-        else:
-            to_bank = distances(encoded.embedding, self.encoder.half_size_embedding(x))
-        logits = self.head(encoded.s4, encoded.s8, residual, to_bank)
-        return encoded, F.pixel_shuffle(cells, CELL), logits
+        self.encoder = Encoder(latent_dim)
+        self.decoder = Decoder(latent_dim, width)

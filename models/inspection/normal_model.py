@@ -5,13 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
-
-from models.inspection.features import Features
 
 
 class NormalModel(nn.Module, ABC):
@@ -39,19 +37,35 @@ class Learned:
     ----------
     name : str
     inputs : tuple of str
-        The fields of `Features` that the model reads.
+        The features that the model reads: fields of `Features`, most of them also of `TrunkFeatures`.
     learn : callable
         `learn(*inputs, groups, seed)` learns from inputs of n pictures with group numbers (n,).
-    folds : int, optional
-        The number of folds in cross-fitting.  Without it, each group of pictures is a fold of its own,
-        which suits models that leave pictures out at no cost.
     """
 
     name: str
     inputs: tuple[str, ...]
     learn: Callable[..., NormalModel]
-    folds: int | None = None
 
-    def inputs_of(self, features: Features) -> tuple[Tensor, ...]:
+    @property
+    def of_latents(self) -> bool:
+        """True if the model is learned from latents, which exist after the training only."""
+        return "latent" in self.inputs
+
+    def inputs_of(self, features: Any) -> tuple[Tensor, ...]:
         """Return the features that the model reads."""
         return tuple(getattr(features, name) for name in self.inputs)
+
+
+# Normal models by their rows in the table, and the same, learned without a fold.
+NormalModels = dict[Learned, NormalModel]
+
+
+def map_of(models: NormalModels, learned: Learned, features: Any) -> Tensor:
+    """Return the map (N, 1, h, w) of one of the models."""
+    found: Tensor = models[learned](*learned.inputs_of(features))
+    return found
+
+
+def without(models: NormalModels, pictures: NDArray[np.bool_]) -> NormalModels:
+    """Return the models, each learned without some of its n pictures; bool (n,)."""
+    return {learned: model.without(pictures) for learned, model in models.items()}

@@ -19,8 +19,9 @@ class InspectionOptions(FitOptions):
 
     Attributes
     ----------
-    pretrained : bool
-        Start with the pretrained weights.
+    split : bool
+        Hold pictures out of everything, and set the thresholds with them alone (split conformal).  Without it
+        all pictures set the thresholds, each scored without itself.
     """
 
     PRESET_SECONDS: ClassVar[Mapping[str, float]] = {"quick": 120.0, "standard": 600.0, "thorough": 3600.0}
@@ -30,7 +31,7 @@ class InspectionOptions(FitOptions):
     latent_dim: int = 32
     width: int = 32
     regularizer: str = "mmd"
-    pretrained: bool = True
+    split: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed."""

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.inspection.detector import Normalise
 from models.inspection.learner import InspectionLearner
+from models.inspection.normals import Normals
 from models.training.tensorboard import CURVE_POINTS, PANELS, Board, due, pairs_in_rows
 
 SHOWN, ACROSS = 8, 4
@@ -22,23 +22,23 @@ class InspectionPanel:
     board : Board
     learner : InspectionLearner
         The learner in training.
+    normals : Normals
     pixels : uint8 (N, H, W, 3)
     heldout : int (n,)
-    target_mean : float
-        Brightness that pictures are brought to, 0 to 1.
+        Pictures that the auto-encoder does not learn from.
     """
 
     def __init__(
         self,
         board: Board,
         learner: InspectionLearner,
+        normals: Normals,
         pixels: NDArray[np.uint8],
         heldout: NDArray[np.intp],
-        target_mean: float,
     ) -> None:
         self._board, self._learner = board, learner
         with torch.no_grad():
-            self._x = Normalise(target_mean)(torch.from_numpy(np.array(pixels[heldout[:SHOWN]])))
+            self._x = normals.normalise(torch.from_numpy(np.array(pixels[heldout[:SHOWN]])))
 
     def watch(self, step: int, steps: int, losses: dict[str, float]) -> None:
         """Write the curves and pictures that are due after a step."""
@@ -49,9 +49,9 @@ class InspectionPanel:
             self._look(step)
 
     def _look(self, step: int) -> None:
-        network = self._learner.averaged()  # a copy, in evaluation mode and on the processor
+        network, _ = self._learner.averaged()  # copies, in evaluation mode and on the processor
         with torch.no_grad():
-            z = network.encoder(self._x).z
+            z = network.encoder(self._x)
             x_hat = network.decoder(z)
         self._board.scalars(
             {

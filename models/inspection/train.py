@@ -1,54 +1,80 @@
-"""Training of the inspection network, from prepared pictures to a network that a model is built of."""
+"""A fit of the inspection network: from prepared pictures to everything that a model is built of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.conformal import heldout_needed
 from models.export.fitted import Pictures
 from models.export.scoring_model import LEARNED_FROM, ScoringModel
-from models.inspection.batches import CropSampler
+from models.inspection import components
 from models.inspection.build import build
-from models.inspection.learner import start
-from models.inspection.network import InspectionNetwork
+from models.inspection.examples import ExampleSampler, examples_of, make_examples
+from models.inspection.learner import InspectionLearner, new_network
+from models.inspection.network import Head, InspectionNetwork
+from models.inspection.normals import Normals, learn_normals
 from models.inspection.options import InspectionOptions
 from models.inspection.panel import InspectionPanel
-from models.split import valid_flips
+from models.split import cross_fitting_groups
 from models.training import loop
 from models.training.course import Course, Plan
 from models.training.tensorboard import Board
 from models.types import Progress
 
-CROP, BATCH = 128, 16  # pixels on each side of a crop, and crops in a batch
-# Seconds of a budget that are kept for export, calibration and report, and for the trial of 8 bits.  A short
-# budget goes to the training, and the trial may overrun it.
-FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 28.0, 0.06
+# Seconds of a budget that are kept for scoring, export, calibration and report, and for the trial of 8 bits.
+# A short budget goes to the training, and the trial may overrun it.
+FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 20.0, 0.1
 INT8_SECONDS, INT8_FROM_SECONDS = 10.0, 120.0
+MOST_SCORED = 1_000  # pictures that set the thresholds; more only where the promised rate needs them
+MOST_STEPS = 400  # more find no more defects
 
 
 @dataclass
 class TrainedInspection:
-    """A trained network, and everything that its model is built of."""
+    """Trained networks, and everything else that a model is built of."""
 
     options: InspectionOptions
     pictures: Pictures
+    normals: Normals
     network: InspectionNetwork
+    heads: Sequence[Head]
     course: Course
-    target_mean: float
+    progress: Progress
 
     def build(self) -> ScoringModel:
         """Build the model that is exported."""
-        pictures = self.pictures
+        pictures, split = self.pictures, self.options.split
         return build(
             self.network,
-            self.target_mean,
+            self.heads,
+            self.normals,
             pictures.pixels,
-            pictures.training,
+            scored_rows(
+                pictures.training if split else _all(pictures),
+                cross_fitting_groups(pictures.groups),
+                self.options.max_false_reject,
+            ),
             pictures.heldout,
-            pictures.groups,
             self.options.seed,
+            split=split,
+            progress=partial(self.progress, "scoring"),
         )
+
+
+def scored_rows(pictures: NDArray[np.intp], groups: NDArray[np.integer], rate: float) -> NDArray[np.intp]:
+    """Return the pictures that set the thresholds: one of each group, 1,000 or as many as the rate needs.
+
+    Pictures of one duplicate group are one observation: together they would count a part several times.
+    """
+    single = pictures[np.unique(groups[pictures], return_index=True)[1]]
+    count = min(len(single), max(MOST_SCORED, heldout_needed(rate)))
+    return np.asarray(np.sort(single)[np.linspace(0, len(single) - 1, count).astype(int)])
 
 
 def finish_seconds(options: InspectionOptions, pictures: int) -> float:
@@ -60,15 +86,15 @@ def finish_seconds(options: InspectionOptions, pictures: int) -> float:
 def train(
     options: InspectionOptions,
     pictures: Pictures,
-    plan: Callable[[float], Plan],
+    plan: Callable[[float, int | None], Plan],
     checkpoint: Path,
     *,
     threads: int = 0,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: Progress,
     board: Board | None = None,
 ) -> TrainedInspection:
-    """Train on normal crops, and on the same crops with synthetic defects.
+    """Learn the normal models, and train auto-encoder and heads on pictures with synthetic defects.
 
     The batch and all draws of a step depend on the seed and the step alone.  The checkpoint holds everything
     else, so a resumed training ends with the same weights as one without interruption.
@@ -78,8 +104,8 @@ def train(
     options : InspectionOptions
     pictures : Pictures
     plan : callable
-        Returns the plan, given the seconds that the steps after the training need.  Called when the
-        learner is ready, because preparing it takes some of the time.
+        Returns the plan, given the seconds that the work after the training needs, and the most steps that
+        are worth taking.  Called when the learner is ready, because preparing it takes some of the time.
     checkpoint, threads, resume, progress
         As for `models.training.loop.run`.
     board : Board, optional
@@ -94,15 +120,32 @@ def train(
     ------
     BudgetError, DivergedError, ResumeError
     """
-    sampler = sampler_of(options, pictures)
-    learner = start(options, sampler)
-    panel = None
-    if board is not None:
-        panel = InspectionPanel(board, learner, pictures.pixels, pictures.heldout, sampler.target_mean)
+    rows = pictures.training if options.split else _all(pictures)
+    trunk, pixels = new_network(options).encoder.trunk, pictures.pixels
+    normals = learn_normals(
+        trunk,
+        [each for each in components.learned() if not each.of_latents],
+        pixels,
+        rows,
+        cross_fitting_groups(pictures.groups),
+        options.seed,
+        progress=partial(progress, "learning"),
+    )
+    examples = make_examples(
+        trunk,
+        normals,
+        pixels,
+        examples_of(options.image_size),
+        options.seed,
+        progress=partial(progress, "laying defects"),
+    )
+    sampler = ExampleSampler(examples, normals, pictures.training, options.seed)
+    learner = InspectionLearner(options, len(normals.apart))
+    panel = None if board is None else InspectionPanel(board, learner, normals, pixels, pictures.heldout)
     course = loop.run(
         learner,
         sampler.draw,
-        plan(finish_seconds(options, len(pictures.known))),
+        plan(finish_seconds(options, len(pictures.known)), MOST_STEPS),
         checkpoint,
         threads=threads,
         resume=resume,
@@ -111,17 +154,9 @@ def train(
     )
     if board is not None:
         board.options(options.as_dict(), {name: points[-1][1] for name, points in course.curves.items()})
-    return TrainedInspection(options, pictures, learner.averaged(), course, sampler.target_mean)
+    network, heads = learner.averaged()
+    return TrainedInspection(options, pictures, normals, network, heads, course, progress)
 
 
-def sampler_of(options: InspectionOptions, pictures: Pictures) -> CropSampler:
-    """Return the batches of a training."""
-    training = pictures.training
-    return CropSampler(
-        pictures.pixels,
-        training,
-        crop=min(CROP, options.image_size),
-        batch=BATCH,
-        flips=valid_flips(pictures.known.thumbnails[training], pictures.groups[training]),
-        seed=options.seed,
-    )
+def _all(pictures: Pictures) -> NDArray[np.intp]:
+    return np.arange(len(pictures.known))

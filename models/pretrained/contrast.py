@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.inspection.network import EMBEDDING_DIM, Trunk
+from models.inspection.network import EMBEDDING_DIM, TRUNK_WIDTH, Trunk
 from models.pretrained.learner import AveragingLearner
 from models.pretrained.views import Views
-from models.pretrained.weights import PRETRAINED_WIDTH
 
 EMA_DECAY = 0.998
 TEMPERATURE = 0.12
@@ -105,8 +104,8 @@ class ContrastLearner(AveragingLearner[Views]):
 
     def __init__(self, seed: int, steps: int) -> None:
         torch.manual_seed(seed)
-        self.trunk = Trunk(PRETRAINED_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
-        channels = (EMBEDDING_DIM, 2 * PRETRAINED_WIDTH, 4 * PRETRAINED_WIDTH)
+        self.trunk = Trunk(TRUNK_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
+        channels = (EMBEDDING_DIM, 2 * TRUNK_WIDTH, 4 * TRUNK_WIDTH)
         self.projections = nn.ModuleList([projection(c) for c in channels])
         self.to_detail = nn.Sequential(nn.Conv2d(EMBEDDING_DIM, 3 * 64, 1), nn.PixelShuffle(8))
         super().__init__(self.trunk, [self.projections, self.to_detail], steps=steps, decay=EMA_DECAY)

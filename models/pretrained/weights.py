@@ -10,21 +10,14 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from inspector.bundle.atomic import write_bytes
-from models.inspection.network import Head, Trunk
+from models.inspection.network import Trunk
 
 TRUNK_WEIGHTS = Path(__file__).with_name("trunk.safetensors")
-HEAD_WEIGHTS = Path(__file__).with_name("head.safetensors")
-PRETRAINED_WIDTH = 32  # of the trunk; a trunk of another width has no pretrained weights
 
 
 def load_trunk(trunk: Trunk) -> None:
-    """Load the pretrained weights into a trunk of the pretrained width."""
+    """Load the pretrained weights into a trunk."""
     trunk.load_state_dict(load_file(TRUNK_WEIGHTS))
-
-
-def load_head(head: Head) -> None:
-    """Load the pretrained weights into a head that sees distances."""
-    head.load_state_dict(load_file(HEAD_WEIGHTS))
 
 
 def write_weights(network: nn.Module, path: Path, card: Mapping[str, str]) -> None:

@@ -14,12 +14,15 @@ class Plan:
     ----------
     steps : int, optional
     seconds : float, optional
+    most_steps : int, optional
+        No more steps are computed from the seconds.
     grace_seconds : float
         A training that runs this much longer than `seconds` ends early.
     """
 
     steps: int | None = None
     seconds: float | None = None
+    most_steps: int | None = None
     grace_seconds: float = math.inf
 
 

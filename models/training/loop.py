@@ -172,7 +172,8 @@ class _Loop:
         torch.set_num_threads(course.threads)
         if course.planned is None:
             left = seconds - course.seconds - (time.monotonic() - started)
-            course.planned = pace.affordable_steps(course.step, left, self.paces[course.threads])
+            affordable = pace.affordable_steps(course.step, left, self.paces[course.threads])
+            course.planned = min(affordable, self.plan.most_steps or affordable)
 
     def _continue_with_one_thread(self) -> None:
         """Plan no more steps than one thread can take in the time that is left."""

@@ -38,7 +38,7 @@ def test_a_broken_part_fails_with_its_components_and_regions(fitted: Fitted) -> 
     assert set(row) == set(ScoredImage.model_fields)
     assert (row["verdict"], row["reason"]) == ("fail", None)
     assert row["score"] > row["threshold"] == fitted.outcome["threshold"]
-    assert row["p_value"] == pytest.approx(1 / (fitted.outcome["heldout_images"] + 1))
+    assert row["p_value"] == pytest.approx(1 / (fitted.outcome["images"] + 1))
     assert {"reconstruction", "latent_mmd"} <= set(row["components"])
     assert row["model"] == fitted.outcome["model"]
     assert row["image"] == {

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from models.defects import corrupt
 from models.defects.fills import FILLS
 from models.defects.masks import MASKS, perlin
-from models.inspection.batches import CropSampler
 
 
 def crop_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -81,15 +80,3 @@ def test_noise_is_smooth() -> None:
     """Neighbouring values of the noise differ far less than distant ones."""
     noise = perlin(np.random.default_rng(0), 128, 128)
     assert np.abs(np.diff(noise, axis=0)).mean() < 0.3 * noise.std()
-
-
-def test_batches_depend_on_seed_and_step_alone(sampler: CropSampler) -> None:
-    """Drawing step 7 gives the same batch whatever was drawn before."""
-    first = sampler.draw(7)
-    sampler.draw(8)
-    again = sampler.draw(7)
-    for one, other in zip(first, again, strict=True):
-        assert one.equal(other)
-    assert not first.clean.equal(sampler.draw(8).clean)
-    assert first.clean.shape == (4, 3, 64, 64)
-    assert first.label.shape == (4, 1, 64, 64)

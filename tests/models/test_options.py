@@ -26,7 +26,7 @@ def test_the_preset_decides_the_options() -> None:
     ("given", "message"),
     [
         ({"preset": "fast"}, "--preset is 'fast'; allowed are quick, standard, thorough, article"),
-        ({"preset": "article", "pretrained": False}, "--no-pretrained belongs to --preset quick, standard"),
+        ({"preset": "article", "split": True}, "--split belongs to --preset quick, standard"),
         ({"preset": "article", "image_size": 256}, "--image-size is 256; allowed: 64 with --preset article"),
         ({"preset": "article", "latent_dim": 1}, "--latent-dim is 1; allowed: 2 to 512"),
         ({"preset": "article", "width": 20}, "--width is 20; allowed: multiples of 8"),

@@ -461,7 +461,7 @@ def test_nothing_to_show() -> None:
     bare = page_of(ReportContent(manifest(), without_scores))
     assert bare.faults == []
     assert bare.all("svg") == []
-    assert "No held-out scores were kept for this version." in bare.text
+    assert "No scores of good pictures were kept for this version." in bare.text
 
 
 def test_many_notes_are_folded() -> None:

@@ -74,7 +74,7 @@ def test_unknown_values(
 # Options of `fit` that do not go together.
 COMBINATIONS = [
     (["--preset", "article", "--image-size", "256"], "--image-size is 256"),
-    (["--preset", "article", "--no-pretrained"], "--no-pretrained belongs to"),
+    (["--preset", "article", "--split"], "--split belongs to"),
     (["--preset", "article", "--lambda", "-1"], "--lambda is -1"),
     (["--preset", "article", "--width", "12"], "--width is 12"),
     (["--preset", "article", "--regularizer", "none", "--lambda", "3"], "--regularizer none"),

@@ -78,12 +78,6 @@ def test_both_old_spellings_make_one_line(command: Command, plant: Plant, tmp_pa
     assert ended.err.splitlines() == [note]
 
 
-def test_fit_without_prior(command: Command, plant: Plant) -> None:
-    """`--no-prior` is `--no-pretrained`; an error has its two lines and no other."""
-    words = ("fit", plant.good, "--preset", "article", "--no-prior")
-    refused(command(*words), 2, "--no-pretrained belongs to --preset quick, standard, thorough")
-
-
 @pytest.mark.parametrize("joint", [" ", "="])
 def test_latents_were_called_codes(command: Command, plant: Plant, tmp_path: Path, joint: str) -> None:
     """`--codes FILE` and `--codes=FILE` write the latents."""

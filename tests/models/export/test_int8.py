@@ -24,9 +24,12 @@ from inspector.types import RawScores
 from models.export import int8, onnx_graphs
 from models.export.bundle_writer import FLOOR
 from models.export.quantise import Operation
+from models.inspection import components
 from models.inspection.build import build
-from models.inspection.network import InspectionNetwork
-from models.pretrained.weights import load_head, load_trunk
+from models.inspection.learner import InspectionLearner
+from models.inspection.normals import learn_normals
+from models.inspection.options import InspectionOptions
+from tests.models.conftest import silent
 
 GOOD = {"images": 20, "score_correlation": 0.9999, "largest_relative_difference": 0.01, "verdict_flips": 0}
 
@@ -40,20 +43,21 @@ def _small_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Int8Request:
-    """An exported network with the pretrained weights, its pictures, and its scores."""
+    """An exported model with random heads, its pictures, and its scores."""
     folder = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
     pixels = np.stack([render(seed, size=64).picture for seed in range(36)])
-    network = InspectionNetwork()
-    load_trunk(network.encoder.trunk)
-    load_head(network.head)
-    training, heldout = np.arange(20), np.arange(20, 36)
-    model = build(network.eval(), 0.4, pixels, training, heldout, np.arange(36), seed=0)
+    learner = InspectionLearner(InspectionOptions(image_size=64, device="cpu"), 5)
+    network, heads = learner.averaged()
+    rows, early = np.arange(36), [each for each in components.learned() if not each.of_latents]
+    normals = learn_normals(network.encoder.trunk, early, pixels, rows, rows, 0, progress=silent)
+    model = build(network, heads, normals, pixels, rows, rows[20:], 0, split=False, progress=silent)
     onnx_graphs.write_graphs(model, folder, 64)
+    scores = model.calibration_scores
     calibration = make_calibration(
-        model.training.statistics,
-        model.heldout.statistics,
-        model.heldout.anomaly_map.max((1, 2)),
+        scores.statistics,
+        scores.statistics,
+        scores.anomaly_map.max((1, 2)),
         model.columns,
         fused=tuple(model.weights),
         weights=tuple(model.weights.values()),
@@ -64,20 +68,20 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Int8Request:
     return int8.Int8Request(
         folder,
         pixels,
-        training,
-        heldout,
-        model.heldout_folds,
+        rows[:20],
+        rows,
+        model.calibration_folds,
         model.columns,
-        scored=model.heldout,
+        scored=scores,
         calibration=calibration,
         seed=0,
         threads=1,
     )
 
 
-def heldout_scores(path: Path, request: int8.Int8Request) -> RawScores:
-    """The cross-fitted scores of the held-out pictures by a graph."""
-    return onnx_graphs.score_heldout(path, 1, request.pixels, request.heldout, request.folds)
+def scores_by_folds(path: Path, request: int8.Int8Request) -> RawScores:
+    """The cross-fitted scores of the pictures by a graph."""
+    return onnx_graphs.score_by_folds(path, 1, request.pixels, request.compared, request.folds)
 
 
 @pytest.fixture
@@ -94,23 +98,23 @@ def test_what_agrees_is_shipped(asked: int8.Int8Request, monkeypatch: pytest.Mon
     trial = int8.attempt(asked)
     summary = trial.summary
     assert (summary.shipped, summary.reason) == (True, None)
-    assert (summary.images, summary.verdict_flips) == (32, 0)
+    assert (summary.images, summary.verdict_flips) == (68, 0)
     assert (summary.convolutions or 0) > 3
     assert summary.calibration_images == 20
-    again = heldout_scores(asked.folder / INT8_GRAPH, asked)
-    assert trial.heldout is not None
-    np.testing.assert_array_equal(trial.heldout.statistics, again.statistics)
+    again = scores_by_folds(asked.folder / INT8_GRAPH, asked)
+    assert trial.scores is not None
+    np.testing.assert_array_equal(trial.scores.statistics, again.statistics)
     assert (summary.score_correlation or 0) <= int8.correlation(
         asked.scores(asked.scored), asked.scores(again)
     )
 
 
 def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Int8Request) -> None:
-    """The exact graph with the constants of each fold scores held-out pictures as torch does."""
-    found = heldout_scores(shared.folder / GRAPH, shared)
+    """The exact graph with the constants of each fold scores pictures as torch does."""
+    found = scores_by_folds(shared.folder / GRAPH, shared)
     np.testing.assert_allclose(found.statistics, shared.scored.statistics, rtol=1e-3, atol=1e-3)
     whole = {position for fold in shared.folds for position in fold.positions.tolist()}
-    assert whole == set(range(len(shared.heldout)))
+    assert whole == set(range(len(shared.compared)))
 
 
 @pytest.mark.usefixtures("_small_pays")
@@ -122,7 +126,7 @@ def test_exported_graphs_are_cross_fitted_like_torch(shared: int8.Int8Request) -
         ("TOLERANCE", 1e-9, "at most 1e-09 is allowed|verdicts flip"),
         ("NOISE_LIMITS", (), "rounding any of its convolutions"),
         ("LEAST_PRODUCTS", 10**12, "million multiplications a picture are too few"),
-        ("FEWEST_HELDOUT", 17, "16 held-out pictures are too few to compare, 17 are needed"),
+        ("FEWEST_COMPARED", 37, "36 pictures are too few to compare, 37 are needed"),
     ],
 )
 def test_what_does_not_pay_is_left_out(
@@ -131,7 +135,7 @@ def test_what_does_not_pay_is_left_out(
     """Whatever is missed, no file is left, and the reason names it."""
     monkeypatch.setattr(int8, limit, value)
     trial = int8.attempt(asked)
-    assert (trial.summary.shipped, trial.heldout) == (False, None)
+    assert (trial.summary.shipped, trial.scores) == (False, None)
     assert any(words in (trial.summary.reason or "") for words in reason.split("|")), trial.summary.reason
     assert not (asked.folder / INT8_GRAPH).exists()
 
@@ -209,10 +213,10 @@ def test_thresholds_belong_to_the_graph_that_decides(tmp_path: Path, monkeypatch
     detector.verify()
     assert detector.precision == "int8"
     ((asked, trial),) = tried
-    assert trial.heldout is not None
+    assert trial.scores is not None
     exact, rounded = (
         np.sort(decision.score(raw.statistics, bundle.manifest.columns, bundle.calibration))
-        for raw in (asked.scored, trial.heldout)
+        for raw in (asked.scored, trial.scores)
     )
     np.testing.assert_allclose(bundle.calibration.heldout_scores, rounded)
     assert bundle.calibration.threshold in bundle.calibration.heldout_scores

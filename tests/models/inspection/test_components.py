@@ -21,7 +21,7 @@ def test_columns_and_weights_are_those_of_the_table() -> None:
     assert [column.component for column in components.columns()[:4]] == ["reconstruction"] * 2 + [
         "latent_mmd"
     ] * 2
-    assert "reconstruction" not in components.weights()
+    assert not {"reconstruction", "latent_mmd"} & components.weights().keys()
     assert sum(components.weights().values()) == pytest.approx(1)
 
 
@@ -45,9 +45,9 @@ def test_a_row_is_all_that_a_component_needs(monkeypatch: pytest.MonkeyPatch) ->
 def test_normal_models_are_learned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The head and the distance read the same banks; a model that no component reads is not learned."""
     assert len(components.learned()) == 5
-    without = tuple(replace(each) for each in COMPONENTS if each.name != "context")
+    without = tuple(replace(each) for each in COMPONENTS if each.name != "latent_mmd_coarse")
     monkeypatch.setattr(components, "COMPONENTS", without)
-    assert components.LIGHT_CONTEXT not in components.learned()
+    assert components.LATENT_BANK not in components.learned()
 
 
 def test_pooling_is_the_mean_of_the_largest_values() -> None:

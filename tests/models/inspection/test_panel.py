@@ -7,30 +7,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inspection.batches import CropSampler
-from models.inspection.learner import start
-from models.inspection.options import InspectionOptions
+from models.inspection.examples import ExampleSampler
+from models.inspection.learner import InspectionLearner
+from models.inspection.normals import Normals
 from models.inspection.panel import InspectionPanel
 from models.training import loop
 from models.training.course import Plan
 from models.training.tensorboard import Board
+from tests.models.conftest import SMALL
 from tests.models.training.conftest import events
 
 
 def test_the_inspection_network_shows_itself(
-    sampler: CropSampler, pixels: NDArray[np.uint8], tmp_path: Path
+    sampler: ExampleSampler, normals: Normals, pixels: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     """Losses, rate and held-out copies are written, and the weights are those of an unwatched training."""
-    board, options = Board(tmp_path, "run"), InspectionOptions(width=4, latent_dim=8, device="cpu")
+    board = Board(tmp_path, "run")
     checkpoint, plan = tmp_path / "checkpoint.pt", Plan(3)
-    watched, unwatched = start(options, sampler), start(options, sampler)
-    panel = InspectionPanel(board, watched, pixels, np.arange(10, 12), sampler.target_mean)
+    watched, unwatched = InspectionLearner(SMALL, 5), InspectionLearner(SMALL, 5)
+    panel = InspectionPanel(board, watched, normals, pixels, np.arange(10, 12))
     loop.run(watched, sampler.draw, plan, checkpoint, threads=1, watch=panel.watch)
     board.close()
     alone = loop.run(unwatched, sampler.draw, plan, checkpoint, threads=1)
-    pairs = zip(
-        watched.averaged().state_dict().values(), unwatched.averaged().state_dict().values(), strict=True
-    )
+    pairs = zip(watched.average.state_dict().values(), unwatched.average.state_dict().values(), strict=True)
     assert all(a.equal(b) for a, b in pairs)
     found = events(board.path)
     expected = {f"loss/{name}" for name in alone.curves}
