@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pytest
 
 import inspector
 from inspector.bundle.folder import Bundle

@@ -158,8 +158,8 @@ def test_names_do_not_matter(graph: Path, quantiser: Quantiser, tmp_path: Path) 
 
 
 def test_products_are_counted(quantiser: Quantiser) -> None:
-    """The first convolution after the colours takes 3 x 3 x 16 products for 8 channels at 16 x 16 patches."""
-    assert quantiser.operations()[0].products == 3 * 3 * 16 * 8 * 16 * 16
+    """The first convolution after the colours takes 3 x 3 x 16 products for 32 channels at 16 x 16 patches."""
+    assert quantiser.operations()[0].products == 3 * 3 * 16 * 32 * 16 * 16
 
 
 def test_a_reduced_range_has_seven_bits(graph: Path, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
