@@ -35,14 +35,15 @@ def make_calibration(
     source: str,
     method: CalibrationMethod = CalibrationMethod.HELD_OUT,
 ) -> Calibration:
-    """Standardise on training pictures, and set thresholds on held-out pictures.
+    """Standardise on training pictures, and set thresholds on held-out or cross-fitted pictures.
 
     Parameters
     ----------
     training_statistics : array (n_images, n_columns)
-        Raw statistics of the pictures that the networks were trained on.
+        Raw statistics of the pictures that the networks were trained on, each without itself.
     heldout_statistics : array (m_images, n_columns)
-        Raw statistics of good pictures that neither training nor standardisation used.
+        Raw statistics of the good pictures that set the thresholds: pictures that neither training nor
+        standardisation used, or by cross-fitting the same as `training_statistics`.
     heldout_map_peaks : array (m_images,)
         The largest value of each held-out picture's anomaly map.
     columns : sequence of Column
@@ -70,7 +71,7 @@ def make_calibration(
     -------
     Calibration
         If too few pictures were held out, `images_missing` is the number of good pictures to add to the
-        folder.  A fit holds out only a share of the pictures, so it can need more of them than
+        folder.  A fit that holds out only a share of the pictures can need more of them than
         `set_thresholds` counts.
 
     Raises
@@ -95,7 +96,7 @@ def make_calibration(
         source=source,
         method=method,
     )
-    if calibration.promise_kept:
+    if calibration.promise_kept or calibration.is_cross_fitted:
         return calibration
     images = len(training_statistics) + len(heldout_statistics)
     missing = max(calibration.images_missing, images_needed(max_false_reject) - images)

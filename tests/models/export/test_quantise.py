@@ -158,7 +158,7 @@ def test_names_do_not_matter(graph: Path, quantiser: Quantiser, tmp_path: Path) 
 
 
 def test_products_are_counted(quantiser: Quantiser) -> None:
-    """The first convolution after the colours takes 3 x 3 x 16 products for 32 channels at 16 x 16 patches."""
+    """The convolution after the colours takes 3 x 3 x 16 products for 32 channels, at 16 x 16 patches."""
     assert quantiser.operations()[0].products == 3 * 3 * 16 * 32 * 16 * 16
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
+from calibration.conformal import ConformalThreshold, TooFewNormalsWarning
 from models.export.scoring_model import ScoringModel, batches
 from models.inspection import components
 from models.inspection.build import build
@@ -35,6 +39,39 @@ def test_positions_are_those_of_each_fold() -> None:
     """Every position belongs to one fold; a fold without pictures has none."""
     found = positions_of_folds(np.array([2, 0, 2]))
     assert [some.tolist() for some in found] == [[1], [], [0, 2]]
+
+
+def nearest(points: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each point to the nearest of others: a model of normal pictures in eight dimensions."""
+    return np.asarray(np.sqrt(np.square(points[:, None] - among[None]).sum(2)).min(1))
+
+
+@pytest.mark.parametrize("n", [12, 20, 35, 70])
+@pytest.mark.parametrize("duplicates", [0.0, 0.2])
+def test_the_threshold_keeps_its_promise(n: int, duplicates: float) -> None:
+    """In simulation, good points exceed the cross-fitted threshold at most at the promised rate, on average.
+
+    Near-duplicates belong to one group: they share a fold, and count once.
+    """
+    rejected, promised = [], 1.0
+    for repetition in range(150):
+        rng = np.random.default_rng([n, repetition])
+        points, groups = rng.standard_normal((n, 8)), np.arange(n)
+        twins = round(duplicates * n)
+        points[:twins] = points[n - twins :] + 0.01 * rng.standard_normal((twins, 8))
+        groups[:twins] = groups[n - twins :]
+        folds, scores = folds_of_groups(groups, repetition), np.empty(n)
+        for fold in range(FOLDS):
+            scores[folds == fold] = nearest(points[folds == fold], points[folds != fold])
+        single = np.unique(groups, return_index=True)[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TooFewNormalsWarning)
+            calibrated = ConformalThreshold(0.05).fit(scores[single][:, np.newaxis])
+        promised = calibrated.promised_rate_
+        fresh = rng.standard_normal((200, 8))
+        rejected.append(float((nearest(fresh, points) > calibrated.threshold_).mean()))
+    error = np.std(rejected) / np.sqrt(len(rejected))
+    assert np.mean(rejected) < promised + 3 * error
 
 
 def test_a_picture_is_not_compared_with_itself(model: ScoringModel, pixels: NDArray[np.uint8]) -> None:
