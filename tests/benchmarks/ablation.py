@@ -27,17 +27,11 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "no pretrained weights": Variant({"pretrained": False}),
     "no MMD": Variant({"regularizer": "none"}),
     "MMD weight 10": Variant(constants={"models.inspection.learner.MMD_WEIGHT": 10.0}),
-    "no pretrained weights, no MMD": Variant({"pretrained": False, "regularizer": "none"}),
     "no corruption": Variant(constants={"models.defects.corruption.CORRUPTED_SHARE": 0.0}),
-    "no gain": Variant(
-        constants={
-            "models.inspection.batches.GAIN_LIMITS": (1.0, 1.0),
-            "models.inspection.detector.GAIN_LIMITS": (1.0, 1.0),
-        }
-    ),
+    "no gain": Variant(constants={"models.inspection.detector.GAIN_LIMITS": (1.0, 1.0)}),
+    "split instead of cross-fitting": Variant({"split": True}),
     "no head": Variant(without="head"),
     "no context": Variant(without="context"),
     "resolution 128": Variant({"image_size": 128}),

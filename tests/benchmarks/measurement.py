@@ -223,7 +223,7 @@ def measure(request: Request, store: Path) -> Measured:
         "device": training.device,
         "options": training.options,
         "training_images": training.images,
-        "heldout_images": training.heldout_images,
+        "threshold_images": len(detector.calibration.heldout_scores),
     } | ({"figures": training.figures} if training.figures else {})
     return Measured(result, timing, partial(of_fit, evaluated.scores, seen, detector.calibration))
 

@@ -39,12 +39,12 @@ def measure(folder: Path, work: Path, budget_seconds: float) -> str:
     pictures = Pictures(known, *split(known.digests, groups, count), groups)
     with shown_progress() as progress:
         trained = train(
-            options, pictures, lambda _: Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
+            options, pictures, lambda *_: Plan(seconds=budget_seconds), work / "checkpoint", progress=progress
         )
     model = trained.build()
     onnx_graphs.write_graphs(model, work, options.image_size)
     fitted = Fitted(folder, "parity", options, Settings(), pictures, trained.course, model, lambda *_: None)
-    calibration = calibrate(fitted, model.heldout)
+    calibration = calibrate(fitted, model.calibration_scores)
     unseen = _read(folder / "test", work / "test", options)
     rows = np.arange(len(unseen))
     with torch.no_grad():

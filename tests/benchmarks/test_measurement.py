@@ -70,12 +70,12 @@ def test_a_result_holds_the_figures(stored: Stored) -> None:
     result = stored.result
     assert (result["images"], result["good"], result["steps"]) == (16, 6, 2)
     assert (result["options"]["image_size"], result["options"]["width"]) == (64, 4)
-    assert result["training_images"] + result["heldout_images"] == 40
+    assert result["training_images"] == result["threshold_images"] == 40
     assert 0 <= result["image"]["auroc"] <= 1
     assert set(result["pixel"]) == {"auroc", "aupro", "masks"}
     assert {"latent_mmd", "reconstruction"} <= set(result["components"])
     rejects = result["false_rejects"]
-    limits = beta_binomial_interval(result["heldout_images"], 6, rejects["promised_rate"], 0.99)
+    limits = beta_binomial_interval(result["threshold_images"], 6, rejects["promised_rate"], 0.99)
     assert (rejects["of"], rejects["at_most"]) == (6, limits[1])
     assert rejects["count"] == round(6 * result["image"]["false_reject_rate"])
 

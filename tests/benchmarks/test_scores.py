@@ -28,7 +28,7 @@ def scores(results: Path) -> ComponentScores:
 def test_the_models_own_weights_give_its_figures(scores: ComponentScores, stored: Stored) -> None:
     """AUROC and share missed, with a threshold from the normal pictures, are those of the result."""
     test, normal = scores.fused(scores.weights)
-    assert len(normal) == stored.result["heldout_images"]
+    assert len(normal) == stored.result["threshold_images"]
     assert len(test) == stored.result["images"]
     good, defective = test[~scores.defective], test[scores.defective]
     assert stored.result["image"]["auroc"] == pytest.approx(auroc(good, defective), rel=1e-3)
