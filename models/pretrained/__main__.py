@@ -1,9 +1,8 @@
-"""Makes the pretrained weights, first the trunk's, then the head's.
+"""Makes the pretrained weights of the trunk.
 
-    python -m models.pretrained trunk WORK --photographs FOLDER --output models/pretrained/trunk.safetensors
-    python -m models.pretrained head WORK --output models/pretrained/head.safetensors
+    python -m models.pretrained WORK --photographs FOLDER --output models/pretrained/trunk.safetensors
 
-The same command goes on after an interruption.  The head is trained with the trunk beside this file.
+The same command goes on after an interruption.
 """
 
 from __future__ import annotations
@@ -11,10 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from inspector.bundle.atomic import storage_errors
 from inspector.commands.exits import INTERRUPTED, exit_code
@@ -23,31 +18,20 @@ from inspector.errors import InspectorError, UsageError
 from inspector.imaging.files import printable
 from inspector.process.concurrency import cores
 from models.pretrained.contrast import ContrastLearner
-from models.pretrained.episodes import EpisodeSampler, render_bank
-from models.pretrained.head import HeadLearner
-from models.pretrained.learner import AveragingLearner
 from models.pretrained.photographs import find_photographs, photograph_bank
 from models.pretrained.recipe import NO_PHOTOGRAPHS, Recipe
+from models.pretrained.scene_bank import render_bank
 from models.pretrained.views import Look, Source, ViewSampler
 from models.pretrained.weights import write_weights
 from models.training import loop
 from models.training.course import Plan
 from models.types import Progress
 
-LOOK = Look()
 INVENTED_SHARE = 0.3  # of the views, if there are photographs
-SCENES_OF_AN_EPISODE = 8
-
-
-class Sampler(Protocol):
-    """Draws the batches of a training."""
-
-    def draw(self, step: int) -> Any:
-        """Return the batch of a step."""
 
 
 def main(words: list[str] | None = None) -> int:
-    """Make the weights of one network, and return the exit code."""
+    """Make the weights, and return the exit code."""
     options = parse(words)
     try:
         with storage_errors(options.work), shown_progress() as progress:
@@ -65,37 +49,27 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are those of the shipped weights."""
     parser = argparse.ArgumentParser(
         prog="python -m models.pretrained",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Make the pretrained weights; the same command goes on after an interruption.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    networks = parser.add_subparsers(dest="network", required=True)
-    trunk = networks.add_parser("trunk", help="learn to find patches again in another view")
-    trunk.add_argument(
+    parser.add_argument("work", type=Path, metavar="WORK", help="folder for pictures and the checkpoint")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file for the weights")
+    parser.add_argument(
         "--photographs", type=Path, metavar="FOLDER", help="photographs of anything, beside invented scenes"
     )
-    trunk.add_argument(
+    parser.add_argument(
         "--credit",
         action="append",
         default=[],
         metavar="TEXT",
         help="name, authors and licence of a source of the photographs; give it once for each source",
     )
-    _add_options(trunk, scenes=4_000, steps=12_000, seed=5)
-    head = networks.add_parser("head", help="learn to weigh appearance and distance")
-    head.set_defaults(photographs=None, credit=[])
-    _add_options(head, scenes=12_000, steps=1_500, seed=11)
-    return parser.parse_args(words)
-
-
-def _add_options(parser: argparse.ArgumentParser, *, scenes: int, steps: int, seed: int) -> None:
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument("work", type=Path, metavar="WORK", help="folder for pictures and the checkpoint")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file for the weights")
-    parser.add_argument("--scenes", type=_count, default=scenes, help="scenes to invent; 1,000 take 200 MB")
-    parser.add_argument("--steps", type=_count, default=steps, help="the learning rate falls to 0 here")
+    parser.add_argument("--scenes", type=_count, default=4_000, help="scenes to invent; 1,000 take 200 MB")
+    parser.add_argument("--steps", type=_count, default=12_000, help="the learning rate falls to 0 here")
     parser.add_argument("--stop", type=_count, help="stop after this many of the steps")
-    parser.add_argument("--seed", type=_seed, default=seed, help="decides every random draw")
+    parser.add_argument("--seed", type=_seed, default=5, help="decides every random draw")
     parser.add_argument("--threads", type=_count, default=cores(), help="another number, other last digits")
+    return parser.parse_args(words)
 
 
 def _count(text: str) -> int:
@@ -117,18 +91,12 @@ def make(options: argparse.Namespace, progress: Progress) -> None:
     _check(options)
     recipe = recipe_of(options)
     options.work.mkdir(parents=True, exist_ok=True)
-    checkpoint = options.work / f"{options.network}.pt"
-    recipe.claim(options.work / f"{options.network}.json", begun=checkpoint.exists())
-    learner: AveragingLearner[Any]
-    if options.network == "trunk":
-        learner = ContrastLearner(recipe.seed, recipe.steps)
-        sampler: Sampler = view_sampler(recipe, options.work, progress)
-    else:
-        learner = HeadLearner(recipe.seed, recipe.steps)
-        sampler = EpisodeSampler(_scenes(recipe, options.work, progress), SCENES_OF_AN_EPISODE, recipe.seed)
+    checkpoint = options.work / "trunk.pt"
+    recipe.claim(options.work / "trunk.json", begun=checkpoint.exists())
+    learner = ContrastLearner(recipe.seed, recipe.steps)
     course = loop.run(
         learner,
-        sampler.draw,
+        view_sampler(recipe, options.work, progress).draw,
         Plan(options.stop or options.steps),
         checkpoint,
         threads=options.threads,
@@ -173,13 +141,10 @@ def view_sampler(recipe: Recipe, work: Path, progress: Progress) -> ViewSampler:
         bank = photograph_bank(recipe.photographs, work / "photographs.npy", progress)
         invented = INVENTED_SHARE
         sources.append(Source(bank, 1 - invented))
-    scenes = _scenes(recipe, work, progress)
+    file = work / f"scenes-{recipe.scenes}.npy"
+    scenes = render_bank(file, recipe.scenes, recipe.threads, progress)
     pictures = scenes.reshape(-1, *scenes.shape[2:])  # (scenes·pictures, H, W, 3)
-    return ViewSampler([*sources, Source(pictures, invented)], LOOK, recipe.seed + 2)
-
-
-def _scenes(recipe: Recipe, work: Path, progress: Progress) -> NDArray[np.uint8]:
-    return render_bank(work / f"scenes-{recipe.scenes}.npy", recipe.scenes, recipe.threads, progress)
+    return ViewSampler([*sources, Source(pictures, invented)], Look(), recipe.seed + 2)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,16 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.inspection.network import EMBEDDING_DIM, TRUNK_WIDTH, Trunk
-from models.pretrained.learner import AveragingLearner
 from models.pretrained.views import Views
+from models.training.learner import Learner, Part
+from models.training.schedule import warm_up_cosine
 
+LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
+WARM_UP_STEPS = 100
+MAX_GRADIENT_NORM = 5.0
 EMA_DECAY = 0.998
 TEMPERATURE = 0.12
 HIDDEN_DIM, PROJECTED_DIM = 256, 96
@@ -91,26 +96,37 @@ def projection(channels: int) -> nn.Sequential:
     )
 
 
-class ContrastLearner(AveragingLearner[Views]):
+class ContrastLearner(Learner):
     """Trains the trunk, with three projections and a layer that draws detail from the embeddings.
+
+    It keeps a moving average of the trunk's weights, `average`, which is what is shipped.
 
     Parameters
     ----------
     seed : int
         Decides the weights at the start.
     steps : int
-        The learning rate falls to 0 at this step.
+        The learning rate falls to 0 at this step; the training may stop earlier.
     """
 
     def __init__(self, seed: int, steps: int) -> None:
         torch.manual_seed(seed)
+        self.steps = steps
         self.trunk = Trunk(TRUNK_WIDTH).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as torch documents it
         channels = (EMBEDDING_DIM, 2 * TRUNK_WIDTH, 4 * TRUNK_WIDTH)
         self.projections = nn.ModuleList([projection(c) for c in channels])
         self.to_detail = nn.Sequential(nn.Conv2d(EMBEDDING_DIM, 3 * 64, 1), nn.PixelShuffle(8))
-        super().__init__(self.trunk, [self.projections, self.to_detail], steps=steps, decay=EMA_DECAY)
+        self.networks = nn.ModuleList([self.trunk, self.projections, self.to_detail])
+        self.average = AveragedModel(
+            self.trunk,
+            multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]  # torch leaves it so
+            use_buffers=True,
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.networks.parameters(), lr=LEARNING_RATE, betas=BETAS, weight_decay=WEIGHT_DECAY
+        )
 
-    def losses(self, views: Views, step: int) -> dict[str, Tensor]:  # noqa: ARG002  # nothing is drawn here
+    def losses(self, views: Views) -> dict[str, Tensor]:
         """Return each loss, and their weighted sum as `total`."""
         x, (first, second) = views.pictures, views.points
         with torch.autocast("cpu", torch.bfloat16):
@@ -126,3 +142,19 @@ class ContrastLearner(AveragingLearner[Views]):
             losses["fine"] + DEEP_WEIGHT * (losses["s8"] + losses["s16"]) + DETAIL_WEIGHT * losses["detail"]
         )
         return losses
+
+    def learn(self, batch: Views, step: int, planned: int | None) -> dict[str, float]:  # noqa: ARG002  # own schedule
+        """Take one step, and return the losses."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * warm_up_cosine(step, self.steps, WARM_UP_STEPS)
+        losses = self.losses(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(losses["total"])
+        nn.utils.clip_grad_norm_(self.networks.parameters(), MAX_GRADIENT_NORM)
+        self.optimiser.step()
+        self.average.update_parameters(self.trunk)
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def parts(self) -> dict[str, Part]:
+        """Return the networks, the average of the trunk's weights, and the optimiser."""
+        return {"networks": self.networks, "average": self.average, "optimiser": self.optimiser}

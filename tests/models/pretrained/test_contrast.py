@@ -1,9 +1,11 @@
-"""The losses of dense contrast."""
+"""Dense contrast: its losses, and the learner."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +19,9 @@ from models.pretrained.contrast import (
     patches_at,
     projection,
 )
-from models.pretrained.views import Views
+from models.pretrained.views import Look, Source, Views, ViewSampler
+from models.training.course import Plan
+from models.training.loop import run
 
 
 def generator() -> torch.Generator:
@@ -116,18 +120,49 @@ def test_a_projection_keeps_the_grid() -> None:
 
 def test_the_total_weighs_the_losses() -> None:
     """Detail, stride 8 and stride 16 count half as much as the embeddings; the seed decides all of them."""
-    views = Views(
+    batch = Views(
         torch.rand(8, 3, 64, 64, generator=generator()),
         8 + 48 * torch.rand(2, 4, 3, 2, generator=generator()),
     )
 
     def total(seed: int) -> float:
-        return float(ContrastLearner(seed, 100).losses(views, 7)["total"].detach())
+        return float(ContrastLearner(seed, 100).losses(batch)["total"].detach())
 
-    losses = ContrastLearner(1, 100).losses(views, 0)
+    losses = ContrastLearner(1, 100).losses(batch)
     parts = {name: float(value.detach()) for name, value in losses.items()}
     assert set(parts) == {"fine", "s8", "s16", "detail", "total"}
     weighted = parts["fine"] + 0.5 * (parts["s8"] + parts["s16"] + parts["detail"])
     assert parts["total"] == pytest.approx(weighted, rel=1e-5)
     assert total(1) == parts["total"]
     assert total(2) != parts["total"]
+
+
+def views(step: int) -> Views:
+    """Views of four pictures of noise, two px a grain."""
+    noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
+    pictures = noise.repeat(2, 1).repeat(2, 2)
+    return ViewSampler([Source(pictures, 1.0)], Look(pictures=4, points=6, side=64), 1).draw(step)
+
+
+def weights(learner: ContrastLearner) -> list[torch.Tensor]:
+    """The averaged weights, which are shipped."""
+    return list(learner.average.module.state_dict().values())
+
+
+def test_a_repeated_batch_is_learned() -> None:
+    """The loss falls, and the average follows the weights."""
+    learner = ContrastLearner(1, 100)
+    before = [value.clone() for value in weights(learner)]
+    losses = [learner.learn(views(0), step, None)["total"] for step in range(12)]
+    assert losses[-1] < 0.95 * losses[0]
+    assert any(not a.equal(b) for a, b in zip(before, weights(learner), strict=True))
+
+
+def test_a_resumed_training_ends_the_same(tmp_path: Path) -> None:
+    """Two steps and then two more give the weights of four steps, bit for bit."""
+    whole, first, resumed = (ContrastLearner(seed, 100) for seed in (1, 1, 2))
+    run(whole, views, Plan(4), tmp_path / "whole.pt", threads=1)
+    run(first, views, Plan(2), tmp_path / "half.pt", threads=1)
+    run(resumed, views, Plan(4), tmp_path / "half.pt", threads=1, resume=True)
+    assert all(a.equal(b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+    assert not all(a.equal(b) for a, b in zip(weights(whole), weights(first), strict=True))

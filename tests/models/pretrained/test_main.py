@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from models.pretrained.views import Look
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretraining, "LOOK", Look(pictures=5))
-    monkeypatch.setattr(pretraining, "SCENES_OF_AN_EPISODE", 2)
+    monkeypatch.setattr(pretraining, "Look", partial(Look, pictures=5))
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-def make(work: Path, *words: str, network: str = "trunk") -> int:
+def make(work: Path, *words: str) -> int:
     """Train for at most four steps on two scenes; the weights lie in `work` afterwards."""
     output = work.parent / f"{work.name}.safetensors"
     common = ["--output", str(output), "--scenes", "2", "--threads", "1", "--steps", "4"]
-    return pretraining.main([network, str(work), *common, *words])
+    return pretraining.main([str(work), *common, *words])
 
 
 def card(work: Path) -> dict[str, str]:
@@ -72,16 +72,6 @@ def test_scenes_alone_suffice(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.splitlines() == ["scenes", "training"]
 
 
-def test_the_head_is_made_beside_the_trunk(tmp_path: Path) -> None:
-    """It shares the folder, and the scenes if they are as many."""
-    work = tmp_path / "work"
-    assert make(work, "--stop", "1") == 0
-    stamp = (work / "scenes-2.npy").stat().st_mtime_ns
-    assert make(work, "--stop", "1", network="head") == 0
-    assert card(work)["seed"] == "11"
-    assert (work / "scenes-2.npy").stat().st_mtime_ns == stamp
-
-
 @pytest.mark.parametrize("photographs_too", [True, False])
 def test_views_come_from_every_source(tmp_path: Path, photographs: Path, photographs_too: bool) -> None:
     """Three views in ten show a plain scene, the others a photograph; without photographs all are plain."""
@@ -91,7 +81,7 @@ def test_views_come_from_every_source(tmp_path: Path, photographs: Path, photogr
     scenes = np.load(work / "scenes-2.npy", mmap_mode="r+")
     scenes[:] = 200
     scenes.flush()
-    options = pretraining.parse(["trunk", str(work), "--output", "x", "--scenes", "2", *words])
+    options = pretraining.parse([str(work), "--output", "x", "--scenes", "2", *words])
     recipe = pretraining.recipe_of(options)
     sampler = pretraining.view_sampler(recipe, work, lambda _stage, _done, _total: None)
     pictures = np.concatenate([sampler.draw(step).pictures.numpy() for step in range(40)])
@@ -179,8 +169,6 @@ def test_ctrl_c_keeps_the_steps(
 
 
 def test_the_defaults_are_those_of_the_shipped_weights() -> None:
-    """Without options a network is trained as the shipped one was."""
-    trunk = pretraining.parse(["trunk", "work", "--output", "file"])
-    head = pretraining.parse(["head", "work", "--output", "file", "--seed", "3"])
-    assert (trunk.scenes, trunk.steps, trunk.stop, trunk.seed) == (4_000, 12_000, None, 5)
-    assert (head.scenes, head.steps, head.stop, head.seed) == (12_000, 1_500, None, 3)
+    """Without options the trunk is trained as the shipped one was."""
+    options = pretraining.parse(["work", "--output", "file"])
+    assert (options.scenes, options.steps, options.stop, options.seed) == (4_000, 12_000, None, 5)
