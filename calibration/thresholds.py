@@ -177,7 +177,8 @@ def promise(calibration: Calibration) -> str:
     promised, asked = map(
         show_rate, (calibration.promised_false_reject_rate, calibration.asked_false_reject_rate)
     )
-    first = f"At most {promised} of good parts like these are rejected, on average."
+    most = "About" if calibration.is_cross_fitted else "At most"
+    first = f"{most} {promised} of good parts like these are rejected, on average."
     number, pictures = len(calibration.heldout_scores), calibration.pictures_in_words()
     if not calibration.promise_kept:
         missing = calibration.images_missing

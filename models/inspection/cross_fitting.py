@@ -9,7 +9,9 @@ References
 ----------
 V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Intelligence 74, 2015.
 R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani, "Predictive inference with the jackknife+", Annals of
-Statistics 49, 2021: the threshold of all cross-fitted scores is that of CV+.
+Statistics 49, 2021.  CV+ scores a new picture with the detectors of all folds, and then rejects at most twice
+the rate and a little more.  The shipped detector scores it once, and learned from more pictures than those
+did.  That it keeps the rate is measured, and not a theorem.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def make_examples(
     parts: list[tuple[Tensor, ...]] = []
     clean = np.empty((count, *pixels.shape[1:]), np.uint8)
     for i, row in enumerate(rows.tolist()):
-        other = pixels[rng.choice(normals.rows)]
+        fold = normals.folds[normals.rows] == normals.folds[row]
+        other = pixels[rng.choice(normals.rows[fold])]  # other folds must not show up in this one
         clean[i], damaged, label = _with_defects(rng, pixels[row], other)
         found = trunk_features(trunk, normals.normalise(torch.from_numpy(damaged)[None]))
         models = normals.apart[normals.folds[row]]
