@@ -57,3 +57,7 @@ class RawScores:
     statistics: NDArray[np.float32]
     anomaly_map: NDArray[np.float32]
     latent: NDArray[np.float32]
+
+    def of(self, chosen: NDArray[np.bool_]) -> RawScores:
+        """Return the outputs of some of the pictures; bool (N,)."""
+        return RawScores(self.statistics[chosen], self.anomaly_map[chosen], self.latent[chosen])

@@ -225,31 +225,34 @@ def _write_reference(target: Path, fitted: Fitted, scores: RawScores) -> None:
 
 
 def _scores(fitted: Fitted, scores: RawScores, calibration: Calibration) -> list[unusual.Scores]:
-    """Return the scores of the pictures that set the thresholds, then of other pictures, if there are any.
+    """Return the scores of the pictures that set the thresholds, then of the others, or those of all.
 
     The graph with 8 bits returns no whole maps.
     """
-    model, flat = fitted.model, fitted.pictures.of_one_colour
-    first = unusual.Scores.of(
-        scores,
-        model.calibration_rows,
-        model.columns,
-        calibration,
-        held_out=not model.is_cross_fitted,
-        of_one_colour=flat[model.calibration_rows],
-        maps=model.calibration_scores.anomaly_map,
-    )
+    model = fitted.model
     if model.is_cross_fitted:
-        return [first]
-    rest = unusual.Scores.of(
-        model.training,
-        model.training_rows,
-        model.columns,
+        statistics = model.training.statistics.copy()
+        statistics[np.isin(model.training_rows, model.calibration_rows)] = scores.statistics
+        everything = RawScores(statistics, model.training.anomaly_map, model.training.latent)
+        return [_side(fitted, everything, model.training_rows, calibration, held_out=False)]
+    apart = RawScores(scores.statistics, model.calibration_scores.anomaly_map, scores.latent)
+    return [
+        _side(fitted, apart, model.calibration_rows, calibration, held_out=True),
+        _side(fitted, model.training, model.training_rows, calibration, held_out=False),
+    ]
+
+
+def _side(
+    fitted: Fitted, scores: RawScores, rows: NDArray[np.intp], calibration: Calibration, *, held_out: bool
+) -> unusual.Scores:
+    return unusual.Scores.of(
+        scores,
+        rows,
+        fitted.model.columns,
         calibration,
-        held_out=False,
-        of_one_colour=flat[model.training_rows],
+        held_out=held_out,
+        of_one_colour=fitted.pictures.of_one_colour[rows],
     )
-    return [first, rest]
 
 
 def _write_report(

@@ -57,7 +57,7 @@ class ScoringModel:
     disturbed_statistics : float32 (m, C), optional
         Statistics of such pictures after harmless changes.
     calibration_rows : int (h,)
-        The pictures that set the thresholds: those of `training_rows`, or pictures that were held out of
+        The pictures that set the thresholds: some of `training_rows`, or pictures that were held out of
         everything.
     calibration_scores : RawScores
         These pictures, each scored without what was learned from it.
@@ -94,8 +94,8 @@ class ScoringModel:
 
     @property
     def is_cross_fitted(self) -> bool:
-        """True if the pictures that set the thresholds are those that the model was learned from."""
-        return self.calibration_rows is self.training_rows
+        """True if the pictures that set the thresholds are among those that the model was learned from."""
+        return bool(np.isin(self.calibration_rows, self.training_rows).all())
 
 
 def batches(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:

@@ -27,7 +27,7 @@ SHOWN_SIDE = 1024  # pixels, about twice the size in the report, so that fine li
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of the held-out pictures, or those of the training pictures.
+    """The scores of pictures that were held out of everything, or those of all others.
 
     Attributes
     ----------
@@ -60,13 +60,11 @@ class Scores:
         *,
         held_out: bool,
         of_one_colour: NDArray[np.bool_],
-        maps: NDArray[np.float32] | None = None,
     ) -> Scores:
-        """Compute the scores of pictures; `maps` replaces the maps of `raw`."""
+        """Compute the scores of pictures."""
         components = decision.component_scores(raw.statistics, columns, calibration)
         total = decision.fuse(components, calibration)
-        found = raw.anomaly_map if maps is None else maps
-        return cls(held_out, rows, found, components, total, outlyingness(total), of_one_colour)
+        return cls(held_out, rows, raw.anomaly_map, components, total, outlyingness(total), of_one_colour)
 
     @property
     def order(self) -> NDArray[np.intp]:

@@ -40,6 +40,7 @@ def build(
     normals: Normals,
     pixels: Pixels,
     scored: Rows,
+    single: Rows,
     heldout: Rows,
     seed: int,
     *,
@@ -58,6 +59,8 @@ def build(
     pixels : uint8 (N, H, W, 3)
     scored : int (m,)
         Pictures of the folds, which are scored by cross-fitting.
+    single : int (s,)
+        One of them of each duplicate group: they set the thresholds.
     heldout : int (h,)
         Pictures that the auto-encoder did not learn from.
     seed : int
@@ -77,11 +80,11 @@ def build(
     disturbed = _measure(of_folds, normals, relit_pixels, np.arange(len(some)), folds[some], tick)
     detector = DetectorGraph(normals.normalise, raw_maps[-1], measure_units(measured.maps)).eval()
     training = measured.scores(detector)
-    unseen = np.flatnonzero(np.isin(scored, heldout))
-    calibration_rows, calibration = scored, training
+    calibration_rows, calibration = single, training.of(np.isin(scored, single))
+    unseen = np.flatnonzero(np.isin(single, heldout))
     calibration_folds = tuple(
         CalibrationFold(positions, _changed_constants(raw_maps[-1], raw_maps[fold]))
-        for fold, positions in enumerate(positions_of_folds(folds))
+        for fold, positions in enumerate(positions_of_folds(normals.folds[single]))
         if len(positions)
     )
     if split:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FOLDS = 5
+FOLDS = 8
 
 Folds = NDArray[np.integer]  # the fold of each picture
 

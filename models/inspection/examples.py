@@ -30,7 +30,7 @@ EXAMPLES, EXAMPLES_SIDE = 200, 256  # so many of pictures of 256 px, fewer of la
 FEWEST_EXAMPLES = 16
 LAYERS = 3  # of defects in one picture, each of up to three
 LIGHT_STRENGTH = 0.6  # strength of the changes in light
-CROP, BATCH = 128, 16  # pixels on each side of a crop, and crops of a step
+CROP, BATCH = 128, 10  # pixels on each side of a crop, and crops of a step
 Crop = tuple[int, int, int, int]  # the example, its upper and left border, and its side, in px
 COARSEST = 16  # px: crops lie on this grid, so that the features of every layer can be cut
 

@@ -17,7 +17,7 @@ from models.pretrained.weights import load_trunk
 from models.training.learner import Learner, Part
 from models.training.schedule import warm_up_cosine
 
-LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
+LEARNING_RATE, WEIGHT_DECAY, BETAS = 4e-3, 1e-2, (0.9, 0.98)
 GRADIENT_NORM = 5.0
 MMD_WEIGHT = 1.0
 WARM_UP_STEPS = 30

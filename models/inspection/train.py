@@ -31,7 +31,7 @@ from models.types import Progress
 # A short budget goes to the training, and the trial may overrun it.
 FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 20.0, 0.1
 INT8_SECONDS, INT8_FROM_SECONDS = 10.0, 120.0
-MOST_SCORED = 1_000  # pictures that set the thresholds; more only where the promised rate needs them
+MOST_SCORED = 1_000  # pictures; more only where the promised rate needs them
 MOST_STEPS = 400  # more find no more defects
 
 
@@ -50,16 +50,17 @@ class TrainedInspection:
     def build(self) -> ScoringModel:
         """Build the model that is exported."""
         pictures, split = self.pictures, self.options.split
+        groups = cross_fitting_groups(pictures.groups)
+        rows = pictures.training if split else _all(pictures)
+        most = max(MOST_SCORED, heldout_needed(self.options.max_false_reject))
+        single = evenly(one_of_each(rows, groups), most)
         return build(
             self.network,
             self.heads,
             self.normals,
             pictures.pixels,
-            scored_rows(
-                pictures.training if split else _all(pictures),
-                cross_fitting_groups(pictures.groups),
-                self.options.max_false_reject,
-            ),
+            np.union1d(evenly(rows, MOST_SCORED), single),
+            single,
             pictures.heldout,
             self.options.seed,
             split=split,
@@ -67,14 +68,14 @@ class TrainedInspection:
         )
 
 
-def scored_rows(pictures: NDArray[np.intp], groups: NDArray[np.integer], rate: float) -> NDArray[np.intp]:
-    """Return the pictures that set the thresholds: one of each group, 1,000 or as many as the rate needs.
+def one_of_each(pictures: NDArray[np.intp], groups: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return one picture of each group: pictures of a duplicate group are one observation."""
+    return np.asarray(np.sort(pictures[np.unique(groups[pictures], return_index=True)[1]]))
 
-    Pictures of one duplicate group are one observation: together they would count a part several times.
-    """
-    single = pictures[np.unique(groups[pictures], return_index=True)[1]]
-    count = min(len(single), max(MOST_SCORED, heldout_needed(rate)))
-    return np.asarray(np.sort(single)[np.linspace(0, len(single) - 1, count).astype(int)])
+
+def evenly(pictures: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Return at most so many of the pictures, at even distances."""
+    return np.asarray(pictures[np.linspace(0, len(pictures) - 1, min(len(pictures), most)).astype(int)])
 
 
 def finish_seconds(options: InspectionOptions, pictures: int) -> float:

@@ -127,7 +127,7 @@ def test_a_whole_demo_over_an_earlier_one(
     assert ended.code == 0, ended.err
     said = dict(line.split(maxsplit=1) for line in ended.out.splitlines() if len(line.split()) > 1)
     assert said["model"] == "demo@2"
-    assert said["learned"] == "12 good pictures: 8 for training + 4 held out; 2 steps"
+    assert said["learned"] == "12 good pictures; 2 steps"
     assert Path(said["report"]).is_file()
     assert Path(said["evaluation"]).is_file()
     assert Path(said["heatmaps"].removesuffix(" and beside it")).is_file()

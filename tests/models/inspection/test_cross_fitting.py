@@ -79,7 +79,7 @@ def test_a_picture_is_not_compared_with_itself(model: ScoringModel, pixels: NDAr
     columns = [i for i, column in enumerate(model.columns) if column.component.startswith("latent_mmd")]
     with torch.no_grad():
         whole = np.concatenate([model.detector(batch)[0].numpy() for batch in batches(pixels, ALL)])
-    apart = model.calibration_scores.statistics
+    apart = model.training.statistics
     assert (whole[:, columns] < apart[:, columns]).all()
     reconstruction = [i for i, column in enumerate(model.columns) if column.component == "reconstruction"]
     np.testing.assert_allclose(whole[:, reconstruction], apart[:, reconstruction], atol=1e-4)
@@ -125,7 +125,7 @@ def test_where_all_pictures_are_duplicates_each_is_its_own_group(
     groups = cross_fitting_groups(np.zeros(12, int))
     early = [each for each in components.learned() if not each.of_latents]
     normals = learn_normals(network.encoder.trunk, early, pixels, ALL, groups, 0, progress=silent)
-    model = build(network, heads, normals, pixels, ALL, HELDOUT, 0, split=False, progress=silent)
+    model = build(network, heads, normals, pixels, ALL, ALL, HELDOUT, 0, split=False, progress=silent)
     assert np.isfinite(model.calibration_scores.statistics).all()
 
 
@@ -137,7 +137,7 @@ def test_a_split_holds_pictures_out_of_everything(
     early = [each for each in components.learned() if not each.of_latents]
     normals = learn_normals(network.encoder.trunk, early, pixels, rows, GROUPS, 0, progress=silent)
     heads = heads[: len(normals.apart) + 1]
-    model = build(network, heads, normals, pixels, rows, HELDOUT, 0, split=True, progress=silent)
+    model = build(network, heads, normals, pixels, rows, rows, HELDOUT, 0, split=True, progress=silent)
     assert not model.is_cross_fitted
     with torch.no_grad():
         expected = model.detector(torch.from_numpy(pixels[HELDOUT]))[0].numpy()
