@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from inspector.types import RawScores
 from models.export.scoring_model import CalibrationFold, ScoringModel, batches
 from models.inspection import components
-from models.inspection.cross_fitting import Folds, positions_of_folds
+from models.inspection.cross_fitting import Folds, head_of_folds, positions_of_folds
 from models.inspection.detector import DecoderGraph, DetectorGraph, EncoderGraph, RawMaps
 from models.inspection.features import features_of
 from models.inspection.memory_bank import MemoryBank
@@ -54,7 +54,7 @@ def build(
     network : InspectionNetwork
         Trained, in evaluation mode.
     heads : sequence of Head
-        The head of each fold, then the final one.
+        Those of the folds, then the final one.
     normals : Normals
     pixels : uint8 (N, H, W, 3)
     scored : int (m,)
@@ -128,9 +128,11 @@ def _raw_maps(
     folds = normals.folds[normals.rows]
     late = {each: each.learn(latents, folds, seed) for each in components.learned() if each.of_latents}
     apart = [{**early, **without(late, folds == fold)} for fold, early in enumerate(normals.apart)]
+    finished = [folded(head) for head in heads]
+    of_folds = [finished[head] for head in head_of_folds(np.arange(len(apart)))]
     return [
-        RawMaps(network, folded(head), models).eval()
-        for head, models in zip(heads, [*apart, {**normals.models, **late}], strict=True)
+        RawMaps(network, head, models).eval()
+        for head, models in zip([*of_folds, finished[-1]], [*apart, {**normals.models, **late}], strict=True)
     ]
 
 

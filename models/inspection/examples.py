@@ -19,6 +19,7 @@ from torch import Tensor
 
 from models.defects import corrupt
 from models.inspection.components import EVIDENCE
+from models.inspection.cross_fitting import HEADS, head_of_folds
 from models.inspection.features import trunk_features
 from models.inspection.network import CELL, Trunk, evidence
 from models.inspection.normal_model import map_of
@@ -30,7 +31,7 @@ EXAMPLES, EXAMPLES_SIDE = 200, 256  # so many of pictures of 256 px, fewer of la
 FEWEST_EXAMPLES = 16
 LAYERS = 3  # of defects in one picture, each of up to three
 LIGHT_STRENGTH = 0.6  # strength of the changes in light
-CROP, BATCH = 128, 10  # pixels on each side of a crop, and crops of a step
+CROP, BATCH = 128, 16  # pixels on each side of a crop, and crops of a step
 Crop = tuple[int, int, int, int]  # the example, its upper and left border, and its side, in px
 COARSEST = 16  # px: crops lie on this grid, so that the features of every layer can be cut
 
@@ -78,7 +79,7 @@ class AutoencoderBatch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The crops of one training step: for the head of each fold, then for the final one."""
+    """The crops of one training step: for the heads of the folds, then for the final one."""
 
     heads: tuple[HeadBatch, ...]
     autoencoder: AutoencoderBatch
@@ -165,20 +166,20 @@ class ExampleSampler:
     def __init__(self, examples: Examples, normals: Normals, seen: NDArray[np.intp], seed: int) -> None:
         self.examples, self.seen, self.seed = examples, seen, seed
         self._normals = normals
-        self._folds = normals.folds[examples.rows]
+        self._heads = head_of_folds(normals.folds[examples.rows])
         self._for_autoencoder = np.flatnonzero(np.isin(examples.rows, seen))
 
     def draw(self, step: int) -> Batch:
         """Return the batch of this step."""
         rng = np.random.default_rng([self.seed, step])
         autoencoder = self._autoencoder_batch(list(self._crops(rng, self._for_autoencoder)))
-        crops = list(self._crops(rng, np.arange(len(self._folds))))
+        crops = list(self._crops(rng, np.arange(len(self._heads))))
         heads = []
-        for fold in range(len(self._normals.apart)):
-            others = self._crops(rng, np.flatnonzero(self._folds != fold))
+        for head in range(HEADS):
+            others = self._crops(rng, np.flatnonzero(self._heads != head))
             heads.append(
                 [
-                    other if self._folds[crop[0]] == fold else crop
+                    other if self._heads[crop[0]] == head else crop
                     for crop, other in zip(crops, others, strict=True)
                 ]
             )

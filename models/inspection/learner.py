@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.inspection.cross_fitting import HEADS
 from models.inspection.examples import AutoencoderBatch, Batch, HeadBatch
 from models.inspection.losses import head_loss, mmd_of_good_patches, reconstruction_loss
 from models.inspection.network import TRUNK_WIDTH, Head, InspectionNetwork
@@ -17,7 +18,7 @@ from models.pretrained.weights import load_trunk
 from models.training.learner import Learner, Part
 from models.training.schedule import warm_up_cosine
 
-LEARNING_RATE, WEIGHT_DECAY, BETAS = 4e-3, 1e-2, (0.9, 0.98)
+LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
 GRADIENT_NORM = 5.0
 MMD_WEIGHT = 1.0
 WARM_UP_STEPS = 30
@@ -25,22 +26,20 @@ EMA_DECAY = 0.98
 
 
 class InspectionLearner(Learner):
-    """The auto-encoder, the head of each fold and the final head; none sees what another one learns.
+    """The auto-encoder, the heads of the folds and the final head; none sees what another one learns.
 
     Parameters
     ----------
     options : InspectionOptions
-    folds : int
-        The number of folds.
     """
 
-    def __init__(self, options: InspectionOptions, folds: int) -> None:
+    def __init__(self, options: InspectionOptions) -> None:
         torch.manual_seed(options.seed)
         self.options, self.device = options, options.resolved_device()
         self.network = new_network(options)
         # All heads start alike and see the same crops where they may, so that their logits can be compared.
         first = Head(TRUNK_WIDTH)
-        heads = [copy.deepcopy(first) for _ in range(folds + 1)]
+        heads = [copy.deepcopy(first) for _ in range(HEADS + 1)]
         # The trunk is pretrained, and does not learn.
         self.learning = nn.ModuleList([self.network.encoder.to_latent, self.network.decoder, *heads]).to(
             self.device, memory_format=torch.channels_last
@@ -117,7 +116,7 @@ class InspectionLearner(Learner):
     def averaged(self) -> tuple[InspectionNetwork, list[Head]]:
         """Return the network and the heads with averaged weights, on the processor, in evaluation mode.
 
-        The last head is the final one; the others belong to the folds.
+        The last head is the final one; the others belong to folds.
         """
         to_latent, decoder, *heads = self._parts_of(self.average.module)
         network = new_network(self.options)

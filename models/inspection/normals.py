@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.export.scoring_model import LEARNED_FROM, batches
-from models.inspection.cross_fitting import Folds, folds_of_groups
+from models.inspection.cross_fitting import FOLDS, Folds, folds_of_groups
 from models.inspection.detector import Normalise
 from models.inspection.features import TrunkFeatures, trunk_features
 from models.inspection.network import Trunk
 from models.inspection.normal_model import Learned, NormalModels, without
+from models.inspection.siblings import sibling_groups
+from models.split import cross_fitting_groups
 
 MODEL_TICKS = 20  # of the progress bar for the normal models of one fold
 LEARNED_PIXELS = (
@@ -79,7 +81,7 @@ def learn_normals(
     pictures : int (m,)
         The rows of `pixels` that may be learned from.
     groups : int (N,)
-        Pictures that are left out together have the same number.
+        Duplicate groups; their pictures, and siblings, are left out together.
     seed : int
         Chooses the folds, and the entries of memory banks.
     progress : callable
@@ -87,10 +89,7 @@ def learn_normals(
     """
     rows = chosen_rows(pictures, pixels.shape[1])
     normalise = Normalise(float(np.median([pixels[row].mean() for row in rows])) / 255)
-    folds = np.full(len(pixels), -1, np.intp)
-    folds[pictures] = folds_of_groups(groups[pictures], seed)
-    count, done = int(folds.max()) + 1, 0
-    total = len(rows) + (1 + count) * MODEL_TICKS
+    done, total = 0, len(rows) + (1 + FOLDS) * MODEL_TICKS
 
     def tick(more: int) -> None:
         nonlocal done
@@ -98,13 +97,27 @@ def learn_normals(
         progress(done, total)
 
     seen = _features(trunk, normalise, pixels, rows, tick)
+    folds = np.full(len(pixels), -1, np.intp)
+    related = _with_siblings(groups, rows, sibling_groups(seen.half_size_embedding, groups[rows], seed))
+    folds[pictures] = folds_of_groups(cross_fitting_groups(related[pictures]), seed)
     models = {each: each.learn(*each.inputs_of(seen), groups[rows], seed) for each in learned}
     tick(MODEL_TICKS)
     apart = []
-    for fold in range(count):
+    for fold in range(int(folds.max()) + 1):
         apart.append(without(models, folds[rows] == fold))
         tick(MODEL_TICKS)
     return Normals(normalise, rows, folds, models, tuple(apart), seen.s16)
+
+
+def _with_siblings(
+    groups: NDArray[np.integer], rows: NDArray[np.intp], siblings: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Merge the duplicate groups (N,) of pictures that are siblings; int (n,) of some rows."""
+    found = np.asarray(groups, np.int64).copy()
+    for number in np.unique(siblings):
+        merged = np.unique(groups[rows[siblings == number]])
+        found[np.isin(groups, merged)] = merged[0]
+    return found
 
 
 def _features(

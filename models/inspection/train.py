@@ -128,7 +128,7 @@ def train(
         [each for each in components.learned() if not each.of_latents],
         pixels,
         rows,
-        cross_fitting_groups(pictures.groups),
+        pictures.groups,
         options.seed,
         progress=partial(progress, "learning"),
     )
@@ -141,7 +141,7 @@ def train(
         progress=partial(progress, "laying defects"),
     )
     sampler = ExampleSampler(examples, normals, pictures.training, options.seed)
-    learner = InspectionLearner(options, len(normals.apart))
+    learner = InspectionLearner(options)
     panel = None if board is None else InspectionPanel(board, learner, normals, pixels, pictures.heldout)
     course = loop.run(
         learner,

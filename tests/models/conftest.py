@@ -14,6 +14,7 @@ from models.export.onnx_graphs import write_graphs
 from models.export.scoring_model import ScoringModel
 from models.inspection import components
 from models.inspection.build import build
+from models.inspection.cross_fitting import HEADS
 from models.inspection.examples import Examples, ExampleSampler, make_examples
 from models.inspection.features import trunk_features
 from models.inspection.learner import new_network
@@ -58,12 +59,12 @@ def normals(network: InspectionNetwork, pixels: NDArray[np.uint8]) -> Normals:
 
 @pytest.fixture(scope="session")
 def heads(network: InspectionNetwork, normals: Normals, pixels: NDArray[np.uint8]) -> list[Head]:
-    """A head for each fold and a final one, with random weights, whose batch norm has seen pictures."""
+    """Heads for the folds and a final one, with random weights, whose batch norm has seen pictures."""
     torch.manual_seed(0)
     with torch.no_grad():
         seen = trunk_features(network.encoder.trunk, normals.normalise(torch.from_numpy(pixels)))
         maps = evidence([map_of(normals.models, each, seen) for each in components.EVIDENCE])
-        found = [Head(TRUNK_WIDTH) for _ in range(len(normals.apart) + 1)]
+        found = [Head(TRUNK_WIDTH) for _ in range(HEADS + 1)]
         for head in found:
             for _ in range(20):
                 head(seen.s4, seen.s8, maps)

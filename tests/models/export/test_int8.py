@@ -26,7 +26,6 @@ from models.export.bundle_writer import FLOOR
 from models.export.quantise import Operation
 from models.inspection import components
 from models.inspection.build import build
-from models.inspection.cross_fitting import FOLDS
 from models.inspection.learner import InspectionLearner
 from models.inspection.normals import learn_normals
 from models.inspection.options import InspectionOptions
@@ -48,7 +47,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> int8.Int8Request:
     folder = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
     pixels = np.stack([render(seed, size=64).picture for seed in range(36)])
-    learner = InspectionLearner(InspectionOptions(image_size=64, device="cpu"), FOLDS)
+    learner = InspectionLearner(InspectionOptions(image_size=64, device="cpu"))
     network, heads = learner.averaged()
     rows, early = np.arange(36), [each for each in components.learned() if not each.of_latents]
     normals = learn_normals(network.encoder.trunk, early, pixels, rows, rows, 0, progress=silent)

@@ -13,7 +13,7 @@ from calibration.conformal import ConformalThreshold, TooFewNormalsWarning
 from models.export.scoring_model import ScoringModel, batches
 from models.inspection import components
 from models.inspection.build import build
-from models.inspection.cross_fitting import FOLDS, folds_of_groups, positions_of_folds
+from models.inspection.cross_fitting import FOLDS, HEADS, folds_of_groups, head_of_folds, positions_of_folds
 from models.inspection.detector import DetectorGraph
 from models.inspection.memory_bank import MemoryBank
 from models.inspection.network import Head, InspectionNetwork
@@ -32,6 +32,7 @@ def test_folds_keep_groups_together_and_are_even() -> None:
     assert len(sizes) == FOLDS
     assert sizes.max() - sizes.min() <= 3
     assert set(folds_of_groups(np.array([4, 4, 9]), seed=0).tolist()) == {0, 1}
+    assert set(head_of_folds(folds).tolist()) == set(range(HEADS))
     assert not np.array_equal(folds, folds_of_groups(groups, seed=1))
 
 
@@ -61,7 +62,7 @@ def test_the_threshold_keeps_its_promise(n: int, duplicates: float) -> None:
         points[:twins] = points[n - twins :] + 0.01 * rng.standard_normal((twins, 8))
         groups[:twins] = groups[n - twins :]
         folds, scores = folds_of_groups(groups, repetition), np.empty(n)
-        for fold in range(FOLDS):
+        for fold in range(int(folds.max()) + 1):
             scores[folds == fold] = nearest(points[folds == fold], points[folds != fold])
         single = np.unique(groups, return_index=True)[1]
         with warnings.catch_warnings():
@@ -136,7 +137,6 @@ def test_a_split_holds_pictures_out_of_everything(
     rows = np.arange(7)
     early = [each for each in components.learned() if not each.of_latents]
     normals = learn_normals(network.encoder.trunk, early, pixels, rows, GROUPS, 0, progress=silent)
-    heads = heads[: len(normals.apart) + 1]
     model = build(network, heads, normals, pixels, rows, rows, HELDOUT, 0, split=True, progress=silent)
     assert not model.is_cross_fitted
     with torch.no_grad():

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from models.inspection import components
 from models.inspection import examples as module
+from models.inspection.cross_fitting import HEADS, head_of_folds
 from models.inspection.examples import BATCH, Examples, ExampleSampler, examples_of, make_examples
 from models.inspection.features import trunk_features
 from models.inspection.network import InspectionNetwork, evidence
@@ -73,8 +74,8 @@ def test_batches_depend_on_seed_and_step_alone(examples: Examples, normals: Norm
     assert not first.autoencoder.clean.equal(sampler.draw(9).autoencoder.clean)
 
 
-def test_a_head_sees_no_picture_of_its_fold(examples: Examples, normals: Normals) -> None:
-    """Crops of the fold are replaced by others; all heads share the rest, the last one sees every fold."""
+def test_a_head_sees_no_picture_of_its_folds(examples: Examples, normals: Normals) -> None:
+    """Crops of these folds are replaced by others; all heads share the rest, the last one sees every fold."""
     marked = examples.__class__(
         examples.clean,
         examples.label,
@@ -85,13 +86,13 @@ def test_a_head_sees_no_picture_of_its_fold(examples: Examples, normals: Normals
         examples.rows,
     )
     sampler = ExampleSampler(marked, normals, np.arange(7), 3)
-    seen: list[set[int]] = [set() for _ in range(len(normals.apart) + 1)]
+    seen: list[set[int]] = [set() for _ in range(HEADS + 1)]
     for step in range(12):
-        for fold, crops in enumerate(sampler.draw(step).heads):
+        for head, crops in enumerate(sampler.draw(step).heads):
             assert len(crops.s4) == BATCH
-            seen[fold] |= {int(row) for row in crops.s4[:, 0, 0, 0].tolist()}
-    for fold in range(len(normals.apart)):
-        assert seen[fold] == set(np.flatnonzero(normals.folds != fold).tolist())
+            seen[head] |= {int(row) for row in crops.s4[:, 0, 0, 0].tolist()}
+    for head in range(HEADS):
+        assert seen[head] == set(np.flatnonzero(head_of_folds(normals.folds) != head).tolist())
     assert seen[-1] == set(range(12))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inspection.cross_fitting import FOLDS
 from models.inspection.examples import ExampleSampler
 from models.inspection.learner import InspectionLearner
 from models.inspection.normals import Normals
@@ -25,7 +24,7 @@ def test_the_inspection_network_shows_itself(
     """Losses, rate and held-out copies are written, and the weights are those of an unwatched training."""
     board = Board(tmp_path, "run")
     checkpoint, plan = tmp_path / "checkpoint.pt", Plan(3)
-    watched, unwatched = InspectionLearner(SMALL, FOLDS), InspectionLearner(SMALL, FOLDS)
+    watched, unwatched = InspectionLearner(SMALL), InspectionLearner(SMALL)
     panel = InspectionPanel(board, watched, normals, pixels, np.arange(10, 12))
     loop.run(watched, sampler.draw, plan, checkpoint, threads=1, watch=panel.watch)
     board.close()
