@@ -1,9 +1,9 @@
 """Cross-fitting: each normal picture is scored by a detector that was learned without it.
 
-Memory banks, context models and the head are learned from normal pictures.  A picture that they learned from
-looks more normal to them than a new picture does.  So the pictures are divided into folds, and for each fold a
-detector is learned from other folds.  It scores the pictures of its fold.  Pictures of one duplicate group, and
-siblings, belong to one fold.
+Memory banks, context models and the head are learned from normal pictures.  A picture that they learned
+from looks more normal to them than a new picture does.  So the pictures are divided into folds, and for each
+fold a detector is learned from other folds.  It scores the pictures of its fold.  Pictures of one duplicate
+group, and siblings, belong to one fold.
 
 References
 ----------
