@@ -18,14 +18,14 @@ PATCHES, DIRECTIONS = 24, 24  # patches of a picture that are looked for in othe
 FOUND = 0.75  # of these patches have a counterpart within the distance of two pictures
 USUAL = 14  # a picture has fewer siblings: the distance to this neighbour is that of other parts
 # Of the usual distance.  The closest pictures of one tile lie at .14 to .55, of two screws at .32 to .56.
-NEAR = 0.45
+NEAR = 0.38
 
 
 def sibling_groups(embeddings: Tensor, groups: NDArray[np.integer], seed: int) -> NDArray[np.int64]:
     """Give siblings and near-duplicates the same group number.
 
     The distance of two pictures is the 75 % quantile of the distances of 24 patches of one to the nearest
-    patches of the other, the smaller of both ways.  Two pictures are siblings if it is less than .45 of the
+    patches of the other, the smaller of both ways.  Two pictures are siblings if it is less than .38 of the
     distance of either one to its fourteenth neighbour.
 
     Parameters

@@ -29,7 +29,7 @@ from models.types import Progress
 
 # Seconds of a budget that are kept for scoring, export, calibration and report, and for the trial of 8 bits.
 # A short budget goes to the training, and the trial may overrun it.
-FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 20.0, 0.1
+FINISH_SECONDS, FINISH_SECONDS_PER_PICTURE = 14.0, 0.05
 INT8_SECONDS, INT8_FROM_SECONDS = 10.0, 120.0
 MOST_SCORED = 1_000  # pictures; more only where the promised rate needs them
 MOST_STEPS = 400  # more find no more defects
