@@ -48,7 +48,7 @@ demo: $(STAMP) ## render parts, learn the good ones, find the defects (5 minutes
 
 PYTEST = $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-skips $(PYTEST_OPTIONS)
 
-test: $(STAMP) ## run every test that needs neither root nor a program beside Python (5 minutes)
+test: $(STAMP) ## run every test that needs neither root nor a program beside Python (7 minutes)
 	$(PYTEST) -m "not system"
 
 system-test: $(STAMP) system ## run the other tests: browser, Prometheus, systemd, full disks (Debian, as root)
