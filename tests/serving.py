@@ -36,7 +36,7 @@ class Daemon:
     *arguments : str or Path
         After `inspector serve`.
     ready : bool
-        Whether to wait until it is ready.
+        Whether to wait until it is ready, and not just until it answers.
     constants : dict
         Values for constants of modules, such as `inspector.daemon.connections.HEADER_SECONDS`.
     before : callable
@@ -67,8 +67,7 @@ class Daemon:
         self.url = str(self.lines[0]["url"])
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
         self._reader.start()
-        if ready:
-            until(self.is_ready)
+        until(self.is_ready if ready else self.is_alive)  # the first line is written before it listens
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +84,10 @@ class Daemon:
             assert self.process.wait(15) == 0
         self._reader.join()
         assert not self.strange, "".join(self.strange)
+
+    def is_alive(self) -> bool:
+        """True if the daemon answers, whether or not it has a model."""
+        return httpx.get(f"{self.url}/livez").status_code == 200
 
     def is_ready(self) -> bool:
         """True if the daemon reports that it is ready."""

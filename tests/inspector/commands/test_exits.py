@@ -302,9 +302,8 @@ def test_scoring_one_picture_loads_what_it_needs(store: Store, tmp_path: Path) -
     store.publish("tiny", tiny_fill())
     picture = write_picture(tmp_path / "part.png", good_picture())
     program = "import sys; from inspector.commands.main import main; main(); print(*sys.modules)"
-    ended = subprocess.run(
-        [sys.executable, "-c", program, "score", picture], capture_output=True, text=True, check=True
-    )
+    words = [sys.executable, "-c", program, "score", str(picture)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=True, env=unmeasured())
     verdict, modules = ended.stdout.splitlines()
     assert '"verdict": "pass"' in verdict
     loaded = set(modules.split())
